@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can go wrong, sorted by whose fault it is.
+
+A kernel that misbehaves is not an exception: it is a verdict. Exceptions are
+for the user's mistakes (`UserError`) and for the lab's own inability to tell
+(`InfraError`), and the two never mix.
+"""
+
+from __future__ import annotations
+
+
+class LabError(Exception):
+    """Base of every error that the lab raises on purpose.
+
+    `message` is one sentence for a person, `hint` says what to do about it,
+    `details` is longer text (a compiler's output, a console's tail).
+    """
+
+    exit_status = 2
+
+    def __init__(self, message: str, *, hint: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.details:
+            parts.append(self.details.rstrip())
+        if self.hint:
+            parts.append(f"hint: {self.hint}")
+        return "\n".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # pytest-xdist and multiprocessing move errors between processes.
+        return (_rebuild, (type(self), self.message, self.hint, self.details, dict(self.__dict__)))
+
+
+def _rebuild(
+    cls: type[LabError], message: str, hint: str, details: str, state: dict[str, object]
+) -> LabError:
+    error = cls.__new__(cls)
+    LabError.__init__(error, message, hint=hint, details=details)
+    error.__dict__.update(state)
+    return error
+
+
+class UserError(LabError):
+    """Something that the user wrote or set up; the hint says how to mend it."""
+
+
+class InfraError(LabError):
+    """The lab could not do its job; an item that meets it gets the verdict `error`."""
+
+    exit_status = 3

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Typed events: what the core says while it works.
+
+The core emits; the terminal, JUnit, dossiers and graders only consume. Times
+are seconds. Events hold plain data, so that each can be written as one line
+of JSON (`as_json`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+
+@dataclass(frozen=True)
+class StageStarted(Event):
+    """A job (`kernel stock`) entered a stage (`compile`); `total` counts its units, 0 if unknown."""
+
+    job: str
+    stage: str
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class StageProgress(Event):
+    """`done` of `total` units of a stage are done; `note` names the current one."""
+
+    job: str
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StageFinished(Event):
+    """A stage ended well after `seconds`."""
+
+    job: str
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """One line that a person should read; `level` is `info` or `warning`."""
+
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class ItemStarted(Event):
+    """An item began; `item` is its id."""
+
+    item: str
+
+
+@dataclass(frozen=True)
+class GuestReady(Event):
+    """A guest answered its first SSH command, `seconds` after its start; `how` is `cold` or `fork`."""
+
+    item: str
+    seconds: float
+    how: str
+    accel: str
+
+
+@dataclass(frozen=True)
+class StepStarted(Event):
+    """A step of an item began."""
+
+    item: str
+    step: str
+
+
+@dataclass(frozen=True)
+class StepFinished(Event):
+    """A step ended after `seconds`; `result` holds what the guest reported."""
+
+    item: str
+    step: str
+    seconds: float
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvidenceFound(Event):
+    """An oracle produced a piece of evidence (as plain data)."""
+
+    item: str
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ItemFinished(Event):
+    """The judge spoke: `verdict` is `passed`, `failed` or `error`."""
+
+    item: str
+    verdict: str
+    seconds: float
+    reasons: tuple[str, ...] = ()
+    dossier: str = ""
+
+
+Emit = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An `Emit` that drops what it gets."""
+
+
+def as_json(event: Event) -> str:
+    """The event as one line of JSON with its kind."""
+    return json.dumps({"event": event.kind, **dataclasses.asdict(event)}, default=str)
+
+
+class Bus:
+    """Hands each event to every subscriber, in order, one at a time across threads."""
+
+    def __init__(self, *subscribers: Emit) -> None:
+        self._subscribers = list(subscribers)
+        self._lock = threading.RLock()
+
+    def subscribe(self, subscriber: Emit) -> None:
+        with self._lock:
+            self._subscribers.append(subscriber)
+
+    def unsubscribe(self, subscriber: Emit) -> None:
+        with self._lock:
+            self._subscribers.remove(subscriber)
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            for subscriber in list(self._subscribers):
+                subscriber(event)

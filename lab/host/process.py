@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs on the host: run one to its end, or keep one as a child that dies with the lab."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from lab.errors import InfraError
+
+# What a tool prints is kept up to this size; the middle is dropped.
+MAX_OUTPUT = 4 << 20
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that ended: its argv, exit status (negative: signal) and output."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def command(self) -> str:
+        """The command as one line for a shell."""
+        return shlex.join(self.argv)
+
+
+class ToolFailed(InfraError):
+    """A program ended with a status other than 0."""
+
+    def __init__(self, result: Finished, *, hint: str = "") -> None:
+        super().__init__(
+            f"{Path(result.argv[0]).name} failed with status {result.status}: {result.command}",
+            hint=hint,
+            details=clip(result.stderr or result.stdout, 8000),
+        )
+        self.result = result
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ToolFailed, (self.result,))
+
+
+def clip(text: str, limit: int) -> str:
+    """The text, its middle dropped where it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - limit} characters left out ...]\n{text[-half:]}"
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    hint: str = "",
+) -> Finished:
+    """Run a program to its end and return what it printed.
+
+    `env` is added to the lab's own environment; `timeout` is in seconds.
+    Raises `ToolFailed` on a status other than 0 (unless `check` is false) and
+    `InfraError` if it does not start or does not end in time. The program and
+    all that it started in its session are killed then.
+    """
+    words = tuple(str(word) for word in argv)
+    child = spawn(
+        words,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        out, err = child.communicate(stdin.encode() if stdin is not None else None, timeout)
+    except subprocess.TimeoutExpired:
+        kill_session(child)
+        out, err = child.communicate()
+        raise InfraError(
+            f"{words[0]} did not end within {timeout} s",
+            details=clip(err.decode(errors="replace"), 4000),
+            hint=hint,
+        ) from None
+    except BaseException:
+        kill_session(child)
+        child.wait()
+        raise
+    result = Finished(
+        words,
+        child.returncode,
+        clip(out.decode(errors="replace"), MAX_OUTPUT),
+        clip(err.decode(errors="replace"), MAX_OUTPUT),
+    )
+    if check and not result.ok:
+        raise ToolFailed(result, hint=hint)
+    return result
+
+
+# The kernel sends the parent-death signal when the *thread* that forked ends.
+# One thread that lives as long as the process therefore starts every child.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab-spawner")
+
+# Between fork and the wrapper's prctl the lab may already be dead, and then no
+# signal comes: the shell checks that its parent is still the lab.
+_GUARD = '[ "$PPID" = "$0" ] || exit 125; exec "$@"'
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: int | IO[Any] = subprocess.DEVNULL,
+    stdout: int | IO[Any] = subprocess.DEVNULL,
+    stderr: int | IO[Any] = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+    own_session: bool = True,
+) -> subprocess.Popen[bytes]:
+    """Start a program that is killed when this process dies, SIGKILL included.
+
+    Raises `InfraError` if it can't be started.
+    """
+    full_env = {**os.environ, **env} if env else None
+    guarded = [
+        "setpriv", "--pdeathsig", "KILL", "--",
+        "sh", "-c", _GUARD, str(os.getpid()), *argv,
+    ]  # fmt: skip
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            guarded,
+            cwd=cwd,
+            env=full_env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
+            start_new_session=own_session,
+        )
+
+    try:
+        return _spawner.submit(start).result()
+    except OSError as error:
+        raise InfraError(
+            f"cannot start {argv[0]}: {error}", hint="`lab doctor` lists what is missing"
+        ) from error
+
+
+def kill_session(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child that `spawn` started in a session of its own, with all that it started there."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        child.kill()
+
+
+def stream_lines(
+    argv: Sequence[str | Path],
+    on_line: Callable[[str], None],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a program, hand each line of its output (both streams) to `on_line`, return its status."""
+    child = spawn(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert child.stdout is not None
+    try:
+        for line in child.stdout:
+            on_line(line.decode(errors="replace").rstrip("\n"))
+        return child.wait()
+    except BaseException:
+        kill_session(child)
+        child.wait()
+        raise

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the checkout keeps its data: kernels' configurations, images, extensions, scenarios."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# The lab runs from its checkout (an editable install): kernels' patches and
+# extensions are data that its users change.
+REPO = Path(os.environ.get("LAB_REPO", Path(__file__).resolve().parent.parent))
+
+KCONFIGS = REPO / "kconfigs"
+IMAGES = REPO / "images"
+EXTENSIONS = REPO / "extensions"
+SCENARIOS = REPO / "scenarios"
