@@ -27,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True)
 class StageStarted(Event):
-    """A job (`kernel stock`) entered a stage (`compile`); `total` counts its units, 0 if unknown."""
+    """A job (`kernel stock`) entered a stage (`compile`); `total` units, 0 if unknown."""
 
     job: str
     stage: str
@@ -71,7 +71,7 @@ class ItemStarted(Event):
 
 @dataclass(frozen=True)
 class GuestReady(Event):
-    """A guest answered its first SSH command, `seconds` after its start; `how` is `cold` or `fork`."""
+    """A guest answered its first SSH command `seconds` after its start, `cold` or by `fork`."""
 
     item: str
     seconds: float

@@ -177,7 +177,7 @@ def stream_lines(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a program, hand each line of its output (both streams) to `on_line`, return its status."""
+    """Run a program, hand each line it prints (both streams) to `on_line`, return its status."""
     child = spawn(
         [str(word) for word in argv],
         cwd=cwd,

@@ -35,7 +35,7 @@ class Kernel:
 
     @cached_property
     def symbols(self) -> dict[str, str]:
-        """The configuration: symbol with its CONFIG_ prefix -> value (`y`, `m`, a number, a string)."""
+        """The configuration: symbol with its CONFIG_ prefix -> `y`, `m`, a number, a string."""
         values = {}
         for line in self.config.read_text().splitlines():
             name, equals, value = line.partition("=")
