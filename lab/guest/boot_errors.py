@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why a guest did not come up: the one cause, told with the console's last lines."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from lab.errors import InfraError
+
+MARK_INIT = "kextlab: init"
+MARK_NETWORK = "kextlab: network"
+MARK_SSH = "kextlab: ssh"
+
+TAIL_LINES = 25
+
+_PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
+
+
+class BootCause(enum.Enum):
+    """How far a boot came, as the first thing that a person wants to know."""
+
+    KERNEL_PANICKED = "the kernel panicked"
+    QEMU_EXITED = "QEMU exited"
+    NO_CONSOLE = "the kernel printed nothing"
+    NO_INIT = "the kernel started, but init did not"
+    NO_NETWORK = "init ran, but the network did not come up"
+    NO_SSH = "the network is up, but SSH does not answer"
+
+
+_HINTS = {
+    BootCause.KERNEL_PANICKED: "the panic's own text says why; `No working init` means the image",
+    BootCause.QEMU_EXITED: "see QEMU's words; `-no-reboot` turns a triple fault into this",
+    BootCause.NO_CONSOLE: "does the kernel have CONFIG_SERIAL_8250_CONSOLE, and, if it is a "
+    "vmlinux, CONFIG_PVH?",
+    BootCause.NO_INIT: "is CONFIG_BLK_DEV_INITRD on, and does the image hold /init?",
+    BootCause.NO_NETWORK: "is CONFIG_VIRTIO_NET on, or its module in the image?",
+    BootCause.NO_SSH: "dropbear's messages are on the console; `lab shell --console` looks inside",
+}
+
+
+class BootError(InfraError):
+    """A guest did not come up; `cause` says how far it came."""
+
+    def __init__(
+        self, cause: BootCause, *, seconds: float, console: str, cpus: str = "", more: str = ""
+    ) -> None:
+        self.cause = cause
+        self.arguments = (cause, seconds, console, cpus, more)
+        panic = _PANIC.search(console)
+        said = cause.value
+        if cause is BootCause.KERNEL_PANICKED and panic:
+            said = f"{said}: {panic.group(1)}"
+        parts = []
+        if more:
+            parts.append(more.rstrip())
+        if cpus:
+            parts.append(f"where each CPU was:\n{cpus.rstrip()}")
+        tail = "\n".join(console.splitlines()[-TAIL_LINES:])
+        parts.append(f"the console's last lines:\n{tail}" if tail else "the console is empty")
+        super().__init__(
+            f"the guest did not come up within {seconds:.1f} s: {said}",
+            details="\n".join(parts),
+            hint=_HINTS[cause],
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_again, self.arguments)
+
+
+def _again(cause: BootCause, seconds: float, console: str, cpus: str, more: str) -> BootError:
+    return BootError(cause, seconds=seconds, console=console, cpus=cpus, more=more)
+
+
+def diagnose(console: str, *, panicked: bool, running: bool) -> BootCause:
+    """The cause, from what the machine did and how far its console came."""
+    if panicked or _PANIC.search(console):
+        return BootCause.KERNEL_PANICKED
+    if not running:
+        return BootCause.QEMU_EXITED
+    if MARK_NETWORK in console:
+        return BootCause.NO_SSH
+    if MARK_INIT in console:
+        return BootCause.NO_NETWORK
+    if console.strip():
+        return BootCause.NO_INIT
+    return BootCause.NO_CONSOLE

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest: a machine that came up, with one SSH connection and the loader in it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import paramiko
+
+from lab.deadline import Deadline, DeadlineExceeded, scaled
+from lab.errors import InfraError
+from lab.guest import boot_errors
+from lab.guest.boot_errors import BootCause, BootError
+from lab.guest.loader import Loader
+from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
+from lab.image import identity
+from lab.vm.argv import Shape
+from lab.vm.machine import Boot, Machine
+from lab.vm.symbols import Symbols
+
+# A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
+BOOT_SECONDS = 60.0
+# How long a kernel that did not come up gets to say where its CPUs are.
+BACKTRACE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """What to start: kernel file, image file, boot arguments, shape; `vmlinux` names addresses."""
+
+    kernel: Path
+    image: Path
+    arguments: tuple[str, ...]
+    shape: Shape
+    vmlinux: Path | None = None
+    gdb: bool = False
+
+
+class Guest:
+    """A booted guest. Leaving the context ends the machine."""
+
+    def __init__(self, machine: Machine, ssh: Ssh, who: identity.Identity) -> None:
+        self.machine = machine
+        self.ssh = ssh
+        self.identity = who
+        self.ready_after = machine.age
+        self._loader: Loader | None = None
+
+    @classmethod
+    def boot(cls, spec: GuestSpec, deadline: Deadline | None = None) -> Guest:
+        """Start a machine and wait until it answers a first SSH command.
+
+        Raises `LaunchError` (QEMU) or `BootError` (everything after), with the
+        machine gone.
+        """
+        deadline = deadline or scaled(BOOT_SECONDS)
+        who = identity.fresh()
+        boot = Boot(spec.kernel, (spec.image, identity.overlay(who)), spec.arguments)
+        machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
+        try:
+            ssh = _come_up(machine, who, deadline, spec.vmlinux)
+            guest = cls(machine, ssh, who)
+            guest.run("true", deadline)
+            guest.ready_after = machine.age
+            return guest
+        except BaseException:
+            machine.stop()
+            raise
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the machine, then the connection: no farewell that a dead guest could stall."""
+        self.machine.stop()
+        self.ssh.close()
+
+    # Work in the guest
+
+    def run(self, command: str, deadline: Deadline | None = None, stdin: bytes = b"") -> Completed:
+        """Run a shell command to its end."""
+        return self.ssh.run(command, deadline or scaled(15), stdin)
+
+    def start(self, command: str, deadline: Deadline | None = None) -> Running:
+        """Start a shell command and let it run."""
+        return self.ssh.start(command, deadline or scaled(15))
+
+    def push(self, files: Mapping[str, Path | bytes], deadline: Deadline | None = None) -> None:
+        """Put files into the guest."""
+        self.ssh.push(files, deadline or scaled(20))
+
+    @property
+    def loader(self) -> Loader:
+        """The loader, started when first needed."""
+        if self._loader is None:
+            self._loader = Loader(self.ssh, scaled(15))
+        return self._loader
+
+    def end_loader(self, deadline: Deadline | None = None) -> None:
+        """End the loader, if it runs, and wait until all that it held was given back."""
+        if self._loader is not None:
+            loader, self._loader = self._loader, None
+            loader.finish(deadline or scaled(15))
+
+    # Observation
+
+    def ledger(self, deadline: Deadline | None = None) -> dict[str, Any]:
+        """All BPF objects and net attachments, by id, as the guest reports them."""
+        done = self.run("kextload ledger", deadline)
+        return _report(done)
+
+    def read_files(
+        self, paths: Sequence[str], deadline: Deadline | None = None
+    ) -> dict[str, str | None]:
+        """Small files of the guest, read with one command; None for one that can't be read."""
+        fence = f"--{secrets.token_hex(8)}--"
+        script = "\n".join(
+            f"echo {fence}; cat {path} 2>/dev/null || echo {fence}-" for path in paths
+        )
+        done = self.run(script, deadline)
+        parts = done.stdout.split(f"{fence}\n")[1:]
+        if len(parts) != len(paths):
+            raise InfraError("the guest answered a read of its files with something else")
+        return {
+            path: None if part.endswith(f"{fence}-\n") else part
+            for path, part in zip(paths, parts, strict=True)
+        }
+
+    def alive(self, nonce: str, deadline: Deadline, patience: float = 5.0) -> str:
+        """What `kextload alive` says to a nonce, which each CPU must echo within `patience` s.
+
+        Raises `ConnectionLost` if the guest does not even start it.
+        """
+        milliseconds = int(patience * 1000)
+        return self.run(f"kextload alive {nonce} {milliseconds}", deadline).stdout
+
+    def where(self, vmlinux: Path | None = None) -> str:
+        """Where each CPU is, seen from outside, one line per CPU."""
+        return where_cpus_are(self.machine, vmlinux)
+
+
+def where_cpus_are(machine: Machine, vmlinux: Path | None) -> str:
+    """Each CPU's instruction pointer, by name if a vmlinux is at hand."""
+    symbols = Symbols.of(vmlinux) if vmlinux is not None and vmlinux.exists() else Symbols([])
+    return "\n".join(
+        f"CPU {cpu}: {symbols.name(address)}" for cpu, address in machine.where_are_cpus()
+    )
+
+
+def _report(done: Completed) -> dict[str, Any]:
+    try:
+        data = json.loads(done.stdout)
+    except ValueError as error:
+        raise InfraError(
+            f"`{done.command}` answered something that is no JSON",
+            details=done.stdout[:400] + done.stderr[:400],
+        ) from error
+    if not isinstance(data, dict) or data.get("ok") is not True:
+        raise InfraError(f"`{done.command}` failed in the guest", details=done.stdout[:400])
+    return data
+
+
+def _come_up(
+    machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
+) -> Ssh:
+    client_key = paramiko.Ed25519Key.from_private_key(io.StringIO(who.client_key))
+    host_key = paramiko.Ed25519Key(data=_blob(who.host_public))
+    problem = ""
+    try:
+        machine.console.wait_for(
+            lambda lines: (
+                machine.panicked or any(boot_errors.MARK_SSH in line.text for line in lines)
+            ),
+            deadline,
+            "boot",
+        )
+        if machine.running and not machine.panicked:
+            ssh = Ssh(machine.ssh_port(), client_key, host_key)
+            ssh.connect(deadline)
+            return ssh
+    except DeadlineExceeded:
+        pass
+    except ConnectionLost as error:
+        problem = error.message
+    raise _boot_error(machine, problem, vmlinux)
+
+
+def _boot_error(machine: Machine, problem: str, vmlinux: Path | None) -> BootError:
+    seconds = machine.age
+    cpus = ""
+    # A panic is reported the moment it happens; its text may still be on its way.
+    machine.console.join(0.3)
+    cause = boot_errors.diagnose(
+        machine.console.text(), panicked=machine.panicked, running=machine.running
+    )
+    console = machine.console.text()
+    more = problem
+    if cause is BootCause.QEMU_EXITED:
+        more = (
+            f"QEMU's status: {machine.exit_status}; its words: {machine.stderr.strip() or 'none'}"
+        )
+    elif cause is not BootCause.KERNEL_PANICKED:
+        with contextlib.suppress(InfraError):
+            cpus = where_cpus_are(machine, vmlinux)
+            backtraces = machine.ask_backtraces(Deadline(BACKTRACE_SECONDS))
+            cpus = f"{cpus}\n{backtraces}"
+    return BootError(cause, seconds=seconds, console=console, cpus=cpus, more=more)
+
+
+def _blob(public_line: str) -> bytes:
+    return base64.b64decode(public_line.split()[1])
+
+
+__all__ = ["CommandTimeout", "ConnectionLost", "Guest", "GuestSpec", "Running"]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host's end of the loader protocol: words out, JSON lines in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from lab.deadline import Deadline
+from lab.errors import InfraError
+from lab.guest.ssh import Running, Ssh
+
+PROTOCOL = 1
+
+
+class LoaderAnswer(dict[str, Any]):
+    """What the loader answered; `ok` says whether it did what it was told."""
+
+    @property
+    def ok(self) -> bool:
+        return self.get("ok") is True
+
+    @property
+    def problem(self) -> str:
+        """Its error in one line."""
+        return f"{self.get('stage', 'loader')}: {self.get('error', 'unknown error')}"
+
+
+def command_line(verb: str, arguments: dict[str, Any]) -> str:
+    """One line of the protocol: values are percent-encoded, what is None is left out."""
+    words = [verb]
+    for name, value in arguments.items():
+        if value is None:
+            continue
+        words.append(f"{name}={quote(str(value), safe='/:,._-+*')}")
+    return " ".join(words)
+
+
+def parse_answer(line: bytes) -> LoaderAnswer:
+    """An answer from its line; raises `InfraError` for what is no answer."""
+    try:
+        data = json.loads(line)
+    except ValueError as error:
+        shown = line[:400].decode(errors="replace")
+        raise InfraError("the loader answered something that is no JSON", details=shown) from error
+    if not isinstance(data, dict) or not isinstance(data.get("ok"), bool):
+        raise InfraError("the loader answered something that is no answer", details=str(data)[:400])
+    return LoaderAnswer(data)
+
+
+class Loader:
+    """`kextload serve` in the guest; what it loaded is gone when it ends."""
+
+    def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
+        self._running: Running = ssh.start("exec kextload serve", deadline)
+        hello = parse_answer(self._running.read_line(deadline))
+        if hello.get("protocol") != PROTOCOL:
+            raise InfraError(
+                f"the guest's loader speaks protocol {hello.get('protocol')}, not {PROTOCOL}",
+                hint="the image is older than the lab: `lab image clean`",
+            )
+
+    def call(self, verb: str, deadline: Deadline, **arguments: Any) -> LoaderAnswer:
+        """Give one command and wait for its answer."""
+        line = command_line(verb, arguments)
+        self._running.send(line.encode() + b"\n", deadline)
+        return parse_answer(self._running.read_line(deadline))
+
+    def close(self) -> None:
+        """End the loader: it detaches and unloads what it holds."""
+        self._running.close_stdin()
+        self._running.close()
+
+    def finish(self, deadline: Deadline) -> None:
+        """End the loader and wait until it has gone."""
+        self._running.close_stdin()
+        self._running.wait(deadline)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's command line, from small pure functions that return lists.
+
+Nothing here has a path or a port of its own: files, sockets and consoles are
+handed over as descriptors, so that nothing is left behind when the lab is
+killed, and the SSH port is picked by QEMU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import UserError
+
+MACHINES = ("q35", "microvm")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a machine looks like to its kernel: everything that a snapshot depends on.
+
+    `memory` is in MiB. `cpu` is QEMU's CPU model.
+    """
+
+    machine: str = "q35"
+    cpus: int = 2
+    memory: int = 256
+    accel: str = "tcg"
+    cpu: str = "max"
+
+    def __post_init__(self) -> None:
+        if self.machine not in MACHINES:
+            raise UserError(
+                f"unknown machine type {self.machine!r}",
+                hint=f"the lab drives {' and '.join(MACHINES)}",
+            )
+
+
+def machine_args(shape: Shape) -> list[str]:
+    """Machine type; nothing on it that no scenario uses."""
+    if shape.machine == "microvm":
+        options = "microvm,acpi=on,pit=off,pic=off,rtc=on,isa-serial=on,auto-kernel-cmdline=on"
+        return ["-M", options]
+    return ["-M", "q35,vmport=off,hpet=off,smbus=off,sata=off,usb=off"]
+
+
+def accel_args(shape: Shape) -> list[str]:
+    """Accelerator and CPU model."""
+    accel = "tcg,thread=multi,tb-size=64" if shape.accel == "tcg" else shape.accel
+    return ["-accel", accel, "-cpu", shape.cpu]
+
+
+def size_args(shape: Shape) -> list[str]:
+    """CPUs and memory."""
+    return ["-smp", str(shape.cpus), "-m", f"{shape.memory}M"]
+
+
+def kernel_args(boot: Path, initrd: str, command_line: str) -> list[str]:
+    """Direct boot: a PVH vmlinux or a bzImage, the image, and the boot arguments."""
+    return ["-kernel", str(boot), "-initrd", initrd, "-append", command_line]
+
+
+def quiet_args() -> list[str]:
+    """No display, no default devices, no configuration of the host's; a reboot is an exit."""
+    return ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+
+
+def console_args() -> list[str]:
+    """The first serial port on QEMU's own standard input and output."""
+    return ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+
+
+def qmp_args(fd: int) -> list[str]:
+    """QMP on an inherited socket."""
+    return ["-chardev", f"socket,id=qmp,fd={fd}", "-mon", "chardev=qmp,mode=control"]
+
+
+def channel_args(shape: Shape, fd: int) -> list[str]:
+    """A virtio-serial port on an inherited socket: a line into the guest without its network."""
+    return [
+        "-device", _virtio("virtio-serial", shape),
+        "-chardev", f"socket,id=channel,fd={fd}",
+        "-device", "virtserialport,chardev=channel,name=kextlab",
+    ]  # fmt: skip
+
+
+def network_args(shape: Shape) -> list[str]:
+    """User networking, closed but for SSH on a loopback port that QEMU picks."""
+    return [
+        "-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
+        "-device", _virtio("virtio-net", shape, "netdev=net", rom=False),
+    ]  # fmt: skip
+
+
+def entropy_args(shape: Shape) -> list[str]:
+    """Randomness from the host."""
+    return ["-device", _virtio("virtio-rng", shape)]
+
+
+def panic_args(shape: Shape) -> list[str]:
+    """A panic becomes a QMP event, and the machine stops there, so that it can be dumped."""
+    device = "pvpanic-pci" if shape.machine == "q35" else "pvpanic"
+    return ["-device", device, "-action", "panic=pause"]
+
+
+def gdb_args(path: Path) -> list[str]:
+    """A gdb stub on a Unix socket; the machine waits for a debugger's `continue`."""
+    return ["-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb"]
+
+
+def _virtio(name: str, shape: Shape, *options: str, rom: bool = True) -> str:
+    bus = "pci" if shape.machine == "q35" else "device"
+    extra = [] if rom or bus != "pci" else ["romfile="]
+    return ",".join([f"{name}-{bus}", *options, *extra])
+
+
+def command(
+    qemu: str,
+    shape: Shape,
+    *,
+    boot: Path,
+    initrd: str,
+    command_line: str,
+    qmp_fd: int,
+    gdb_socket: Path | None = None,
+) -> list[str]:
+    """The whole command line of one machine."""
+    return [
+        qemu,
+        *quiet_args(),
+        *machine_args(shape),
+        *accel_args(shape),
+        *size_args(shape),
+        *kernel_args(boot, initrd, command_line),
+        *console_args(),
+        *qmp_args(qmp_fd),
+        *network_args(shape),
+        *entropy_args(shape),
+        *panic_args(shape),
+        *(gdb_args(gdb_socket) if gdb_socket else []),
+    ]

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine's serial console: read as it comes, stamped, bounded, and open to a conversation."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Any
+
+from pexpect.spawnbase import SpawnBase
+
+from lab.deadline import Deadline, DeadlineExceeded
+
+# A guest that floods its console keeps this much of the beginning, where the
+# cause is, and this much of the end; the middle is counted and dropped.
+HEAD_LINES = 4000
+TAIL_LINES = 8000
+MAX_LINE = 4096
+
+_CHUNK = 65536
+# Colours and cursor movements of an interactive shell are no text.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of console text; `at` is seconds since the machine's start, on the host's clock."""
+
+    at: float
+    text: str
+
+
+class Console:
+    """Collects a machine's console from a stream, in a thread of its own."""
+
+    def __init__(self, source: IO[bytes], sink: IO[bytes] | None = None) -> None:
+        self._source = source
+        self._sink = sink
+        self._start = time.monotonic()
+        self._head: list[Line] = []
+        self._tail: deque[Line] = deque(maxlen=TAIL_LINES)
+        self._count = 0
+        self._partial = b""
+        self._partial_at: float | None = None
+        self._changed = threading.Condition()
+        self._taps: list[Callable[[bytes], None]] = []
+        self.closed = False
+        self._thread = threading.Thread(target=self._read, name="console", daemon=True)
+        self._thread.start()
+
+    # Reading
+
+    def lines(self, since: int = 0) -> list[Line]:
+        """The lines kept, from the `since`-th line ever printed on, an unfinished one last."""
+        with self._changed:
+            return self._lines(since)
+
+    @property
+    def count(self) -> int:
+        """How many lines were printed so far, kept or not: a mark for `lines(since=...)`."""
+        with self._changed:
+            return self._count
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped because there were too many."""
+        with self._changed:
+            return self._count - len(self._head) - len(self._tail)
+
+    def text(self, since: int = 0) -> str:
+        """The lines kept, as text, with a line in place of those dropped."""
+        with self._changed:
+            kept = [line.text for line in self._lines(since)]
+            dropped = self._count - len(self._head) - len(self._tail)
+            if dropped and since <= len(self._head):
+                kept.insert(len(self._head) - since, f"[... {dropped} lines dropped ...]")
+        return "\n".join(kept)
+
+    def stamped(self) -> str:
+        """The whole console as text, each line with the host's seconds since the start."""
+        return "\n".join(f"[{line.at:9.3f}] {line.text}" for line in self.lines()) + "\n"
+
+    def tail(self, count: int = 25) -> str:
+        """The last lines, as text."""
+        return "\n".join(line.text for line in self.lines()[-count:])
+
+    def wait_for(
+        self,
+        found: Callable[[list[Line]], Any],
+        deadline: Deadline,
+        what: str,
+        *,
+        since: int = 0,
+    ) -> Any:
+        """Wait until `found(lines since the mark)` is true, and return that.
+
+        Returns None if the console closes first; raises `DeadlineExceeded`.
+        """
+        with self._changed:
+            while True:
+                result = found(self._lines(since))
+                if result:
+                    return result
+                if self.closed:
+                    return None
+                if deadline.expired:
+                    raise DeadlineExceeded(what, deadline.seconds)
+                self._changed.wait(deadline.remaining)
+
+    # Writing and conversations
+
+    def send(self, data: bytes) -> None:
+        """Type into the console. What a dead machine can't take is dropped."""
+        if self._sink is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._sink.write(data)
+                self._sink.flush()
+
+    def tap(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """Hand each chunk of raw output to `listener` too; returns the call that ends it."""
+        with self._changed:
+            self._taps.append(listener)
+        return lambda: self._taps.remove(listener)
+
+    def talk(self) -> Conversation:
+        """A pexpect conversation that sees what is printed from now on."""
+        return Conversation(self)
+
+    def wake(self) -> None:
+        """Make waiters look again (something other than the console changed)."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the stream has ended, for at most `timeout` seconds."""
+        self._thread.join(timeout)
+
+    # Internals
+
+    def _lines(self, since: int) -> list[Line]:
+        kept = self._head[since:]
+        first_of_tail = self._count - len(self._tail)
+        kept = kept + list(self._tail)[max(0, since - first_of_tail) :]
+        if self._partial:
+            kept = [*kept, Line(self._partial_at or 0.0, _clean(self._partial))]
+        return kept
+
+    def _read(self) -> None:
+        descriptor = self._source.fileno()
+        while True:
+            try:
+                data = os.read(descriptor, _CHUNK)
+            except OSError:
+                data = b""
+            with self._changed:
+                if not data:
+                    self._flush()
+                    self.closed = True
+                    self._changed.notify_all()
+                    taps = list(self._taps)
+                else:
+                    self._take(data)
+                    self._changed.notify_all()
+                    taps = list(self._taps)
+            for tap in taps:
+                tap(data)
+            if not data:
+                return
+
+    def _take(self, data: bytes) -> None:
+        now = time.monotonic() - self._start
+        *whole, rest = (self._partial + data).split(b"\n")
+        for index, raw in enumerate(whole):
+            at = self._partial_at if index == 0 and self._partial_at is not None else now
+            self._append(Line(at, _clean(raw)))
+        if whole or not self._partial:
+            self._partial_at = now if rest else None
+        while len(rest) > MAX_LINE:
+            self._append(Line(self._partial_at or now, _clean(rest[:MAX_LINE])))
+            rest = rest[MAX_LINE:]
+        self._partial = rest
+
+    def _flush(self) -> None:
+        if self._partial:
+            self._append(Line(self._partial_at or 0.0, _clean(self._partial)))
+            self._partial, self._partial_at = b"", None
+
+    def _append(self, line: Line) -> None:
+        self._count += 1
+        if len(self._head) < HEAD_LINES:
+            self._head.append(line)
+        else:
+            self._tail.append(line)
+
+
+def _clean(raw: bytes) -> str:
+    text = raw[: MAX_LINE * 2].decode("utf-8", errors="replace").rstrip("\r")
+    # A carriage return inside a line redraws it: what counts is what was drawn last.
+    return _ESCAPES.sub("", text.rsplit("\r", 1)[-1])
+
+
+class Conversation(SpawnBase):  # type: ignore[misc]
+    """pexpect on a guest's console."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(timeout=10, maxread=2000, searchwindowsize=None, encoding="utf-8")
+        self._console = console
+        self._pending: deque[bytes] = deque()
+        self._arrived = threading.Condition()
+        self._ended = False
+        self._untap = console.tap(self._hear)
+        self.closed = False
+
+    def _hear(self, data: bytes) -> None:
+        with self._arrived:
+            if data:
+                self._pending.append(data)
+            else:
+                self._ended = True
+            self._arrived.notify_all()
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> str:
+        """What was printed, at most `size` characters (pexpect's contract)."""
+        import pexpect
+
+        limit = Deadline(self.timeout if timeout == -1 else (timeout if timeout else 0.0))
+        with self._arrived:
+            while not self._pending:
+                if self._ended:
+                    raise pexpect.EOF("the console is closed")
+                if limit.expired:
+                    raise pexpect.TIMEOUT("nothing was printed in time")
+                self._arrived.wait(limit.remaining)
+            data = self._pending.popleft()
+            if len(data) > size:
+                self._pending.appendleft(data[size:])
+                data = data[:size]
+        text: str = self._decoder.decode(data, final=False)
+        self._log(text, "read")
+        return text
+
+    def send(self, text: str) -> int:
+        """Type text."""
+        self._log(text, "send")
+        data = text.encode()
+        self._console.send(data)
+        return len(data)
+
+    def sendline(self, text: str = "") -> int:
+        """Type text and Enter."""
+        return self.send(text + "\n")
+
+    def close(self) -> None:
+        """Stop listening; the console goes on."""
+        if not self.closed:
+            self.closed = True
+            self._untap()

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One virtual machine: started, watched from outside, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from lab.deadline import Deadline, DeadlineExceeded
+from lab.errors import InfraError
+from lab.host.process import kill_session, spawn
+from lab.vm import argv
+from lab.vm.console import Console
+from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
+
+QEMU = "qemu-system-x86_64"
+
+# From fork to the QMP greeting; QEMU needs a tenth of a second on an idle host.
+LAUNCH_SECONDS = 20.0
+
+
+class LaunchError(InfraError):
+    """QEMU did not start: its status, whole command and output."""
+
+    def __init__(self, status: int | None, command: str, output: str) -> None:
+        ended = f"status {status}" if status is not None else "no answer on QMP"
+        super().__init__(
+            f"QEMU did not start ({ended})",
+            details=f"{output.rstrip()}\ncommand: {command}",
+            hint="`lab doctor` checks QEMU and the accelerator",
+        )
+        self.arguments = (status, command, output)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (LaunchError, self.arguments)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a machine starts from: kernel, image (bytes of its initramfs, in parts), arguments."""
+
+    kernel: Path
+    initrd: tuple[Path | bytes, ...]
+    arguments: tuple[str, ...]
+
+
+class Machine:
+    """A running QEMU. Use as a context manager: leaving it leaves nothing behind."""
+
+    def __init__(self, shape: argv.Shape, boot: Boot, *, gdb: bool = False) -> None:
+        self.shape = shape
+        self.boot = boot
+        self.events: list[QmpEvent] = []
+        self.changed = threading.Condition()
+        self.started_at = 0.0
+        self.gdb_socket: Path | None = None
+        self._want_gdb = gdb
+        self._stack = contextlib.ExitStack()
+        self._stderr: list[bytes] = []
+        self.command: tuple[str, ...] = ()
+        self.console: Console
+        self.qmp: Qmp
+        self._child: subprocess.Popen[bytes]
+
+    # Life
+
+    def start(self) -> Machine:
+        """Start QEMU and shake hands over QMP; raises `LaunchError`."""
+        try:
+            with self._stack.pop_all() as stack:
+                self._start(stack)
+                self._stack = stack.pop_all()
+        except BaseException:
+            self._stack = contextlib.ExitStack()
+            raise
+        return self
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        ours, theirs = socket.socketpair()
+        stack.callback(ours.close)
+        with theirs, _initrd(self.boot.initrd) as initrd_fd:
+            if self._want_gdb:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kextlab-gdb-"))
+                self.gdb_socket = Path(folder) / "gdb.sock"
+            self.command = tuple(
+                argv.command(
+                    QEMU,
+                    self.shape,
+                    boot=self.boot.kernel,
+                    initrd=f"/proc/self/fd/{initrd_fd}",
+                    command_line=" ".join(self.boot.arguments),
+                    qmp_fd=theirs.fileno(),
+                    gdb_socket=self.gdb_socket,
+                )
+            )
+            self.started_at = time.monotonic()
+            self._child = spawn(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(theirs.fileno(), initrd_fd),
+            )
+        stack.callback(self._reap)
+        console_in, console_out, errors = (
+            self._child.stdin,
+            self._child.stdout,
+            self._child.stderr,
+        )
+        assert console_in is not None
+        assert console_out is not None
+        assert errors is not None
+        self.console = Console(console_out, console_in)
+        threading.Thread(
+            target=self._drain, args=(errors,), name="qemu-stderr", daemon=True
+        ).start()
+        self.qmp = Qmp(self._on_event)
+        try:
+            self.qmp.connect(ours, LAUNCH_SECONDS)
+        except QmpFailed as error:
+            status = self._settle(2.0)
+            raise LaunchError(status, shlex.join(self.command), self.stderr) from error
+        stack.callback(self.qmp.close)
+        threading.Thread(target=self._watch, name="qemu-exit", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the machine; harmless when it has ended already."""
+        stack, self._stack = self._stack.pop_all(), contextlib.ExitStack()
+        if self.running:
+            # Nothing in the guest deserves an orderly end, and SIGKILL is quick.
+            kill_session(self._child)
+        stack.close()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # State
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    @property
+    def exit_status(self) -> int | None:
+        """QEMU's exit status, None while it runs."""
+        return self._child.poll()
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._child.pid
+
+    @property
+    def age(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started_at
+
+    @property
+    def stderr(self) -> str:
+        """What QEMU itself printed."""
+        return b"".join(self._stderr).decode(errors="replace")
+
+    @property
+    def panicked(self) -> bool:
+        """Whether QEMU reported a panic of the guest."""
+        return any(event.name == "GUEST_PANICKED" for event in self.events)
+
+    def wait(self, found: Callable[[], bool], deadline: Deadline, what: str) -> None:
+        """Wait until `found()`, looked at whenever an event comes or QEMU ends."""
+        with self.changed:
+            while not found():
+                if deadline.expired:
+                    raise DeadlineExceeded(what, deadline.seconds)
+                self.changed.wait(deadline.remaining)
+
+    # Doing
+
+    def ssh_port(self) -> int:
+        """The loopback port that QEMU picked for the guest's SSH."""
+        text = self.qmp.monitor("info usernet")
+        found = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22", text)
+        if not found:
+            raise InfraError("QEMU does not say which port it picked for SSH", details=text)
+        return int(found.group(1))
+
+    def where_are_cpus(self) -> list[tuple[int, int]]:
+        """Each CPU's number and instruction pointer, read from outside the guest."""
+        text = self.qmp.monitor("info registers -a")
+        return [
+            (int(cpu), int(rip, 16))
+            for cpu, rip in re.findall(r"CPU#(\d+).*?RIP=([0-9a-f]+)", text, re.DOTALL)
+        ]
+
+    def ask_backtraces(self, deadline: Deadline) -> str:
+        """Ask the kernel, over the serial line, for a backtrace of every CPU (sysrq l, by NMI).
+
+        Returns what it printed, which is nothing if the CPU that serves the
+        serial line takes no interrupts.
+        """
+        mark = self.console.count
+        self.qmp.execute("chardev-send-break", id="console")
+        self.console.send(b"l")
+        with contextlib.suppress(DeadlineExceeded):
+            self.console.wait_for(
+                lambda lines: sum("</TASK>" in line.text for line in lines) >= self.shape.cpus,
+                deadline,
+                "backtraces",
+                since=mark,
+            )
+        return self.console.text(since=mark)
+
+    # Internals
+
+    def _on_event(self, event: QmpEvent) -> None:
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
+        self.console.wake()
+
+    def _watch(self) -> None:
+        self._child.wait()
+        with self.changed:
+            self.changed.notify_all()
+
+    def _drain(self, stream: IO[bytes]) -> None:
+        # QEMU says little; what a loop of warnings says beyond this is no news.
+        limit = 64 << 10
+        size = 0
+        for chunk in iter(lambda: os.read(stream.fileno(), 4096), b""):
+            if size < limit:
+                self._stderr.append(chunk)
+                size += len(chunk)
+
+    def _settle(self, seconds: float) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._child.wait(seconds)
+        return None
+
+    def _reap(self) -> None:
+        if self._child.poll() is None:
+            kill_session(self._child)
+        self._child.wait()
+        if hasattr(self, "console"):
+            self.console.join(2.0)
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+@contextlib.contextmanager
+def _initrd(parts: tuple[Path | bytes, ...]) -> Iterator[int]:
+    """The parts of an initramfs as one nameless file in memory: nothing to clean up."""
+    descriptor = os.memfd_create("kextlab-initrd")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            for part in parts:
+                stream.write(part if isinstance(part, bytes) else part.read_bytes())
+                # The kernel accepts archives one after the other on 4-byte boundaries.
+                stream.write(b"\0" * (-stream.tell() % 4))
+        yield descriptor
+    finally:
+        os.close(descriptor)
