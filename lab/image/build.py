@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Images: a guest's root file system, built without root from Debian packages and data."""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import lzma
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import events, paths
+from lab.cache import Cache, file_digest, key_of
+from lab.errors import UserError
+from lab.host import process
+from lab.image import cpio, debs, describe, elf
+
+FILE_NAME = "image.cpio"
+MODULES_FOLDER = "lib/modules-lab"
+LOADER_PATH = "/usr/bin/kextload"
+TRIGGER_PATH = "/usr/bin/kexttrigger"
+
+# Part of every key: raise it when the same inputs shall give other bytes.
+_FORMAT = 1
+_BUSYBOX = "/bin/busybox"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: the archive, its key in the cache, and its size in bytes."""
+
+    path: Path
+    key: str
+    size: int
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A file that goes into the image, and where it is on the host."""
+
+    to: str
+    source: Path
+    mode: int
+
+
+def build_image(
+    name: str,
+    cache: Cache,
+    *,
+    kernel_modules: Sequence[Path] = (),
+    loader: Path | None = None,
+    trigger: Path | None = None,
+    extra: Mapping[str, Path] | None = None,
+    emit: events.Emit = events.ignore,
+    folder: Path | None = None,
+) -> Image:
+    """The image `name`, taken from the cache or built.
+
+    The guest's init loads `kernel_modules` in their order. `extra` maps paths
+    in the guest to files (executable if they are here). `folder` holds the
+    images' descriptions if they are not the repository's. The same inputs
+    give the same bytes. Raises `UserError` for an image or a file that is
+    missing, or a result above the image's limit.
+    """
+    description, base = describe.load(name, folder)
+    contents = [
+        _Content(item.to, base / item.source, item.mode) for item in description.files
+    ] + _programs(description, cache, emit)
+    for to, source in (
+        *((LOADER_PATH, loader),) * (loader is not None),
+        *((TRIGGER_PATH, trigger),) * (trigger is not None),
+        *(extra or {}).items(),
+    ):
+        assert source is not None
+        contents.append(_Content(to, source, 0o755 if _executable(source) else 0o644))
+    missing = [str(item.source) for item in contents if not item.source.is_file()]
+    missing += [str(module) for module in kernel_modules if not module.is_file()]
+    if missing:
+        raise UserError(f"image {name}: no file {', '.join(missing)}")
+
+    key = key_of(
+        format=_FORMAT,
+        description=description.model_dump(),
+        contents=sorted((item.to, item.mode, file_digest(item.source)) for item in contents),
+        modules=[(module.name, file_digest(module)) for module in kernel_modules],
+    )
+
+    def build(into: Path) -> None:
+        data = cpio.archive(_entries(description, contents, kernel_modules))
+        if len(data) > description.max_bytes:
+            raise UserError(
+                f"image {name} would be {len(data)} bytes, its limit is {description.max_bytes}",
+                hint="leave something out, or raise max_bytes in its description",
+                details=_largest(contents),
+            )
+        (into / FILE_NAME).write_bytes(data)
+
+    path = cache.get("image", key, build, what=f"image {name}") / FILE_NAME
+    return Image(path, key, path.stat().st_size)
+
+
+def names(folder: Path | None = None) -> list[str]:
+    """The images that are described."""
+    found = (folder or paths.IMAGES).glob(f"*/{describe.DESCRIPTION}")
+    return sorted(entry.parent.name for entry in found)
+
+
+def _programs(description: describe.Description, cache: Cache, emit: events.Emit) -> list[_Content]:
+    """Programs and all their libraries, each once."""
+    found: dict[str, _Content] = {}
+    for program in description.programs:
+        roots: list[Path] = []
+        path = _installed(program, Path("/"))
+        if path is None:
+            roots = [debs.unpacked((program.package, *program.needs), cache, emit)]
+            path = _installed(program, roots[0])
+        if path is None:
+            raise UserError(
+                f"package {program.package} has none of {', '.join(program.source)}",
+                hint="name the program's place in the image's description",
+            )
+        found[program.to] = _Content(program.to, path, 0o755)
+        for to, library in elf.closure(path, elf.library_folders(roots)).items():
+            found.setdefault(to, _Content(to, library, 0o755))
+    return list(found.values())
+
+
+def _installed(program: describe.Program, root: Path) -> Path | None:
+    """The newest program below a root; wrappers in shell and dynamic ones (if static is asked)
+    don't count."""
+    for pattern in program.source:
+        for candidate in sorted(glob.glob(str(root / pattern.lstrip("/"))), reverse=True):
+            path = Path(candidate).resolve()
+            if elf.is_elf(path) and not (program.static and elf.needs(path).libraries):
+                return path
+    return None
+
+
+def _executable(path: Path) -> bool:
+    return path.is_file() and bool(path.stat().st_mode & 0o100)
+
+
+def _entries(
+    description: describe.Description, contents: list[_Content], modules: Sequence[Path]
+) -> list[cpio.Entry]:
+    entries = [cpio.directory(item.path, item.mode) for item in description.directories]
+    entries += [
+        cpio.character_device(item.path, item.major, item.minor, item.mode)
+        for item in description.devices
+    ]
+    entries += [cpio.regular(item.to, item.source.read_bytes(), item.mode) for item in contents]
+    taken = {entry.path for entry in entries}
+    for item in contents:
+        if item.to == _BUSYBOX:
+            entries += _applets(item.source, taken)
+    entries += _module_entries(modules)
+    return entries
+
+
+def _applets(busybox: Path, taken: set[str]) -> list[cpio.Entry]:
+    """A link for each of busybox's commands; this runs the host's own busybox."""
+    listed = process.run([busybox, "--list"], timeout=10).stdout.split()
+    wanted = (f"bin/{applet}" for applet in sorted(set(listed)))
+    return [cpio.symlink(path, "busybox") for path in wanted if path not in taken]
+
+
+def _module_entries(modules: Sequence[Path]) -> list[cpio.Entry]:
+    entries, order = [], []
+    for module in modules:
+        data = module.read_bytes()
+        name = module.name
+        # insmod takes plain modules only; distributions compress them.
+        if name.endswith(".xz"):
+            data, name = lzma.decompress(data), name.removesuffix(".xz")
+        elif name.endswith(".gz"):
+            data, name = gzip.decompress(data), name.removesuffix(".gz")
+        entries.append(cpio.regular(f"{MODULES_FOLDER}/{name}", data))
+        order.append(name)
+    if order:
+        lines = "".join(f"{name}\n" for name in order)
+        entries.append(cpio.regular(f"{MODULES_FOLDER}/order", lines.encode()))
+    return entries
+
+
+def _largest(contents: list[_Content]) -> str:
+    sized = sorted(((item.source.stat().st_size, item.to) for item in contents), reverse=True)
+    return "\n".join(f"{size:>10}  {to}" for size, to in sized[:8])

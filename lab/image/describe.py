@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An image's description: `images/<name>/image.yaml`, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from lab import paths
+from lab.errors import UserError
+
+DESCRIPTION = "image.yaml"
+
+
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Program(_Part):
+    """A program of a Debian package; `source` are the places where it may be, as patterns."""
+
+    package: str
+    why: str
+    source: tuple[str, ...] = pydantic.Field(alias="from")
+    to: str
+    needs: tuple[str, ...] = ()
+    static: bool = False
+
+
+class DataFile(_Part):
+    """A file of the image's folder."""
+
+    source: str = pydantic.Field(alias="from")
+    to: str
+    mode: int = 0o644
+
+
+class Directory(_Part):
+    """A folder that is empty in the image."""
+
+    path: str
+    mode: int = 0o755
+
+
+class Device(_Part):
+    """A character device's node."""
+
+    path: str
+    major: int
+    minor: int
+    mode: int = 0o600
+
+
+class Description(_Part):
+    """What `image.yaml` says."""
+
+    version: int
+    max_bytes: int
+    programs: tuple[Program, ...] = ()
+    files: tuple[DataFile, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    devices: tuple[Device, ...] = ()
+
+
+def load(name: str, folder: Path | None = None) -> tuple[Description, Path]:
+    """The description of an image and the folder it is in.
+
+    Raises `UserError` for an image that does not exist or whose description
+    is not valid.
+    """
+    base = folder or paths.IMAGES
+    path = base / name / DESCRIPTION
+    if not path.is_file():
+        known = sorted(entry.parent.name for entry in base.glob(f"*/{DESCRIPTION}"))
+        raise UserError(f"no image {name!r}", hint=f"there are: {', '.join(known) or 'none'}")
+    try:
+        return Description.model_validate(yaml.safe_load(path.read_text())), path.parent
+    except (yaml.YAMLError, pydantic.ValidationError) as error:
+        raise UserError(f"{path} is not a valid description", details=str(error)) from error

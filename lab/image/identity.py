@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest's identity: keys of its own, and a nonce, made fresh for each guest.
+
+They reach the guest as a small archive behind the image. The host key is
+pinned on the host's side, so nothing else can answer in the guest's place.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import struct
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.image import cpio
+
+HOST_KEY_PATH = "etc/dropbear/host_key"
+AUTHORIZED_KEYS_PATH = "root/.ssh/authorized_keys"
+NONCE_PATH = "etc/kextlab/identity"
+
+_TYPE = "ssh-ed25519"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Keys and nonce of one guest.
+
+    `client_key` is the private key as OpenSSH PEM text, `client_public` and
+    `host_public` are lines as in `authorized_keys`, `host_key` is the private
+    host key in dropbear's file format, `nonce` 32 hex digits.
+    """
+
+    client_key: str = field(repr=False)
+    client_public: str
+    host_key: bytes = field(repr=False)
+    host_public: str
+    nonce: str
+
+
+def fresh() -> Identity:
+    """A new identity; takes well under a millisecond."""
+    client, host = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    pem = client.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    return Identity(
+        client_key=pem.decode(),
+        client_public=_public_line(_public_bytes(client)),
+        host_key=_dropbear_key(host),
+        host_public=_public_line(_public_bytes(host)),
+        nonce=secrets.token_hex(16),
+    )
+
+
+def overlay(identity: Identity) -> bytes:
+    """The archive that gives a guest its identity; it goes behind the image's bytes."""
+    return cpio.archive(
+        [
+            cpio.directory("etc/dropbear", 0o700),
+            cpio.directory("root", 0o700),
+            cpio.directory("root/.ssh", 0o700),
+            cpio.regular(HOST_KEY_PATH, identity.host_key, 0o600),
+            cpio.regular(AUTHORIZED_KEYS_PATH, f"{identity.client_public}\n".encode(), 0o600),
+            cpio.regular(NONCE_PATH, f"{identity.nonce}\n".encode()),
+        ]
+    )
+
+
+def _public_bytes(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def _string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _public_line(public: bytes) -> str:
+    blob = _string(_TYPE.encode()) + _string(public)
+    return f"{_TYPE} {base64.b64encode(blob).decode()}"
+
+
+def _dropbear_key(key: Ed25519PrivateKey) -> bytes:
+    # As buf_put_ed25519_priv_key writes it: the type, then seed and public key as one string.
+    seed = key.private_bytes(
+        serialization.Encoding.Raw,
+        serialization.PrivateFormat.Raw,
+        serialization.NoEncryption(),
+    )
+    return _string(_TYPE.encode()) + _string(seed + _public_bytes(key))
