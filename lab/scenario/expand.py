@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From the short form to the long one: every step and default is put where it belongs.
+
+`extension:` is an extension called `main`. Without `steps:` they are: load
+every extension, attach it, start the background work, pull the trigger, stop
+and unload again. What works on nothing is left out: a module is not attached,
+nor is a program that the trigger runs on test data; a kernel that is expected
+to stall or crash can't unload any more; of an extension that is expected to be
+rejected nothing but the load remains.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lab.scenario.background import LoadUnload
+from lab.scenario.base import Where
+from lab.scenario.expect import Expect, LoadExpect
+from lab.scenario.extensions import Extension, ModuleExtension
+from lab.scenario.model import Common, Machine, Scenario, Written
+from lab.scenario.steps import (
+    AttachSpec,
+    AttachStep,
+    LoadStep,
+    SetStep,
+    Settings,
+    StartStep,
+    Step,
+    StopStep,
+    TriggerStep,
+    UnloadStep,
+)
+from lab.scenario.triggers import RunTrigger
+from lab.scenario.yamlpos import Map
+
+MAIN = "main"
+
+
+def expand(
+    written: Written,
+    *,
+    path: Path,
+    name: str,
+    property: str,
+    parameters: dict[str, Any],
+    grid: tuple[dict[str, Any], ...],
+    data: Map,
+) -> Scenario:
+    """The long form of what a file says with one set of parameters."""
+    extensions = dict(written.extensions)
+    if written.extension is not None:
+        extensions = {MAIN: written.extension, **extensions}
+    expect = written.expect.resolved()
+    steps = _steps(written, extensions) if written.steps is None else written.steps
+    if expect.rejected:
+        steps = _expect_rejection(steps)
+    if not written.set.empty:
+        settings = Settings(sysctl=written.set.sysctl, debug=written.set.debug)
+        steps = (SetStep(set=settings).moved(written.set.where), *steps)
+    shared = {key: getattr(written, key) for key in Common.model_fields}
+    shared["machine"] = with_boot(written.machine, written.set.boot)
+    scenario = Scenario(
+        **{
+            **shared,
+            "name": name,
+            "property": property,
+            "path": path,
+            "parameters": parameters,
+            "grid": grid,
+            "extensions": extensions,
+            "steps": steps,
+            "expect": expect,
+        }
+    )
+    scenario._data = data
+    return scenario.moved(Where(str(path), data.mark.line, data.mark.column))
+
+
+def with_boot(machine: Machine, more: tuple[str, ...]) -> Machine:
+    """The machine with more boot arguments, after its own so that they win."""
+    return machine.model_copy(update={"boot": (*machine.boot, *more)}) if more else machine
+
+
+def _steps(written: Written, extensions: dict[str, Extension]) -> tuple[Step, ...]:
+    churned = {
+        work.load_unload for work in written.background.values() if isinstance(work, LoadUnload)
+    }
+    # Background work loads its own, unless there is nothing else to load.
+    loaded = [name for name in extensions if name not in churned] or list(extensions)
+    steps: list[Step] = [LoadStep(load=name).moved(extensions[name].where) for name in loaded]
+    if written.trigger is None:
+        return tuple(steps)
+    steps += [
+        AttachStep(attach=AttachSpec(extension=name)).moved(extensions[name].where)
+        for name in loaded
+        if _is_attached(extensions[name], written)
+    ]
+    steps += [StartStep(start=name).moved(work.where) for name, work in written.background.items()]
+    steps.append(TriggerStep(trigger=written.trigger).moved(written.trigger.where))
+    if written.expect.kernel == "alive":
+        steps += [
+            StopStep(stop=name).moved(work.where)
+            for name, work in reversed(written.background.items())
+        ]
+        steps += [
+            UnloadStep(unload=name).moved(extensions[name].where) for name in reversed(loaded)
+        ]
+    return tuple(steps)
+
+
+def _is_attached(extension: Extension, written: Written) -> bool:
+    if isinstance(extension, ModuleExtension):
+        return False
+    if extension.attach is None:
+        return not isinstance(written.trigger, RunTrigger)
+    return bool(extension.attach)
+
+
+def _expect_rejection(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    loads = [step for step in steps if isinstance(step, LoadStep)]
+    if len(loads) != 1 or loads[0].expect is not None:
+        return steps
+    rejected = loads[0].model_copy(update={"expect": LoadExpect(outcome="rejected")})
+    return tuple(rejected if step is loads[0] else step for step in steps)
+
+
+__all__ = ["MAIN", "Expect", "expand", "with_boot"]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Expectations: of a whole item, and of single steps."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from lab.scenario.base import (
+    Bool,
+    Bound,
+    CountBound,
+    Int,
+    MapKey,
+    MapRef,
+    Part,
+    Regex,
+    Texts,
+    TimeBound,
+    at_least,
+    flaw,
+)
+from lab.words import (
+    OUTCOMES,
+    Counter,
+    KernelState,
+    LedgerKind,
+    Outcome,
+    ReportKind,
+    Resources,
+    Slope,
+)
+
+
+def _outcome(value: Any) -> Any:
+    # `outcome: returned` asks that it happened at all.
+    return {value: at_least(1)} if isinstance(value, str) and value in OUTCOMES else value
+
+
+Outcomes = Annotated[
+    Annotated[dict[Outcome, CountBound], Field(min_length=1)],
+    BeforeValidator(_outcome),
+]
+MapValues = dict[MapRef, Annotated[dict[MapKey, Bound], Field(min_length=1)]]
+
+
+class TextExpect(Part):
+    """What a text has to look like; every line of it that is given has to hold."""
+
+    contains: Texts = ()
+    excludes: Texts = ()
+    matches: Regex | None = None  # searched for, `.` does not match a line's end
+
+    def failures(self, text: str) -> list[str]:
+        """In words, what does not hold for `text`; empty if all does."""
+        wrong = [f"does not contain {part!r}" for part in self.contains if part not in text]
+        wrong += [f"contains {part!r}" for part in self.excludes if part in text]
+        if self.matches is not None and not re.search(self.matches, text, re.MULTILINE):
+            wrong.append(f"does not match /{self.matches}/")
+        return wrong
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.contains or self.excludes or self.matches):
+            raise flaw("expects nothing: give contains, excludes or matches")
+        return self
+
+
+class StepExpect(Part):
+    """What every step can be held to: `time`, its duration in seconds."""
+
+    time: TimeBound | None = None
+
+
+class LoadExpect(StepExpect):
+    """Of a load. Without `outcome` it has to succeed."""
+
+    outcome: Literal["rejected", "refused"] | None = None
+    error: Annotated[str, Field(pattern=r"^E[A-Z0-9]+$")] | None = None
+    verifier_log: TextExpect | None = None
+
+
+class AttachExpect(StepExpect):
+    """Of an attachment. Without `error` it has to succeed."""
+
+    error: Annotated[str, Field(pattern=r"^E[A-Z0-9]+$")] | None = None
+
+
+class TriggerExpect(StepExpect):
+    """Of a trigger: what became of the programs that ran, and what it gave back.
+
+    `status` is a shell line's exit status, `returns` the value that a program
+    run on test data returned, `output` what a shell line printed.
+    """
+
+    outcome: Outcomes | None = None
+    status: Annotated[Int, Field(ge=0, le=255)] | None = None
+    returns: Bound | None = None
+    output: TextExpect | None = None
+    maps: MapValues = Field(default_factory=dict)
+    misses: CountBound | None = None
+
+
+class ReadExpect(StepExpect):
+    """Of a read: the value; for a per-CPU map the sum over CPUs."""
+
+    value: Bound | None = None
+
+
+class ShellExpect(StepExpect):
+    """Of a shell line. Without `status` it has to be 0."""
+
+    status: Annotated[Int, Field(ge=0, le=255)] = 0
+    output: TextExpect | None = None
+
+
+class Expect(Part):
+    """What must hold at the end of an item, its defaults filled in by `resolved`.
+
+    Counters and ledger are increases over the item's baseline. Slopes are
+    increases per repetition. `time` is the sum of the triggers' times in
+    seconds, `misses` the number of runs that the kernel dropped because a
+    program was already running.
+    """
+
+    outcome: Outcomes | None = None
+    verifier_log: TextExpect | None = None
+    maps: MapValues = Field(default_factory=dict)
+    kernel: KernelState = "alive"
+    resources: Resources | None = None
+    reusable: Bool = False
+    reports: tuple[ReportKind, ...] = ()
+    counters: dict[Counter, CountBound] = Field(default_factory=dict)
+    ledger: dict[LedgerKind, Bound] = Field(default_factory=dict)
+    slopes: dict[Slope, Bound] = Field(default_factory=dict)
+    time: TimeBound | None = None
+    misses: CountBound | None = None
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the item is about a load that fails."""
+        bound = (self.outcome or {}).get("rejected")
+        return bound is not None and bound.positive
+
+    def resolved(self) -> Expect:
+        """With what was left out filled in: an alive kernel is held to release everything."""
+        if self.resources is None and self.kernel == "alive":
+            return self.model_copy(update={"resources": "released"}).moved(self.where)
+        return self
+
+
+class AllowConsole(Part):
+    """One kind of report that may appear on the console, and why it may."""
+
+    kind: ReportKind
+    reason: Annotated[str, Field(min_length=3), WithJsonSchema({"type": "string", "minLength": 3})]

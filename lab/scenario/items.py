@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Items: one scenario on one flavor with one set of parameters, each with an id of its own.
+
+An id is `property/name@flavor[depth=8,hook=xdp]`, the brackets only if there
+are parameters; a twin's name ends in `-without-PROTECTION`.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.scenario.expand import with_boot
+from lab.scenario.load import with_parameters
+from lab.scenario.model import Scenario, Twin
+from lab.scenario.parameters import as_text
+from lab.scenario.steps import SetStep, Step
+
+# Neither shells nor reports need quotes for these.
+_PLAIN = "+:."
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one virtual machine is started for.
+
+    `scenario` has the parameters put in. Of a twin it has the protection
+    switched off already, and `expect` is still the scenario's: the item passes
+    if that expectation fails.
+    """
+
+    id: str
+    scenario: Scenario
+    flavor: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    twin: Twin | None = None
+
+    @property
+    def path(self) -> str:
+        """The id's `property.name`, a path as result databases (KCIDB) have it."""
+        return self.id.partition("@")[0].replace("/", ".")
+
+
+def items(scenario: Scenario, flavors: Iterable[str] | None = None) -> list[Item]:
+    """The scenario's items, on its own flavors or on those given, in a stable order."""
+    chosen = list(dict.fromkeys(scenario.kernels if flavors is None else flavors))
+    variants = [(values, with_parameters(scenario, values)) for values in scenario.grid]
+    found = []
+    for flavor in chosen:
+        for values, variant in variants:
+            found.append(Item(item_id(variant, flavor, values), variant, flavor, values))
+            for twin in variant.twins:
+                changed = switched_off(variant, twin)
+                name = item_id(variant, flavor, values, twin)
+                found.append(Item(name, changed, flavor, values, twin))
+    return found
+
+
+def item_id(
+    scenario: Scenario, flavor: str, values: Mapping[str, Any], twin: Twin | None = None
+) -> str:
+    """The id of an item; the same for the same file, flavor and values, always."""
+    name = f"{scenario.id}-without-{twin.without}" if twin else scenario.id
+    said = ",".join(
+        f"{key}={urllib.parse.quote(as_text(value), safe=_PLAIN)}" for key, value in values.items()
+    )
+    return f"{name}@{flavor}[{said}]" if said else f"{name}@{flavor}"
+
+
+def switched_off(scenario: Scenario, twin: Twin) -> Scenario:
+    """The scenario with the twin's protection switched off before its first step."""
+    steps: tuple[Step, ...] = scenario.steps
+    if not twin.set.empty:
+        steps = (SetStep(set=twin.set).moved(twin.where), *steps)
+    machine = with_boot(scenario.machine, twin.boot)
+    return scenario.model_copy(update={"machine": machine, "steps": steps})

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""YAML as plain data that knows where each of its keys and values stands.
+
+The scalars are those of YAML 1.2's core schema, so `on`, `off`, `yes` and `no`
+are text and `true` and `false` the only booleans: as keys and as values they
+mean what they look like. What two YAML readers would read differently (`010`,
+which is 8 or 10) and what would make an error's place ambiguous (anchors,
+aliases, merge keys, tags) is refused with a word on what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+# A scenario is a page or two; what is larger was made by accident or by an attacker.
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 40
+
+
+class Mark(NamedTuple):
+    """A place in a file; line and column count from 1."""
+
+    line: int
+    column: int
+
+
+START = Mark(1, 1)
+
+
+class Map(dict[Any, Any]):
+    """A mapping with the place of itself (`mark`), its keys and its values."""
+
+    def __init__(self, mark: Mark = START) -> None:
+        super().__init__()
+        self.mark = mark
+        self.keys_at: dict[Any, Mark] = {}
+        self.values_at: dict[Any, Mark] = {}
+
+    def put(self, key: Any, value: Any, key_at: Mark, value_at: Mark) -> None:
+        self[key] = value
+        self.keys_at[key] = key_at
+        self.values_at[key] = value_at
+
+
+class Seq(list[Any]):
+    """A sequence with the place of itself (`mark`) and its items."""
+
+    def __init__(self, mark: Mark = START) -> None:
+        super().__init__()
+        self.mark = mark
+        self.items_at: list[Mark] = []
+
+    def put(self, value: Any, value_at: Mark) -> None:
+        self.append(value)
+        self.items_at.append(value_at)
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """Something wrong in the text, and where."""
+
+    mark: Mark
+    message: str
+
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
+_HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_ENDLESS = re.compile(r"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+\Z")
+_MAX_DIGITS = 40
+
+
+def parse(text: str) -> tuple[Any, list[Flaw]]:
+    """The document in `text` and all that is wrong with it.
+
+    The data is None if the text is not YAML at all; else it is whole but for
+    what the flaws name (of duplicate keys the first one stays).
+    """
+    if len(text) > MAX_BYTES:
+        return None, [Flaw(START, f"the file is larger than {MAX_BYTES >> 10} KiB")]
+    builder = _Builder()
+    try:
+        # Not the C parser: its marks differ in places, and files are small.
+        return builder.document(yaml.parse(text, Loader=yaml.SafeLoader)), builder.flaws
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = error.problem or error.context or "cannot be read"
+        return None, [*builder.flaws, Flaw(_mark(mark) if mark else START, _plain(said))]
+    except yaml.reader.ReaderError as error:
+        flaw = Flaw(
+            _mark_of_offset(text, error.position),
+            f"the character {_codepoint(error.character)} is not allowed in YAML",
+        )
+        return None, [*builder.flaws, flaw]
+    except _TooDeepError as error:
+        flaw = Flaw(error.mark, f"nested more than {MAX_DEPTH} levels deep")
+        return None, [*builder.flaws, flaw]
+
+
+def decode(data: bytes) -> tuple[str | None, list[Flaw]]:
+    """The text of a file; it has to be UTF-8, with or without a byte order mark."""
+    try:
+        return data.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        mark = _mark_of_offset(before, len(before))
+        return None, [Flaw(mark, f"the byte 0x{data[error.start]:02x} is not UTF-8")]
+
+
+def locate(data: Any, loc: tuple[Any, ...], start: Mark = START, *, key: bool = False) -> Mark:
+    """Where the value at path `loc` stands (its key if `key` and it has one).
+
+    Elements of the path that the data doesn't have are skipped: validation
+    puts names of types between keys. So the answer is that of the deepest
+    element which exists.
+    """
+    mark = data.mark if isinstance(data, Map | Seq) else start
+    for element in loc:
+        if isinstance(data, Map) and element in data:
+            mark = data.keys_at[element] if key else data.values_at[element]
+            data = data[element]
+        elif isinstance(data, Seq) and isinstance(element, int) and 0 <= element < len(data):
+            mark = data.items_at[element]
+            data = data[element]
+    return mark
+
+
+def transform(data: Any, scalar: Callable[[Any, Mark], Any], at: Mark = START) -> Any:
+    """A copy of `data`, all places kept, with `scalar(value, mark)` for each scalar value."""
+    if isinstance(data, Map):
+        changed = Map(data.mark)
+        for key, value in data.items():
+            place = data.values_at[key]
+            changed.put(key, transform(value, scalar, place), data.keys_at[key], place)
+        return changed
+    if isinstance(data, Seq):
+        items = Seq(data.mark)
+        for value, place in zip(data, data.items_at, strict=True):
+            items.put(transform(value, scalar, place), place)
+        return items
+    return scalar(data, at)
+
+
+class _TooDeepError(Exception):
+    def __init__(self, mark: Mark) -> None:
+        super().__init__()
+        self.mark = mark
+
+
+class _Builder:
+    """Builds the data from the parser's events, and notes flaws as it goes."""
+
+    def __init__(self) -> None:
+        self.flaws: list[Flaw] = []
+
+    def document(self, events: Iterator[Event]) -> Any:
+        data: Any = None
+        documents = 0
+        for event in events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._flaw(event, "a second document: one file holds one scenario")
+                    break
+            elif isinstance(event, StreamEndEvent):
+                break
+            elif isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent):
+                data = self._value(event, events, 0)
+        if documents == 0:
+            self.flaws.append(Flaw(START, "the file is empty"))
+        return data
+
+    # The stubs of PyYAML do not say what an event holds, hence `Any`.
+    def _value(self, event: Any, events: Iterator[Event], depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise _TooDeepError(_mark(event.start_mark))
+        if isinstance(event, AliasEvent):
+            self._flaw(
+                event, f"the alias '*{event.anchor}': write the value out, or use a parameter"
+            )
+            return None
+        if event.anchor is not None:
+            self._flaw(event, f"the anchor '&{event.anchor}': aliases are not part of the format")
+        if event.tag is not None and event.tag != "!":
+            self._flaw(event, f"the tag '{event.tag}': values have no tags in this format")
+            event.tag = None
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(event, events, depth)
+        if isinstance(event, SequenceStartEvent):
+            return self._sequence(event, events, depth)
+        return self._scalar(event)
+
+    def _mapping(self, start: Event, events: Iterator[Any], depth: int) -> Map:
+        mapping = Map(_mark(start.start_mark))
+        for event in events:
+            if isinstance(event, MappingEndEvent):
+                break
+            key_at = _mark(event.start_mark)
+            key = self._value(event, events, depth + 1)
+            value_event = next(events)
+            value = self._value(value_event, events, depth + 1)
+            if isinstance(event, AliasEvent):
+                continue  # said already
+            if isinstance(key, Map | Seq | bool | float) or key is None:
+                self._flaw(event, "a key has to be text or a whole number")
+            elif key == "<<" and event.style is None:
+                self._flaw(event, "the merge key '<<': write the keys out, or use a parameter")
+            elif key in mapping:
+                first = mapping.keys_at[key].line
+                self._flaw(event, f"the key '{key}' is here twice, first in line {first}")
+            else:
+                mapping.put(key, value, key_at, _mark(value_event.start_mark))
+        return mapping
+
+    def _sequence(self, start: Event, events: Iterator[Event], depth: int) -> Seq:
+        sequence = Seq(_mark(start.start_mark))
+        for event in events:
+            if isinstance(event, SequenceEndEvent):
+                break
+            sequence.put(self._value(event, events, depth + 1), _mark(event.start_mark))
+        return sequence
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if event.style is not None or event.tag == "!":
+            return text  # quoted, or a block: text, whatever it looks like
+        if text in ("", "~", "null", "Null", "NULL"):
+            return None
+        if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+            return text[0] in "tT"
+        if _LEADING_ZERO.match(text):
+            self._flaw(
+                event,
+                f"'{_short(text)}' is octal to some readers and decimal to others: "
+                "write it without the leading zero, as 0o… for octal, or in quotes for text",
+            )
+            return text
+        if _ENDLESS.match(text):
+            self._flaw(event, f"'{text}' is not a number that can be counted or waited for")
+            return text
+        return self._number(event, text)
+
+    def _number(self, event: Event, text: str) -> Any:
+        kinds = ((_INT, 10), (_OCTAL, 8), (_HEX, 16))
+        base = next((base for pattern, base in kinds if pattern.match(text)), 0)
+        if not base and not _FLOAT.match(text):
+            return text
+        if len(text) > _MAX_DIGITS:
+            self._flaw(event, f"the number has more than {_MAX_DIGITS} characters")
+            return 0
+        if base:
+            return int(text.lower().replace("0o", "").replace("0x", ""), base)
+        number = float(text)
+        if number in (float("inf"), float("-inf")):
+            self._flaw(event, f"the number {text} is too large")
+            return 0.0
+        return number
+
+    def _flaw(self, event: Event, message: str) -> None:
+        self.flaws.append(Flaw(_mark(event.start_mark), message))
+
+
+def _mark(mark: Any) -> Mark:
+    return Mark(mark.line + 1, mark.column + 1)
+
+
+def _mark_of_offset(text: str, offset: int) -> Mark:
+    before = text[:offset]
+    line = before.count("\n")
+    return Mark(line + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+def _codepoint(character: Any) -> str:
+    return f"U+{ord(character) if isinstance(character, str) else character:04X}"
+
+
+def _plain(said: str) -> str:
+    # The parser speaks of its own tokens; these are the ones that people meet.
+    known = {
+        "mapping values are not allowed here": "a ':' where none can be (put text that holds ': ' "
+        "in quotes, and check the indentation)",
+        "found character '\\t' that cannot start any token": "a tab: YAML is indented with spaces",
+        "could not find expected ':'": "a key without its ':'",
+        "found unexpected end of stream": "the text ends inside quotes or brackets",
+    }
+    return known.get(said, f"not YAML: {said}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 20 else text[:19] + "…"

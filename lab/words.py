@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The words that scenarios, oracles, the judge and reports share.
+
+Each set is a `Literal` for the type checker and a tuple, in a fixed order, for
+whoever prints or iterates. The sets are closed: a word that is not here is a
+mistake wherever it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+# What became of an extension in one step, counted per run (or per load).
+Outcome = Literal[
+    "rejected",  # the load failed: by verifier, signature or checks on the object
+    "returned",  # ran to its end
+    "panicked",  # its own language's panic stopped it
+    "faulted",  # an invalid access or instruction stopped it
+    "terminated",  # the framework stopped it for the time that it took
+    "overflowed",  # its stack was exhausted
+    "refused",  # was not run, though triggered
+    "disabled",  # the framework took it out of service
+]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+# State of the kernel at the end. `stalled`: some CPU no longer makes progress.
+KernelState = Literal["alive", "stalled", "crashed"]
+KERNEL_STATES: tuple[KernelState, ...] = get_args(KernelState)
+
+# What became of the objects that an extension had acquired.
+Resources = Literal["released", "kept"]
+RESOURCES: tuple[Resources, ...] = get_args(Resources)
+
+# `error`: the lab could not tell. It is never mixed up with `failed`.
+Verdict = Literal["passed", "failed", "error"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+# Kinds of report that a kernel writes to its console.
+ReportKind = Literal[
+    "oops",
+    "page-fault",
+    "general-protection",
+    "double-fault",
+    "stack-overflow",
+    "bug",
+    "warning",
+    "panic",
+    "soft-lockup",
+    "hard-lockup",
+    "rcu-stall",
+    "hung-task",
+    "wq-lockup",
+    "list-corruption",
+    "sleeping-in-atomic",
+    "lockdep",
+    "kasan",
+    "ubsan",
+    "oom",
+    "other-splat",
+]
+REPORT_KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
+
+# Reports after which the kernel does not run on: it cannot be `alive`.
+FATAL_REPORTS: frozenset[ReportKind] = frozenset({"panic", "double-fault"})
+
+# Counters that the kernel keeps of its own troubles; scenarios bound their increase.
+Counter = Literal["oops", "warn", "soft-lockup", "hard-lockup", "rcu-stall", "hung-task"]
+COUNTERS: tuple[Counter, ...] = get_args(Counter)
+
+# Numbers of objects by kind, from the ledger; scenarios bound their increase.
+LedgerKind = Literal["programs", "maps", "links", "btfs", "net", "pins"]
+LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
+
+# Amounts of memory in KiB, from /proc/meminfo (`Slab`, `Percpu`, `VmallocUsed`;
+# `used` is `MemTotal` less `MemAvailable`); scenarios bound their slope.
+Gauge = Literal["slab", "percpu", "vmalloc", "used"]
+GAUGES: tuple[Gauge, ...] = get_args(Gauge)
+
+# What can have a slope over repetitions.
+Slope = Literal[
+    "slab",
+    "percpu",
+    "vmalloc",
+    "used",
+    "programs",
+    "maps",
+    "links",
+    "btfs",
+    "net",
+    "pins",
+]
+SLOPES: tuple[Slope, ...] = get_args(Slope)
+
+# Safety properties, one folder of scenarios each.
+SAFETY_PROPERTIES = ("memory", "types", "resources", "exceptions", "stack", "termination")
+
+# Kinds of target that a program can be attached to, each with the form of what follows
+# its colon. The loader takes the same words.
+ATTACH_TARGETS = {
+    "kprobe": "FUNCTION",
+    "kretprobe": "FUNCTION",
+    "tracepoint": "CATEGORY/NAME",
+    "raw_tracepoint": "NAME",
+    "fentry": "FUNCTION",
+    "fexit": "FUNCTION",
+    "perf": "software/EVENT@FREQUENCY",
+    "xdp": "DEVICE",
+    "tc": "DEVICE/ingress or DEVICE/egress",
+    "cgroup": "PATH",
+}
