@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+RECORD = "kernel.json"
+RECORD_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,65 @@ class Kernel:
     def has(self, symbol: str) -> bool:
         """Whether a symbol (`CONFIG_BPF`) is built in or a module."""
         return self.symbols.get(symbol) in ("y", "m")
+
+
+# What an entry of the cache may hold, by the name of its field in `Kernel`.
+_PARTS = ("boot", "bzimage", "config", "vmlinux", "btf", "symvers", "build_tree")
+
+
+def write_record(
+    folder: Path,
+    *,
+    release: str,
+    parts: Mapping[str, str],
+    modules: tuple[str, ...] = (),
+    source: Mapping[str, Any] | None = None,
+    seconds: float = 0.0,
+) -> None:
+    """Describe the entry `folder` in its `kernel.json`.
+
+    `parts` are paths by field of `Kernel`, relative to the entry (or absolute
+    where the file is its owner's); `source` says where the kernel came from,
+    `seconds` how long the building took.
+    """
+    unknown = set(parts) - set(_PARTS)
+    if unknown:
+        raise ValueError(f"not parts of a kernel: {sorted(unknown)}")
+    record = {
+        "version": RECORD_VERSION,
+        "release": release,
+        "parts": dict(parts),
+        "modules": list(modules),
+        "source": dict(source or {}),
+        "seconds": round(seconds, 1),
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `write_record` wrote."""
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text())
+    return record
+
+
+def load_kernel(
+    folder: Path, *, flavor: str, key: str, boot_args: tuple[str, ...], machine: str
+) -> Kernel:
+    """The kernel that an entry of the cache holds."""
+    record = read_record(folder)
+    parts = {name: folder / path for name, path in record["parts"].items()}
+    return Kernel(
+        flavor=flavor,
+        key=key,
+        release=record["release"],
+        boot=parts["boot"],
+        bzimage=parts["bzimage"],
+        config=parts["config"],
+        boot_args=boot_args,
+        machine=machine,
+        vmlinux=parts.get("vmlinux"),
+        btf=parts.get("btf"),
+        symvers=parts.get("symvers"),
+        build_tree=parts.get("build_tree"),
+        modules=tuple(folder / path for path in record["modules"]),
+    )

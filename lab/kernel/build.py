@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a flavor to a kernel: built, unpacked or borrowed, and kept in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab import events
+from lab.cache import Cache, file_digest, key_of
+from lab.errors import UserError
+from lab.host import process
+from lab.kernel import apt, artifact, compiled, pack, packaged, source
+from lab.kernel.artifact import Kernel
+from lab.kernel.flavor import DebSource, Flavor, TreeSource
+from lab.kernel.stages import Stages
+
+KIND = "kernel"
+# Part of each key: raise it when an entry gets another content.
+_LAYOUT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A flavor whose source was looked up: its key, and how to fill its entry."""
+
+    flavor: Flavor
+    key: str
+    fill: Callable[[Path], None]
+
+
+def build_kernel(
+    flavor: Flavor, cache: Cache, emit: events.Emit = events.ignore, jobs: int | None = None
+) -> Kernel:
+    """The flavor's kernel, from the cache or built (`jobs` at a time, one per core by default).
+
+    Raises `UserError` for what the flavor's author can mend: a patch that
+    does not apply, a symbol that is not granted, code that does not compile.
+    """
+    cache = _heard(cache, emit)
+    plan = make_plan(flavor, cache, emit, jobs)
+    folder = cache.get(KIND, plan.key, plan.fill, what=f"kernel {flavor.name}")
+    return _loaded(plan, folder)
+
+
+def find_kernel(flavor: Flavor, cache: Cache) -> Kernel | None:
+    """The flavor's kernel if the cache has it; builds and downloads nothing."""
+    plan = make_plan(flavor, cache)
+    folder = cache.find(KIND, plan.key)
+    return _loaded(plan, folder) if folder else None
+
+
+def remove_kernel(flavor: Flavor, cache: Cache) -> bool:
+    """Delete the flavor's kernel and its work folder; says whether there was one."""
+    key = make_plan(flavor, cache).key
+    had_work = cache.remove(compiled.WORK, key)
+    return cache.remove(KIND, key) or had_work
+
+
+def make_plan(
+    flavor: Flavor, cache: Cache, emit: events.Emit = events.ignore, jobs: int | None = None
+) -> Plan:
+    """Look up what the flavor's source is now, and from that its key."""
+    stages = Stages(f"kernel {flavor.name}", emit)
+    match flavor.source:
+        case TreeSource():
+            return _plan_tree(flavor)
+        case DebSource():
+            return _plan_package(flavor, flavor.source, cache, stages)
+    origin = source.locate(flavor, cache)
+    key = key_of(
+        layout=_LAYOUT,
+        flavor=flavor.name,
+        source=origin.identity,
+        patches=[file_digest(path) for path in flavor.all_patches],
+        fragments=[file_digest(path) for path in flavor.fragments],
+        tools=_tools(),
+    )
+
+    def fill(folder: Path) -> None:
+        start = time.monotonic()
+        work = compiled.Work(
+            flavor, cache.path(compiled.WORK, key), cache, stages, jobs or _cores()
+        )
+        base = None
+        if flavor.base is not None:
+            base_kernel = build_kernel(flavor.base, cache, emit, jobs)
+            base = cache.path(compiled.WORK, base_kernel.key)
+        tree = work.build(origin, base)
+        with stages.stage("pack"):
+            pack.pack(tree, folder, source=origin.identity, seconds=time.monotonic() - start)
+
+    return Plan(flavor, key, fill)
+
+
+def _plan_tree(flavor: Flavor) -> Plan:
+    assert isinstance(flavor.source, TreeSource)
+    tree = (flavor.folder / Path(flavor.source.tree).expanduser()).resolve()
+    pack.check_tree(tree)
+    stamps = {
+        name: (stat.st_size, stat.st_mtime_ns)
+        for name in (pack.BZIMAGE, "vmlinux", ".config")
+        if (stat := (tree / name).stat())
+    }
+
+    def fill(folder: Path) -> None:
+        parts = pack.pack_images(tree, folder)
+        shutil.copyfile(tree / ".config", folder / "config")
+        parts |= {"config": "config", "vmlinux": str(tree / "vmlinux")}
+        if (tree / "Module.symvers").is_file():
+            parts |= {"symvers": str(tree / "Module.symvers"), "build_tree": str(tree)}
+        release = pack.release_of_tree(tree)
+        artifact.write_record(folder, release=release, parts=parts, source={"tree": str(tree)})
+
+    return Plan(flavor, key_of(layout=_LAYOUT, tree=str(tree), stamps=stamps), fill)
+
+
+def _plan_package(flavor: Flavor, wanted: DebSource, cache: Cache, stages: Stages) -> Plan:
+    package = apt.resolve(wanted.deb, cache)
+    key = key_of(layout=_LAYOUT, deb=package.sha256, modules=wanted.modules)
+
+    def fill(folder: Path) -> None:
+        packaged.unpack_package(package, wanted.modules, folder, stages)
+
+    return Plan(flavor, key, fill)
+
+
+def _loaded(plan: Plan, folder: Path) -> Kernel:
+    flavor = plan.flavor
+    return artifact.load_kernel(
+        folder,
+        flavor=flavor.name,
+        key=plan.key,
+        boot_args=flavor.boot_args,
+        machine=flavor.machine,
+    )
+
+
+def _heard(cache: Cache, emit: events.Emit) -> Cache:
+    """The cache, telling `emit` for whom it waits."""
+    return cache if emit is events.ignore else dataclasses.replace(cache, emit=emit)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _tools() -> dict[str, str]:
+    """Versions of what decides over the bytes of the result."""
+    versions = {}
+    for tool in ("gcc", "ld", "pahole"):
+        if shutil.which(tool):
+            versions[tool] = process.run([tool, "--version"]).stdout.partition("\n")[0]
+        elif tool != "pahole":  # without it only BTF can't be had, which the check would say
+            raise UserError(
+                f"{tool} is needed to build a kernel", hint="`lab doctor` lists what is missing"
+            )
+    return versions

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building a kernel from source, such that a run that was killed is taken up by the next.
+
+The work folder of a key outlives its build: a flavor that has this one as its
+base starts from a copy of the built tree. Where a run was interrupted:
+
+- unpacking, copying or patching: done aside, renamed when it is whole, and
+  started over otherwise;
+- configuring: repeated, it takes seconds;
+- compiling: make continues, after what may be half-written is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.cache import Cache
+from lab.host import process
+from lab.kernel import kconfig, patches
+from lab.kernel.flavor import Flavor
+from lab.kernel.make import Follower, Make, drop_torn
+from lab.kernel.source import Origin
+from lab.kernel.stages import Stages
+
+WORK = "kernel-work"
+_TARGETS = ("vmlinux", "bzImage", "modules")
+
+
+@dataclass(frozen=True)
+class Work:
+    """The folder in which one flavor is built."""
+
+    flavor: Flavor
+    folder: Path
+    cache: Cache
+    stages: Stages
+    jobs: int
+
+    @property
+    def tree(self) -> Path:
+        """Source and objects: built in place, so that a copy needs no absolute path."""
+        return self.folder / "source"
+
+    @property
+    def built(self) -> Path:
+        """A stamp: the tree was built to its end."""
+        return self.folder / "built"
+
+    def build(self, origin: Origin, base: Path | None = None) -> Path:
+        """Bring the tree to its end and return it. `base` is the base flavor's work folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.tree.is_dir():
+            self._prepare(origin, base)
+        if not self.built.is_file():
+            drop_torn(self.tree)
+            make = Make(
+                self.tree,
+                self.folder / "build.log",
+                f"-{self.flavor.name}",
+                self.jobs,
+                self.cache.root / "ccache",
+            )
+            make.log.unlink(missing_ok=True)
+            self._configure(make)
+            self._compile(make)
+            self.built.touch()
+        return self.tree
+
+    def _prepare(self, origin: Origin, base: Path | None) -> None:
+        aside = self.folder / "source.aside"
+        shutil.rmtree(aside, ignore_errors=True)
+        if base is not None and (base / "built").is_file():
+            with (
+                self.stages.stage("unpack"),
+                self.cache.lock(WORK, base.name, what=f"copy for kernel {self.flavor.name}"),
+            ):
+                # Times are kept, so that make rebuilds only what patches touch.
+                process.run(["cp", "-a", "--reflink=auto", base / "source", aside])
+            own = self.flavor.patches
+        else:
+            unpack = origin.fetch(self.stages)
+            with self.stages.stage("unpack"):
+                unpack(aside)
+            own = self.flavor.all_patches
+        with self.stages.stage("patch", len(own)):
+            patches.apply(own, aside)
+        aside.rename(self.tree)
+
+    def _configure(self, make: Make) -> None:
+        requests = kconfig.read_fragments(self.flavor.fragments)
+        with self.stages.stage("configure"):
+            wanted = self.folder / "requested.config"
+            wanted.write_text(kconfig.merged(requests))
+            make.run(
+                "allnoconfig", what="make allnoconfig", extra={"KCONFIG_ALLCONFIG": str(wanted)}
+            )
+            kconfig.check(requests, self.tree / ".config", self.tree)
+            # Generated headers and host tools: without them make -n goes nowhere.
+            make.run("prepare", what="make prepare")
+
+    def _compile(self, make: Make) -> None:
+        total = make.planned(*_TARGETS)
+        stages = self.stages
+        with contextlib.ExitStack() as current:
+            current.enter_context(stages.stage("compile", total))
+
+            def on_object(done: int, name: str) -> None:
+                stages.progress("compile", done, max(total, done), name)
+
+            def on_link() -> None:
+                current.close()
+                current.enter_context(stages.stage("link"))
+
+            make.follow(
+                Follower(on_object, on_link),
+                *_TARGETS,
+                what=f"building kernel {self.flavor.name}",
+            )
