@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +26,29 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from lab.scenario.yamlpos import Map, Mark
 
-NAME = r"^[a-zA-Z0-9_-]+$"
+# Parts of paths, of options and of pytest's markers, hence the plain beginning.
+NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$"
+IDENTIFIER = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+FLAVOR = r"^[a-zA-Z0-9_.-]+$"
+ARGUMENT = r"^\S+$"
+SYSCTL = r"^[\w./*-]+$"
+BPF_PATH = r"^/sys/fs/bpf/[\w/.-]+$"
+ERRNO = r"^E[A-Z0-9]+$"
+HEX_BYTES = r"^([0-9a-fA-F]{2})+$"
+SYSRQ_KEY = r"^[0-9a-z]$"
+
+# What the patterns mean, for errors.
+PATTERNS = {
+    NAME: "a name: use letters, digits, '-' and '_', a letter or digit first",
+    IDENTIFIER: "a name: use letters, digits and '_'",
+    FLAVOR: "the name of a kernel flavor",
+    ARGUMENT: "one boot argument: no spaces in it",
+    SYSCTL: "the name of a sysctl",
+    BPF_PATH: "a path below /sys/fs/bpf/",
+    ERRNO: "the name of an errno, such as EINVAL",
+    HEX_BYTES: "bytes in hex, such as '00ff'",
+    SYSRQ_KEY: "a SysRq key: one letter or digit",
+}
 
 # Scalars as YAML says them: `"5"` is no number, and `1` is no truth value.
 Int = Annotated[int, Strict()]
@@ -108,6 +130,24 @@ class Part(BaseModel):
         if isinstance(data, Map):
             part._where = where_of(data.mark, info)
         return part
+
+
+class Abbreviated(Part):
+    """A part that a lone text may stand for: the value of its key `lone`."""
+
+    lone: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _long(cls, data: Any) -> Any:
+        return {cls.lone: data} if isinstance(data, str) else data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        long_form = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [long_form["properties"][cls.lone], long_form]}
 
 
 def where_of(mark: Mark, info: ValidationInfo) -> Where:
@@ -256,7 +296,14 @@ def _key(value: Any) -> Any:
 MapKey = Annotated[
     int | str,
     BeforeValidator(_key),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"pattern": "^0x([0-9a-f]{2})+$"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer"},
+                {"type": "string", "pattern": "^(-?[0-9]+|0x([0-9a-f]{2})+)$"},
+            ]
+        }
+    ),
 ]
 
 

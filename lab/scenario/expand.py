@@ -16,7 +16,7 @@ from typing import Any
 
 from lab.scenario.background import LoadUnload
 from lab.scenario.base import Where
-from lab.scenario.expect import Expect, LoadExpect
+from lab.scenario.expect import LoadExpect
 from lab.scenario.extensions import Extension, ModuleExtension
 from lab.scenario.model import Common, Machine, Scenario, Written
 from lab.scenario.steps import (
@@ -48,9 +48,8 @@ def expand(
     data: Map,
 ) -> Scenario:
     """The long form of what a file says with one set of parameters."""
-    extensions = dict(written.extensions)
-    if written.extension is not None:
-        extensions = {MAIN: written.extension, **extensions}
+    lone = written.extension
+    extensions = written.extensions if lone is None else {MAIN: lone}
     expect = written.expect.resolved()
     steps = _steps(written, extensions) if written.steps is None else written.steps
     if expect.rejected:
@@ -123,6 +122,3 @@ def _expect_rejection(steps: tuple[Step, ...]) -> tuple[Step, ...]:
         return steps
     rejected = loads[0].model_copy(update={"expect": LoadExpect(outcome="rejected")})
     return tuple(rejected if step is loads[0] else step for step in steps)
-
-
-__all__ = ["MAIN", "Expect", "expand", "with_boot"]

@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from lab.scenario.base import (
+    ERRNO,
     Bool,
     Bound,
     CountBound,
@@ -22,6 +24,7 @@ from lab.scenario.base import (
     at_least,
     flaw,
 )
+from lab.scenario.suggest import did_you_mean
 from lab.words import (
     OUTCOMES,
     Counter,
@@ -36,12 +39,28 @@ from lab.words import (
 
 def _outcome(value: Any) -> Any:
     # `outcome: returned` asks that it happened at all.
-    return {value: at_least(1)} if isinstance(value, str) and value in OUTCOMES else value
+    if isinstance(value, str):
+        if value not in OUTCOMES:
+            raise flaw(f"'{value}' is no outcome{did_you_mean(value, OUTCOMES)}")
+        return {value: at_least(1)}
+    if not isinstance(value, dict):
+        raise flaw("expected an outcome, or a mapping of outcomes to how often they happen")
+    return value
+
+
+class _OrOutcome:
+    """Adds the short form to the JSON Schema."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(OUTCOMES)}, handler(schema)]}
 
 
 Outcomes = Annotated[
     Annotated[dict[Outcome, CountBound], Field(min_length=1)],
     BeforeValidator(_outcome),
+    _OrOutcome(),
 ]
 MapValues = dict[MapRef, Annotated[dict[MapKey, Bound], Field(min_length=1)]]
 
@@ -78,14 +97,14 @@ class LoadExpect(StepExpect):
     """Of a load. Without `outcome` it has to succeed."""
 
     outcome: Literal["rejected", "refused"] | None = None
-    error: Annotated[str, Field(pattern=r"^E[A-Z0-9]+$")] | None = None
+    error: Annotated[str, Field(pattern=ERRNO)] | None = None
     verifier_log: TextExpect | None = None
 
 
 class AttachExpect(StepExpect):
     """Of an attachment. Without `error` it has to succeed."""
 
-    error: Annotated[str, Field(pattern=r"^E[A-Z0-9]+$")] | None = None
+    error: Annotated[str, Field(pattern=ERRNO)] | None = None
 
 
 class TriggerExpect(StepExpect):
@@ -117,7 +136,7 @@ class ShellExpect(StepExpect):
 
 
 class Expect(Part):
-    """What must hold at the end of an item, its defaults filled in by `resolved`.
+    """What must hold at the end of an item.
 
     Counters and ledger are increases over the item's baseline. Slopes are
     increases per repetition. `time` is the sum of the triggers' times in
@@ -155,4 +174,4 @@ class AllowConsole(Part):
     """One kind of report that may appear on the console, and why it may."""
 
     kind: ReportKind
-    reason: Annotated[str, Field(min_length=3), WithJsonSchema({"type": "string", "minLength": 3})]
+    reason: Annotated[str, Field(min_length=3)]

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from lab.scenario.base import Cpu, Part, Scalar, Text, flaw, tagged
+from lab.scenario.base import IDENTIFIER, Abbreviated, Cpu, Part, Scalar, Text, flaw, tagged
 from lab.scenario.suggest import did_you_mean
 from lab.words import ATTACH_TARGETS
 
@@ -40,17 +40,14 @@ def _target(text: str) -> str:
 Target = Annotated[str, AfterValidator(_target)]
 
 
-class Attach(Part):
-    """One program and its target; None is the target that its section names."""
+class Attach(Abbreviated):
+    """One program and its target; without `to` it goes where its section says."""
+
+    lone = "program"
 
     program: Text
     to: Target | None = None
     cpu: Cpu | None = None  # for perf events
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name(cls, data: Any) -> Any:
-        return {"program": data} if isinstance(data, str) else data
 
 
 class BaseExtension(Part):
@@ -91,7 +88,7 @@ class ModuleExtension(BaseExtension):
 
     kind = "module"
     module: Text
-    args: dict[Annotated[str, Field(pattern=r"^\w+$")], Scalar] = Field(default_factory=dict)
+    args: dict[Annotated[str, Field(pattern=IDENTIFIER)], Scalar] = Field(default_factory=dict)
 
 
 EXTENSIONS: dict[str, type[Part]] = {

@@ -11,12 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab.errors import UserError
-from lab.scenario import parameters
+from lab.scenario import check_expect, check_names, check_steps, parameters
 from lab.scenario.base import NAME
-from lab.scenario.expand import MAIN, expand
+from lab.scenario.catalog import Catalog
+from lab.scenario.checks import extensions
+from lab.scenario.expand import expand
 from lab.scenario.model import Scenario, Written
 from lab.scenario.problems import Problem, ScenarioErrors
-from lab.scenario.translate import flaws_of
+from lab.scenario.translate import flaws_of, nothings
 from lab.scenario.yamlpos import START, Flaw, Map, decode, parse
 
 SUFFIXES = (".yaml", ".yml")
@@ -37,10 +39,21 @@ def find_files(path: Path) -> list[Path]:
     )
 
 
-def load_scenarios(path: Path) -> list[Scenario]:
+def check_file(path: Path, catalog: Catalog | None = None) -> list[Problem]:
+    """All that is wrong with a file, in the order of its lines."""
+    try:
+        load_scenarios(path, catalog)
+    except ScenarioErrors as errors:
+        return list(errors.problems)
+    return []
+
+
+def load_scenarios(path: Path, catalog: Catalog | None = None) -> list[Scenario]:
     """The scenarios of one file (today a file holds one), its first parameters put in.
 
-    Raises `ScenarioErrors` with all that is wrong with the file.
+    With a catalog also what the file names is checked: that it is there, and
+    that this version of the lab can do it. Raises `ScenarioErrors` with all
+    that is wrong with the file.
     """
     file = str(path)
     try:
@@ -55,7 +68,7 @@ def load_scenarios(path: Path) -> list[Scenario]:
     if not isinstance(data, Map):
         raise ScenarioErrors(Problem.of(file, flaw) for flaw in flaws)
     grid = tuple(parameters.grid(data, flaws))
-    scenarios, found = _build_all(path, data, grid)
+    scenarios, found = _build_all(path, data, grid, catalog)
     flaws += found
     if flaws:
         raise ScenarioErrors(Problem.of(file, flaw) for flaw in flaws)
@@ -73,12 +86,12 @@ def with_parameters(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
 
 def _build_all(
-    path: Path, data: Map, grid: tuple[dict[str, Any], ...]
+    path: Path, data: Map, grid: tuple[dict[str, Any], ...], catalog: Catalog | None
 ) -> tuple[list[Scenario], list[Flaw]]:
     scenarios: list[Scenario] = []
     said: dict[Flaw, list[str]] = {}
     for values in grid:
-        scenario, flaws = _build(path, data, values, grid)
+        scenario, flaws = _build(path, data, values, grid, catalog)
         if scenario is not None:
             scenarios.append(scenario)
         set_says = ", ".join(f"{key}={parameters.as_text(value)}" for key, value in values.items())
@@ -92,15 +105,24 @@ def _build_all(
 
 
 def _build(
-    path: Path, data: Map, values: dict[str, Any], grid: tuple[dict[str, Any], ...]
+    path: Path,
+    data: Map,
+    values: dict[str, Any],
+    grid: tuple[dict[str, Any], ...],
+    catalog: Catalog | None = None,
 ) -> tuple[Scenario | None, list[Flaw]]:
     flaws: list[Flaw] = []
     filled = parameters.put_in(data, values, flaws)
-    context = {"file": str(path), "extensions": extension_names(filled)}
+    flaws += nothings(filled)
+    for check in (check_expect.check, check_steps.check, check_names.check):
+        flaws += check(filled)
+    if catalog is not None:
+        flaws += check_names.against(catalog, filled)
+    context = {"file": str(path), "extensions": tuple(extensions(filled))}
     try:
         written = Written.model_validate(filled, context=context)
     except ValidationError as error:
-        return None, flaws + flaws_of(error, filled)
+        return None, flaws + flaws_of(error, filled, {flaw.mark for flaw in flaws})
     name = written.name or _named_by_path("name", path.stem, flaws)
     folder = written.property or _named_by_path("property", path.resolve().parent.name, flaws)
     if flaws:
@@ -115,13 +137,6 @@ def _build(
         data=data,
     )
     return scenario, flaws
-
-
-def extension_names(data: Map) -> tuple[str, ...]:
-    """The names of the extensions in a file's data, as far as they can be told."""
-    named = data.get("extensions")
-    names = [key for key in named if isinstance(key, str)] if isinstance(named, Map) else []
-    return (MAIN, *names) if "extension" in data else tuple(names)
 
 
 def _named_by_path(key: str, text: str, flaws: list[Flaw]) -> str:

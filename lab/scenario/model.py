@@ -15,17 +15,28 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, WithJsonSchema, model_validator
 
 from lab.scenario.background import Background
-from lab.scenario.base import Int, Name, Part, Scalar, Seconds, Text, flaw
+from lab.scenario.base import (
+    ARGUMENT,
+    FLAVOR,
+    IDENTIFIER,
+    Int,
+    Name,
+    Part,
+    Scalar,
+    Seconds,
+    Text,
+    flaw,
+)
 from lab.scenario.expect import AllowConsole, Expect
 from lab.scenario.extensions import Extension
 from lab.scenario.steps import RepeatStep, Settings, Step
 from lab.scenario.triggers import Trigger
 from lab.scenario.yamlpos import Map
 
-BootArgument = Annotated[str, Field(pattern=r"^\S+$")]
-Flavor = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]+$")]
+BootArgument = Annotated[str, Field(pattern=ARGUMENT)]
+Flavor = Annotated[str, Field(pattern=FLAVOR)]
 _ROW = {"type": ["string", "number", "boolean"]}
-_PARAMETER = {"^[a-zA-Z_][a-zA-Z0-9_]*$": {"type": "array", "items": _ROW, "minItems": 1}}
+_PARAMETER = {IDENTIFIER: {"type": "array", "items": _ROW, "minItems": 1}}
 # Read by `parameters.grid` before there is a model; here for the JSON Schema.
 Parameters = Annotated[
     Any,
@@ -126,7 +137,7 @@ class Written(Common):
     extensions: dict[Name, Extension] = Field(default_factory=dict)
     set: TopSettings = Field(default_factory=TopSettings)
     trigger: Trigger | None = None
-    steps: tuple[Step, ...] | None = None
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)] | None = None
     expect: Expect
 
 

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from lab.scenario.base import (
+    BPF_PATH,
+    SYSCTL,
+    Abbreviated,
     Cpu,
     Int,
     MapKey,
@@ -60,18 +63,15 @@ class LoadStep(BaseStep):
     expect: LoadExpect | None = None
 
 
-class AttachSpec(Part):
+class AttachSpec(Abbreviated):
     """What to attach: an extension's whole attach list, or one `program` of it."""
+
+    lone = "extension"
 
     extension: Name
     program: Text | None = None
     to: Target | None = None
     cpu: Cpu | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name(cls, data: Any) -> Any:
-        return {"extension": data} if isinstance(data, str) else data
 
     @model_validator(mode="after")
     def _whose(self) -> Self:
@@ -162,7 +162,7 @@ def _below(path: str) -> str:
     return path
 
 
-SysctlName = Annotated[str, Field(pattern=r"^[\w./*-]+$")]
+SysctlName = Annotated[str, Field(pattern=SYSCTL)]
 DebugPath = Annotated[Text, AfterValidator(_below)]
 
 
@@ -199,17 +199,14 @@ class UnloadStep(BaseStep):
     expect: StepExpect | None = None
 
 
-class ShellLine(Part):
+class ShellLine(Abbreviated):
     """A line for the guest's shell, with its deadline in seconds."""
+
+    lone = "command"
 
     command: Text
     timeout: Seconds | None = None
     cpu: Cpu | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _line(cls, data: Any) -> Any:
-        return {"command": data} if isinstance(data, str) else data
 
 
 class ShellStep(BaseStep):
@@ -253,7 +250,7 @@ class PinSpec(Part):
 
     map: MapRef | None = None
     program: ProgramRef | None = None
-    path: Annotated[str, Field(pattern=r"^/sys/fs/bpf/[\w/.-]+$")]
+    path: Annotated[str, Field(pattern=BPF_PATH)]
 
     @property
     def ref(self) -> Ref:

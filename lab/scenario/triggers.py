@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar
 from pydantic import Discriminator, Field, Tag
 
 from lab.scenario.base import (
+    HEX_BYTES,
+    SYSRQ_KEY,
     Count,
     Cpu,
     Int,
@@ -80,8 +82,8 @@ class RunTrigger(BaseTrigger):
     run: ProgramRef
     repeat: Count = 1
     size: Annotated[Int, Field(ge=1, le=65_536)] | None = None
-    data: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{2})+$")] | None = None
-    ctx: Annotated[str, Field(pattern=r"^([0-9a-fA-F]{2})+$")] | None = None
+    data: Annotated[str, Field(pattern=HEX_BYTES)] | None = None
+    ctx: Annotated[str, Field(pattern=HEX_BYTES)] | None = None
 
 
 class ShellTrigger(BaseTrigger):
@@ -95,7 +97,7 @@ class SysrqTrigger(BaseTrigger):
     """A magic SysRq key (`c` crashes the kernel)."""
 
     kind = "sysrq"
-    sysrq: Annotated[str, Field(pattern=r"^[0-9a-z]$")]
+    sysrq: Annotated[str, Field(pattern=SYSRQ_KEY)]
 
 
 class WaitTrigger(BaseTrigger):

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What scenarios can name: flavors, extensions with their programs and maps, system calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lab import paths
+
+# Parts of the format that the model knows and this version of the lab can't do.
+LATER = frozenset({"rust", "compare"})
+
+_SYSCALL = re.compile(r'\{\s*"(\w+)",\s*do_\w+\s*\}')
+
+
+@dataclass(frozen=True)
+class Source:
+    """An extension's source: its programs and maps. None is not known, and not checked."""
+
+    programs: tuple[str, ...] | None = None
+    maps: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What there is. `later` names what this version of the lab refuses."""
+
+    flavors: tuple[str, ...]
+    c: Mapping[str, Source] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    rust: Mapping[str, Source] = field(default_factory=dict)
+    syscalls: tuple[str, ...] = ()
+    later: frozenset[str] = LATER
+
+    @classmethod
+    def from_repo(cls) -> Catalog:
+        """What the checkout has; nothing is built or fetched for it."""
+        from lab.extension import c, module
+        from lab.kernel import flavor
+
+        return cls(
+            flavors=tuple(flavor.flavors()),
+            c={
+                name: Source(tuple(c.programs_in_source(name)), tuple(c.maps_in_source(name)))
+                for name in c.c_names()
+            },
+            modules=tuple(module.module_names()),
+            syscalls=_syscalls(),
+        )
+
+    def sources(self, kind: str) -> Mapping[str, Source]:
+        """The sources of a kind of extension (`c`, `rust`, `module`) by name."""
+        if kind == "module":
+            return {name: Source() for name in self.modules}
+        return {"c": self.c, "rust": self.rust}.get(kind, {})
+
+
+def _syscalls() -> tuple[str, ...]:
+    # The table in the trigger program's source is the one list of them.
+    source = (paths.EXTENSIONS / "loader" / "trigger_syscall.c").read_text()
+    return tuple(_SYSCALL.findall(source))

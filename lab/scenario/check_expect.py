@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Expectations that nothing can meet, or that prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.scenario.checks import (
+    at_key,
+    at_value,
+    expects_rejection,
+    extensions,
+    mapping,
+    number,
+    sequence,
+    text,
+    walk,
+)
+from lab.scenario.yamlpos import Flaw, Map
+from lab.words import FATAL_REPORTS
+
+# What is read in the guest at the end, and so not from a kernel that crashed.
+_READ_AT_END = ("maps", "misses", "counters", "ledger", "slopes")
+# What shows that something happened. That the kernel is well shows nothing.
+_PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses")
+_STEP_PROOFS = ("outcome", "returns", "output", "maps", "misses", "value", "error")
+
+
+def check(data: Map) -> Iterator[Flaw]:
+    """All that can't be, of one scenario's data with its parameters put in."""
+    expect = mapping(data, "expect")
+    yield from _state(expect)
+    yield from _rejection(data, expect)
+    yield from _extensions(data, expect)
+    yield from _slopes(data, expect)
+    yield from _proof(data, expect)
+    yield from _repeated(data)
+    yield from _timeouts(data)
+
+
+def _state(expect: Map) -> Iterator[Flaw]:
+    kernel = text(expect, "kernel") or "alive"
+    if kernel in ("stalled", "crashed") and expect.get("reusable") is True:
+        yield at_value(
+            expect,
+            "reusable",
+            f"a {kernel} kernel can't run the extension again: leave 'reusable' out",
+        )
+    if kernel == "crashed" and "resources" in expect:
+        yield at_value(
+            expect, "resources", "nobody can tell of a crashed kernel: leave 'resources' out"
+        )
+    if kernel == "stalled" and expect.get("resources") == "released":
+        yield at_value(
+            expect, "resources", "a stalled kernel does not get to release: leave 'resources' out"
+        )
+    if kernel == "crashed":
+        for key in _READ_AT_END:
+            if key in expect:
+                yield at_key(expect, key, f"'{key}' can't be read from a crashed kernel")
+    reports = sequence(expect, "reports")
+    for report, place in zip(reports, reports.items_at, strict=True):
+        if kernel == "alive" and report in FATAL_REPORTS:
+            yield Flaw(place, f"a kernel that reports '{report}' is not alive: expect it crashed")
+
+
+def _rejection(data: Map, expect: Map) -> Iterator[Flaw]:
+    if not expects_rejection(data):
+        return
+    if expect.get("reusable") is True:
+        yield at_value(expect, "reusable", "what is rejected is never used: leave 'reusable' out")
+    if "trigger" in data:
+        yield at_key(data, "trigger", "what is rejected never runs: leave 'trigger' out")
+    known = extensions(data)
+    loads = [step for step in walk(sequence(data, "steps")) if "load" in step]
+    if len(known) > 1 and len(loads) != 1:
+        if not any(text(mapping(step, "expect"), "outcome") == "rejected" for step in loads):
+            yield at_value(
+                expect,
+                "outcome",
+                "which extension is rejected? Say so at its load step: expect: {outcome: rejected}",
+            )
+        return
+    for key in ("maps", "misses"):
+        if key in expect and len(known) == 1:
+            yield at_key(expect, key, f"what is rejected never runs: leave '{key}' out")
+    for step in walk(sequence(data, "steps")):
+        for key in ("outcome", "misses", "maps", "returns"):
+            if "trigger" in step and key in mapping(step, "expect"):
+                yield at_key(step["expect"], key, "what is rejected never runs")
+
+
+def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
+    known = extensions(data)
+    for key in ("outcome", "verifier_log", "maps", "misses"):
+        if key in expect and not known and "compare" not in data:
+            yield at_key(expect, key, f"'{key}' of what? There is no extension")
+    if known and all("module" in extension for extension in known.values()):
+        for key in ("verifier_log", "misses"):
+            if key in expect:
+                yield at_key(expect, key, f"a module has no '{key}'")
+
+
+def _slopes(data: Map, expect: Map) -> Iterator[Flaw]:
+    repeats = any("repeat" in step for step in walk(sequence(data, "steps")))
+    if "slopes" in expect and not repeats:
+        yield at_key(
+            expect, "slopes", "a slope is an increase per repetition: there is no repeat step"
+        )
+
+
+def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
+    if "expect" not in data or "compare" in data:
+        return
+    if any(key in expect for key in _PROOFS) or expect.get("kernel", "alive") != "alive":
+        return
+    for step in walk(sequence(data, "steps")):
+        if "wait_for" in step or "console" in step:
+            return
+        if any(key in mapping(step, "expect") for key in _STEP_PROOFS):
+            return
+    yield at_key(
+        data,
+        "expect",
+        "nothing here shows that the extension did anything, so any kernel would pass: "
+        "expect an outcome, a map's value, or something of a step",
+    )
+
+
+def _repeated(data: Map) -> Iterator[Flaw]:
+    for holder, key, what in (
+        (data, "kernels", "kernel"),
+        (data, "tags", "tag"),
+        (mapping(data, "expect"), "reports", "report"),
+    ):
+        seen = set()
+        items = sequence(holder, key)
+        for item, place in zip(items, items.items_at, strict=True):
+            if isinstance(item, str) and item in seen:
+                yield Flaw(place, f"the {what} '{item}' is here twice")
+            seen.add(item if isinstance(item, str) else None)
+    for key, word in (("twins", "without"), ("allow_console", "kind")):
+        seen = set()
+        for item in sequence(data, key):
+            said = text(item, word)
+            if said is not None and said in seen:
+                yield at_value(item, word, f"'{said}' is here twice")
+            seen.add(said)
+
+
+def _timeouts(data: Map) -> Iterator[Flaw]:
+    whole = number(data, "timeout") or 60
+    parts = [mapping(data, "trigger")]
+    for step in walk(sequence(data, "steps")):
+        parts += [mapping(step, key) for key in ("trigger", "shell", "wait_for")]
+        parts += [talk for talk in sequence(step, "console") if isinstance(talk, Map)]
+    for part in parts:
+        for key in ("timeout", "wait"):
+            said = number(part, key)
+            if said is not None and said > whole:
+                yield at_value(
+                    part, key, f"{said:g} s are more than the item's timeout of {whole:g} s"
+                )

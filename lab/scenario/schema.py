@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The JSON Schema of scenarios as people write them, for editors.
+
+It is made from the model, short forms included. Two things are wider than the
+model: wherever a number or a fixed word may stand, `${parameter}` may stand
+too; and what only the whole file can show (an order of steps, a name) is left
+to `lab check`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from lab.scenario.background import BACKGROUNDS
+from lab.scenario.extensions import EXTENSIONS
+from lab.scenario.model import Written
+from lab.scenario.steps import STEPS
+from lab.scenario.triggers import TRIGGERS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_PARAMETER = {"type": "string", "pattern": r"\$\{[a-zA-Z_][a-zA-Z0-9_]*\}"}
+# What decides which items there are can't hold parameters.
+_FIXED = ("name", "property", "tags", "kernels", "parameters")
+_PLAIN_TYPES = ("integer", "number", "boolean")
+
+
+class _Generator(GenerateJsonSchema):
+    """Leaves out what says nothing to someone who writes a scenario."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+        # In Python `None` is "not given"; in YAML a key without a value is an error.
+        return self.generate_inner(schema["schema"])
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as plain data."""
+    schema = Written.model_json_schema(by_alias=True, schema_generator=_Generator)
+    definitions = {name: _widened(part) for name, part in schema.pop("$defs").items()}
+    for kinds in (STEPS, TRIGGERS, EXTENSIONS, BACKGROUNDS):
+        for kind, model in kinds.items():
+            definitions[model.__name__]["required"] = [kind, *_others(definitions, model, kind)]
+    properties = {
+        key: value if key in _FIXED else _widened(value)
+        for key, value in schema.pop("properties").items()
+    }
+    schema.pop("description", None)
+    return {
+        "$schema": DIALECT,
+        **schema,
+        "title": "A scenario of kextlab",
+        "properties": properties,
+        "$defs": definitions,
+    }
+
+
+def _others(definitions: dict[str, Any], model: type, kind: str) -> list[str]:
+    return [key for key in definitions[model.__name__].get("required", ()) if key != kind]
+
+
+def _widened(part: Any) -> Any:
+    """The part with parameters allowed wherever a value is not just any text."""
+    if isinstance(part, list):
+        return [_widened(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("type") in _PLAIN_TYPES or "enum" in part or "const" in part:
+        about = {key: part[key] for key in ("description", "default") if part.get(key) is not None}
+        plain = {key: part[key] for key in part if key not in ("description", "default")}
+        return {"anyOf": [plain, _PARAMETER], **about}
+    if part.get("type") == "string" and "pattern" in part:
+        plain = {key: value for key, value in part.items() if key != "default"}
+        return {"anyOf": [plain, _PARAMETER]}
+    # The names of keys are not values, and hold no parameters.
+    wide = {
+        key: value if key == "propertyNames" else _widened(value) for key, value in part.items()
+    }
+    if "patternProperties" in wide:
+        wide["additionalProperties"] = False
+    return {key: value for key, value in wide.items() if (key, value) != ("default", None)}
