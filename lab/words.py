@@ -54,6 +54,7 @@ ReportKind = Literal[
     "sleeping-in-atomic",
     "lockdep",
     "kasan",
+    "kfence",
     "ubsan",
     "oom",
     "other-splat",

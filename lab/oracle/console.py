@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The console oracle: reports of the kernel's own detectors, read as the console prints them.
+
+    parser = Parser(Shape.of_kernel(kernel.symbols, kernel.boot_args))
+    console.tap(lambda data: parser.feed(data, now()))
+    ...
+    parser.finish()
+    parser.reports
+
+Reports are the same however the stream is cut into chunks. Trust: CONSOLE.
+What could be forged is said in `lab.oracle.lines`; a `Report` says whether its
+own lines are at least marked as the kernel's (`marked`).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+
+from lab.oracle import patterns, stacks
+from lab.oracle.lines import Line, Origin, Shape, Splitter, has_prefix
+from lab.oracle.reports import Backtrace, Draft, Report, evidence
+
+# A report is printed at once: after so many seconds of the kernel's time a
+# line of the same task or CPU is no part of it any more.
+_GAP = 2.0
+# A panic waits for the other CPUs before it goes on.
+_PANIC_GAP = 30.0
+
+# A guest decides how much it prints.
+MAX_REPORTS = 200
+
+
+class Parser:
+    """Finds reports in a stream of console bytes. Safe to feed and read from two threads."""
+
+    def __init__(self, shape: Shape | None = None, *, prefixed: bool = False) -> None:
+        self._splitter = Splitter(shape, prefixed=prefixed)
+        self._lock = threading.RLock()
+        self._done: list[Report] = []
+        self._backtraces: list[Backtrace] = []
+        self._lookalikes: list[Line] = []
+        # Who is printing what; one draft may have several writers (NMIs).
+        self._open: dict[str, Draft] = {}
+        self._drafts: list[Draft] = []
+        self._traces: dict[str, tuple[int, Line, list[str]]] = {}
+        self._awaited: dict[int, Draft] = {}
+        self.dropped = 0
+
+    # What a user of the parser sees
+
+    def feed(self, data: bytes, at: float = 0.0) -> list[Report]:
+        """Take what the console printed at `at` (host's seconds); returns reports now complete."""
+        with self._lock:
+            before = len(self._done)
+            for line in self._splitter.feed(data, at):
+                self._take(line)
+            return self._done[before:]
+
+    def finish(self) -> list[Report]:
+        """Say that the console has ended; returns the reports that this completes or cuts off."""
+        with self._lock:
+            before = len(self._done)
+            for line in self._splitter.finish():
+                self._take(line)
+            for caller in list(self._traces):
+                self._close_trace(caller)
+            for draft in list(self._drafts):
+                self._close(draft, ended=True)
+            return self._done[before:]
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """All reports so far by first line, those that are still being printed included."""
+        with self._lock:
+            drafts = [draft.report(self._marked) for draft in self._drafts if draft.kind]
+            return tuple(sorted([*self._done, *drafts], key=lambda report: report.first_line))
+
+    @property
+    def backtraces(self) -> tuple[Backtrace, ...]:
+        """Backtraces that somebody asked for."""
+        with self._lock:
+            return tuple(self._backtraces)
+
+    @property
+    def lookalikes(self) -> tuple[Line, ...]:
+        """Lines that begin like a report, and were certainly written by a program."""
+        with self._lock:
+            return tuple(self._lookalikes)
+
+    @property
+    def _marked(self) -> bool:
+        shape = self._splitter.shape
+        return shape is not None and shape.priority
+
+    # Lines
+
+    def _take(self, line: Line) -> None:
+        if line.origin is not Origin.KERNEL:
+            if len(self._lookalikes) < MAX_REPORTS and patterns.opening_of(line.text):
+                self._lookalikes.append(line)
+            return
+        for late in [draft for draft in self._drafts if self._over(draft, line)]:
+            self._close(late)
+        sent = patterns.NMI_SENT.match(line.text)
+        if sent and line.caller in self._open:
+            for cpu in patterns.cpu_list(sent["cpus"]):
+                self._awaited[cpu] = self._open[line.caller]
+        trace = patterns.NMI_BACKTRACE.match(line.text)
+        if trace:
+            self._begin_trace(line, int(trace["cpu"]))
+            return
+        found = patterns.opening_of(line.text)
+        if line.caller in self._traces:
+            if not found and patterns.BODY.match(line.text):
+                self._traces[line.caller][2].append(line.text)
+                return
+            self._close_trace(line.caller)
+        draft = self._open.get(line.caller)
+        if found:
+            self._opening(line, draft, *found)
+        elif patterns.CUT.match(line.text):
+            self._begin(line)
+        elif draft:
+            self._continue(line, draft)
+
+    def _over(self, draft: Draft, line: Line) -> bool:
+        """Whether time alone says that a line can't belong to the draft."""
+        if line.stamp is None or draft.last_stamp is None:
+            return False
+        gap = _PANIC_GAP if draft.kind == "panic" else _GAP
+        return line.stamp - draft.last_stamp > gap
+
+    def _begin(self, line: Line) -> Draft:
+        previous = self._open.get(line.caller)
+        if previous:
+            self._close(previous)
+        draft = Draft(line)
+        draft.add(line)
+        self._open[line.caller] = draft
+        self._drafts.append(draft)
+        return draft
+
+    def _opening(
+        self,
+        line: Line,
+        draft: Draft | None,
+        opening: patterns.Opening,
+        match: re.Match[str],
+    ) -> None:
+        oops = bool(patterns.OOPS_LINE.search(line.text))
+        if draft and not draft.summing_up:
+            if draft.kind is None:
+                draft.add(line)
+                draft.open(opening, match)
+                return
+            if oops and not draft.oopsed and draft.kind in patterns.BEFORE_OOPS:
+                draft.add(line)
+                draft.oopsed = True
+                return
+            if draft.kind in ("list-corruption", "ubsan") and opening.kind in ("warning", "bug"):
+                draft.add(line)
+                return
+            if opening.kind == draft.kind == "wq-lockup" and len(draft.lines) == draft.pools:
+                draft.add(line)  # one line for each pool
+                draft.pools += 1
+                return
+            if opening.kind == draft.kind == "oom":
+                draft.add(line)
+                draft.complete = True
+                self._close(draft)
+                return
+        draft = self._begin(line)
+        draft.open(opening, match)
+        draft.oopsed = oops
+
+    def _continue(self, line: Line, draft: Draft) -> None:
+        text = line.text
+        if draft.summing_up:
+            if patterns.SUMMARY.match(text):
+                draft.add(line)
+            else:
+                self._close(draft)
+            return
+        if patterns.END_TRACE.match(text):
+            draft.add(line)
+            draft.complete = True
+            draft.summing_up = True
+            return
+        if patterns.END_PANIC.match(text) and draft.kind == "panic":
+            draft.add(line)
+            draft.complete = True
+            self._close(draft)
+            return
+        if draft.kind in ("kasan", "kfence", "ubsan") and patterns.END_RULE.match(text):
+            draft.complete = True
+            self._close(draft)
+            return
+        if patterns.END_PANIC_SHORT.match(text) and draft.kind == "panic":
+            draft.complete = True
+        body = bool(patterns.BODY.match(text))
+        if line.caller != draft.first.caller:
+            # A CPU that was asked for its backtrace, and has other things to say now.
+            if body:
+                draft.add(line)
+            else:
+                del self._open[line.caller]
+        elif body or draft.kind is None or draft.kind in patterns.FREE:
+            draft.add(line)
+        else:
+            self._close(draft)
+
+    # Backtraces of other CPUs
+
+    def _begin_trace(self, line: Line, cpu: int) -> None:
+        self._close_trace(line.caller)
+        owner = self._awaited.pop(cpu, None)
+        if owner is not None and owner in self._drafts:
+            previous = self._open.get(line.caller)
+            if previous is not None and previous is not owner:
+                self._close(previous)
+            owner.add(line)
+            self._open[line.caller] = owner
+            return
+        draft = self._open.get(line.caller)
+        if draft is not None and not draft.summing_up:
+            draft.add(line)
+            return
+        if draft is not None:
+            self._close(draft)
+        self._traces[line.caller] = (cpu, line, [line.text])
+
+    def _close_trace(self, caller: str) -> None:
+        found = self._traces.pop(caller, None)
+        if found and len(self._backtraces) < MAX_REPORTS:
+            cpu, first, lines = found
+            self._backtraces.append(
+                Backtrace(cpu, tuple(lines), first.number, stacks.culprit(lines, stalled=True))
+            )
+
+    # Drafts into reports
+
+    def _close(self, draft: Draft, *, ended: bool = False) -> None:
+        self._drafts.remove(draft)
+        for caller in [name for name, one in self._open.items() if one is draft]:
+            del self._open[caller]
+        if draft.kind not in patterns.MARKED_END and (not ended or draft.ends_with_stack):
+            draft.complete = True
+        if draft.kind is None:
+            # A rule with nothing behind it that anybody could name.
+            draft.kind, draft.title = "other-splat", "report cut short"
+        if len(self._done) >= MAX_REPORTS:
+            self.dropped += 1
+            return
+        self._done.append(draft.report(self._marked))
+
+
+def parse(log: bytes | Iterable[str], shape: Shape | None = None) -> list[Report]:
+    """The reports in a whole log, or in lines of one.
+
+    Give the kernel's `shape` where it is known: without it, a part of a log
+    that has no `Linux version` line leaves open who wrote what.
+    """
+    if not isinstance(log, bytes):
+        log = "".join(f"{line}\n" for line in log).encode()
+    lines = log.decode("utf-8", errors="replace").splitlines()
+    parser = Parser(shape, prefixed=any(has_prefix(line) for line in lines))
+    parser.feed(log)
+    parser.finish()
+    return list(parser.reports)
+
+
+__all__ = ["Backtrace", "Parser", "Report", "Shape", "evidence", "parse"]

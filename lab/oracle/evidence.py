@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Evidence: a typed fact, its source, and how far that source can be trusted.
+
+A kind says which keys `data` has:
+
+| kind           | source   | data                                                        |
+|----------------|----------|-------------------------------------------------------------|
+| `guest-panic`  | QMP      | `action` (what QEMU did then), `info` (QEMU's, often empty) |
+| `shutdown`     | QMP      | `reason` (`guest-reset`, ...), `guest` (bool)               |
+| `qemu-exit`    | exit     | `status`, `signal` (name or ""), `stderr`                   |
+| `liveness`     | nonce    | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`   |
+| `report`       | console  | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
+|                |          | `marked`, `caller`                                          |
+| `backtrace`    | console  | `cpu`, `function`, `first_line`; somebody asked, no finding |
+| `look-alike`   | guest    | `line`, `first_line`; text of a program in a report's form  |
+| `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
+| `counters`     | counters | counter -> increase                                         |
+| `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
+| `slope`        | counters | `gauge`, `slope`, `samples`                                 |
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+EvidenceKind = Literal[
+    "guest-panic",
+    "shutdown",
+    "qemu-exit",
+    "liveness",
+    "report",
+    "backtrace",
+    "look-alike",
+    "taint",
+    "counters",
+    "ledger",
+    "slope",
+]
+EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
+
+
+class Trust(enum.IntEnum):
+    """How far a source can be trusted, most first.
+
+    An extension may run with the kernel's rights: whatever comes out of the
+    guest can be forged, only the host's own observations can't.
+    """
+
+    QMP_OR_EXIT = 6
+    WIRE_NONCE = 5
+    CONSOLE = 4
+    DUMP = 3
+    COUNTER = 2
+    GUEST_TEXT = 1
+
+
+# Whatever a module says, evidence of a kind never has more trust than its source.
+TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
+    {
+        "guest-panic": Trust.QMP_OR_EXIT,
+        "shutdown": Trust.QMP_OR_EXIT,
+        "qemu-exit": Trust.QMP_OR_EXIT,
+        "liveness": Trust.WIRE_NONCE,
+        "report": Trust.CONSOLE,
+        "backtrace": Trust.CONSOLE,
+        "look-alike": Trust.GUEST_TEXT,
+        "taint": Trust.COUNTER,
+        "counters": Trust.COUNTER,
+        "ledger": Trust.COUNTER,
+        "slope": Trust.COUNTER,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One fact. `at` is seconds since the machine's start, on the host's clock."""
+
+    kind: EvidenceKind
+    source: str
+    summary: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+
+    @property
+    def trust(self) -> Trust:
+        return TRUST_OF[self.kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for events and the dossier."""
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "trust": self.trust.name.lower(),
+            "summary": self.summary,
+            "data": dict(self.data),
+            "at": round(self.at, 3),
+        }
+
+
+def by_trust(evidence: list[Evidence]) -> list[Evidence]:
+    """The same evidence, the most trusted first, then by time."""
+    return sorted(evidence, key=lambda one: (-one.trust, one.at))

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ledger oracle: which BPF objects are there that were not there before. Trust: COUNTER.
+
+Objects have ids that the kernel never uses twice, so that a program that went
+and came again is not mistaken for the old one. Frees are deferred (grace
+periods, workqueues): the runner asks again until nothing is left, under a
+deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.errors import InfraError
+from lab.oracle.evidence import Evidence
+from lab.words import LEDGER_KINDS, LedgerKind
+
+_SINGULAR: dict[LedgerKind, str] = {
+    "programs": "program",
+    "maps": "map",
+    "links": "link",
+    "btfs": "BTF object",
+    "net": "network attachment",
+    "pins": "pin",
+}
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """One object. `key` identifies it (an id, a path, a place), `name` is for people."""
+
+    kind: LedgerKind
+    key: str
+    name: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{_SINGULAR[self.kind]} {self.name}" if self.name else f"{self.kind} {self.key}"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All objects at one moment."""
+
+    items: frozenset[Item]
+
+    def of(self, kind: LedgerKind) -> list[Item]:
+        return sorted(item for item in self.items if item.kind == kind)
+
+
+def parse(report: Mapping[str, Any]) -> Ledger:
+    """The ledger from `kextload ledger`.
+
+    Raises `InfraError` if a list is missing or malformed: a ledger that can't
+    be read in full proves nothing.
+    """
+    items: set[Item] = set()
+    for kind in LEDGER_KINDS:
+        entries = report.get(kind)
+        if not isinstance(entries, list):
+            raise InfraError(f"the guest's ledger has no list of {kind}")
+        for entry in entries:
+            try:
+                item = _item(kind, entry)
+            except (KeyError, TypeError, ValueError) as error:
+                raise InfraError(
+                    f"the guest's ledger has a malformed entry in {kind}: {str(entry)[:100]}"
+                ) from error
+            if item is not None:
+                items.add(item)
+    return Ledger(frozenset(items))
+
+
+def _item(kind: LedgerKind, entry: Any) -> Item | None:
+    if kind == "pins":
+        if not isinstance(entry, str):
+            raise TypeError("a pin is a path")
+        return Item(kind, entry, entry)
+    if kind == "net":
+        place = f"{entry['ifname']} {entry['kind']}"
+        key = f"{int(entry['ifindex'])} {entry['kind']} {int(entry['prog_id'])}"
+        return Item(kind, key, f"{place}, program {entry['prog_id']}")
+    number = int(entry["id"])
+    if kind == "btfs":
+        # The kernel's own and its modules' types are nobody's leak.
+        return None if entry["kernel"] else Item(kind, str(number), _named(number, entry))
+    if kind == "links":
+        name = f"{number} ({entry.get('type', '?')}, program {entry.get('prog_id')})"
+        return Item(kind, str(number), name)
+    return Item(kind, str(number), _named(number, entry))
+
+
+def _named(number: int, entry: Mapping[str, Any]) -> str:
+    details = ", ".join(str(entry[name]) for name in ("name", "type") if entry.get(name))
+    return f"{number} ({details})" if details else str(number)
+
+
+def leaked(baseline: Ledger, now: Ledger) -> list[Item]:
+    """What is there now and was not there at the baseline, in a fixed order."""
+    return sorted(now.items - baseline.items)
+
+
+def settled(baseline: Ledger, now: Ledger) -> bool:
+    """Whether nothing is left over."""
+    return not leaked(baseline, now)
+
+
+def sizes(ledger: Ledger) -> dict[LedgerKind, int]:
+    """The number of objects of each kind."""
+    return {kind: len(ledger.of(kind)) for kind in LEDGER_KINDS}
+
+
+def increase(baseline: Ledger, now: Ledger) -> dict[str, int]:
+    """How many objects of each kind are there that were not there before."""
+    left = leaked(baseline, now)
+    return {kind: sum(item.kind == kind for item in left) for kind in LEDGER_KINDS}
+
+
+def evidence(baseline: Ledger, now: Ledger) -> Evidence:
+    """What is left over, as evidence."""
+    left = [str(item) for item in leaked(baseline, now)]
+    summary = f"left over: {', '.join(left)}" if left else "every object was given back"
+    return Evidence("ledger", "counters", summary, {"leaked": left, **increase(baseline, now)})

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The machine oracle: what QEMU's events and its end say about the guest. Trust: QMP_OR_EXIT."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab.errors import InfraError
+from lab.oracle.evidence import Evidence
+
+# QEMU's reasons for a SHUTDOWN event that the lab itself caused.
+_HOST_REASONS = ("host-qmp-quit", "host-qmp-system-reset", "host-signal", "host-ui", "host-error")
+
+
+def evidence(
+    events: Sequence[tuple[str, Mapping[str, Any], float]],
+    exit_status: int | None,
+    stderr: str,
+) -> list[Evidence]:
+    """What QEMU's events (name, data, seconds since the start) and its end tell.
+
+    `exit_status` is None while QEMU runs. No evidence means: QEMU has seen
+    nothing, which says nothing about a guest that hangs. Raises `InfraError`
+    if QEMU itself broke down, because then nothing is known about the guest.
+    """
+    found = [one for name, data, at in events if (one := _event(name, data, at))]
+    last = max((at for _, _, at in events), default=0.0)
+    if exit_status is not None:
+        if not found:
+            check_exit(exit_status, stderr)
+        found.append(_exit(exit_status, stderr, last))
+    return found
+
+
+def check_exit(exit_status: int, stderr: str) -> None:
+    """Raise `InfraError` if QEMU ended by itself in a way that tells nothing about the guest.
+
+    With no event before it, a status of 0 is a guest that ended unseen (a
+    triple fault, a power-off); a signal or another status is QEMU's own fault.
+    """
+    if exit_status == 0:
+        return
+    raise InfraError(
+        f"QEMU ended with {_status(exit_status)}: nothing is known about the guest",
+        details=stderr.strip(),
+        hint="`lab doctor` checks QEMU and the accelerator",
+    )
+
+
+def _event(name: str, data: Mapping[str, Any], at: float) -> Evidence | None:
+    if name == "GUEST_PANICKED":
+        action = str(data.get("action", ""))
+        return Evidence(
+            "guest-panic",
+            "qmp",
+            "the kernel panicked",
+            {"action": action, "info": data.get("info") or {}},
+            at,
+        )
+    if name == "SHUTDOWN" and data.get("reason") not in _HOST_REASONS:
+        reason = str(data.get("reason", ""))
+        words = {
+            "guest-reset": "the guest restarted itself",
+            "guest-shutdown": "the guest switched itself off",
+            "guest-panic": "the machine was stopped after a panic",
+        }.get(reason, f"the guest ended ({reason})")
+        return Evidence(
+            "shutdown", "qmp", words, {"reason": reason, "guest": bool(data.get("guest"))}, at
+        )
+    return None
+
+
+def _exit(status: int, stderr: str, at: float) -> Evidence:
+    name = signal.Signals(-status).name if status < 0 and -status in _SIGNALS else ""
+    return Evidence(
+        "qemu-exit",
+        "exit",
+        f"the machine is gone (QEMU ended with {_status(status)})",
+        {"status": status, "signal": name, "stderr": stderr[-2000:]},
+        at,
+    )
+
+
+_SIGNALS = {one.value for one in signal.Signals}
+
+
+def _status(status: int) -> str:
+    if status < 0:
+        return signal.Signals(-status).name if -status in _SIGNALS else f"signal {-status}"
+    return f"status {status}"

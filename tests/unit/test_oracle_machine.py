@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The oracles that read QEMU and the nonce: seeded faults, and benign runs that stay quiet."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.errors import InfraError
+from lab.oracle import liveness, machine
+from lab.oracle.evidence import TRUST_OF, Evidence, Trust, by_trust
+
+NONCE = "0123456789abcdef"
+
+
+def line(cpu: int, nonce: str = NONCE, **more: object) -> str:
+    return json.dumps({"cpu": cpu, "nonce": nonce, "ok": True, **more})
+
+
+# QEMU
+
+
+def test_running_machine_without_events_is_no_evidence() -> None:
+    assert machine.evidence([], None, "") == []
+
+
+def test_events_of_daily_life_are_no_evidence() -> None:
+    events = [
+        ("RTC_CHANGE", {"offset": 1}, 1.0),
+        ("NIC_RX_FILTER_CHANGED", {}, 1.0),
+        ("SHUTDOWN", {"guest": False, "reason": "host-qmp-quit"}, 2.0),
+    ]
+    assert machine.evidence(events, None, "") == []
+
+
+def test_panic_is_seen() -> None:
+    (found,) = machine.evidence([("GUEST_PANICKED", {"action": "run"}, 3.5)], None, "")
+    assert (found.kind, found.trust, found.at) == ("guest-panic", Trust.QMP_OR_EXIT, 3.5)
+    assert found.data["action"] == "run"
+
+
+@pytest.mark.parametrize("reason", ["guest-reset", "guest-shutdown", "guest-panic", "strange"])
+def test_end_of_the_guest_is_seen(reason: str) -> None:
+    events = [("SHUTDOWN", {"guest": True, "reason": reason}, 3.0)]
+    shutdown, gone = machine.evidence(events, 0, "")
+    assert (shutdown.kind, shutdown.data["reason"]) == ("shutdown", reason)
+    assert gone.kind == "qemu-exit"
+
+
+def test_unseen_end_with_status_0_is_the_guests() -> None:
+    (found,) = machine.evidence([], 0, "")
+    assert (found.kind, found.data["status"]) == ("qemu-exit", 0)
+
+
+@pytest.mark.parametrize(("status", "word"), [(1, "status 1"), (-6, "SIGABRT"), (-99, "signal 99")])
+def test_breakdown_of_qemu_itself_is_the_labs_trouble(status: int, word: str) -> None:
+    with pytest.raises(InfraError, match=word) as caught:
+        machine.evidence([], status, "qemu: kvm_buf_set_msrs: failed\n")
+    assert "kvm_buf_set_msrs" in str(caught.value)
+
+
+def test_breakdown_after_a_panic_keeps_the_panic() -> None:
+    found = machine.evidence([("GUEST_PANICKED", {}, 1.0)], -9, "")
+    assert [one.kind for one in found] == ["guest-panic", "qemu-exit"]
+    assert found[1].data["signal"] == "SIGKILL"
+
+
+# Liveness
+
+
+def test_all_cpus_answered() -> None:
+    answer = "\n".join([line(1), line(0), '{"ok":true,"cpus":[0,1],"missing":[]}'])
+    found = liveness.judge(NONCE, answer, 2, 0.3)
+    assert liveness.all_answered(found)
+    assert found.trust is Trust.WIRE_NONCE
+
+
+def test_silent_cpu_is_named() -> None:
+    found = liveness.judge(NONCE, line(0) + "\n" + '{"ok":false,"missing":[1]}', 2, 5.0)
+    assert not liveness.all_answered(found)
+    assert found.data["missing"] == [1]
+    assert "CPU 1" in found.summary
+
+
+def test_answer_of_yesterday_is_worth_nothing() -> None:
+    recorded = "\n".join(line(cpu, nonce="fedcba9876543210") for cpu in range(2))
+    found = liveness.judge(NONCE, recorded, 2, 0.1)
+    assert found.data["answered"] == []
+    assert "wrong nonce" in found.summary
+
+
+@pytest.mark.parametrize(
+    "liar",
+    [
+        '{"ok":true,"cpus":[0,1],"missing":[]}',
+        f'{{"cpu":true,"nonce":"{NONCE}","ok":true}}',
+        f'{{"cpu":1.0,"nonce":"{NONCE}","ok":true}}',
+        f'{{"cpu":"1","nonce":"{NONCE}","ok":true}}',
+        f'{{"cpu":2,"nonce":"{NONCE}","ok":true}}',
+        f'{{"cpu":-1,"nonce":"{NONCE}","ok":true}}',
+        f'{{"cpu":1,"nonce":"{NONCE}","ok":false}}',
+        f'{{"cpu":1,"nonce":"{NONCE}","ok":1}}',
+        f"all well {NONCE}",
+        "[" * 100000,
+        "null",
+    ],
+)
+def test_liar_does_not_bring_a_cpu_to_life(liar: str) -> None:
+    assert not liveness.all_answered(liveness.judge(NONCE, line(0) + "\n" + liar, 2, 0.1))
+
+
+def test_silence_names_its_cause() -> None:
+    found = liveness.silence(NONCE, 2, "the connection broke", 7.0)
+    assert not liveness.all_answered(found)
+    assert "the connection broke" in found.summary
+
+
+def test_no_cpu_is_not_all_cpus() -> None:
+    assert not liveness.all_answered(liveness.judge(NONCE, "", 0, 0.1))
+
+
+def test_short_nonce_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="nonce"):
+        liveness.judge("", line(0, nonce=""), 1, 0.1)
+
+
+@given(st.text(max_size=300))
+def test_no_text_without_the_nonce_makes_a_guest_alive(answer: str) -> None:
+    assert not liveness.all_answered(liveness.judge(NONCE, answer, 1, 0.1))
+
+
+# Trust
+
+
+def test_trust_orders_as_designed() -> None:
+    order = ["QMP_OR_EXIT", "WIRE_NONCE", "CONSOLE", "DUMP", "COUNTER", "GUEST_TEXT"]
+    assert [one.name for one in sorted(Trust, reverse=True)] == order
+
+
+def test_every_kind_has_a_trust() -> None:
+    from lab.oracle.evidence import EVIDENCE_KINDS
+
+    assert set(TRUST_OF) == set(EVIDENCE_KINDS)
+
+
+def test_the_most_trusted_comes_first() -> None:
+    evidence = [
+        Evidence("counters", "counters", "late"),
+        Evidence("report", "console", "b", at=2.0),
+        Evidence("report", "console", "a", at=1.0),
+        Evidence("guest-panic", "qmp", "panic", at=9.0),
+    ]
+    assert [one.summary for one in by_trust(evidence)] == ["panic", "a", "b", "late"]
+
+
+def test_evidence_is_json() -> None:
+    found = machine.evidence([("GUEST_PANICKED", {"action": "run"}, 3.5)], None, "")
+    assert json.loads(json.dumps(found[0].to_json()))["trust"] == "qmp_or_exit"
