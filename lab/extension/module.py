@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel modules as extensions: built on the host against the kernel that will run them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shutil
+import time
+from pathlib import Path
+
+from lab import events
+from lab.cache import Cache, file_digest, key_of
+from lab.errors import UserError
+from lab.host import process
+from lab.kernel.artifact import Kernel
+from lab.paths import EXTENSIONS, REPO
+
+MODULES = EXTENSIONS / "modules"
+
+# What the build writes beside the sources, should somebody have built in place.
+_PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*", "Module.symvers", "modules.order")
+
+_ERROR_LINE = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(:\d+)?: (fatal )?error: ")
+_OTHER_ERROR = re.compile(r"^ERROR: (modpost: )?|^ld(\.lld)?: error: |: undefined reference to ")
+_MAX_ERRORS = 20
+
+
+def module_names(folder: Path = MODULES) -> list[str]:
+    """Names of the modules that can be built: folders with a Kbuild file or a Makefile."""
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if _recipe(path))
+
+
+def build_module(
+    name: str,
+    kernel: Kernel,
+    cache: Cache,
+    emit: events.Emit = events.ignore,
+    folder: Path = MODULES,
+) -> Path:
+    """The module `name` as a .ko for this kernel, built if the cache lacks it.
+
+    The .ko has no debug information; `NAME.ko.debug` beside it has. Raises
+    `UserError` if there is no such module, if it does not compile, or if
+    modules can't be built for the kernel at all.
+    """
+    source = _source(name, folder)
+    if kernel.build_tree is None:
+        raise UserError(
+            f"module {name}: kernel {kernel.flavor} has no build tree to build modules against",
+            hint="use a flavor that the lab builds from source, such as stock",
+        )
+    compiler = _compiler(kernel)
+    key = key_of(
+        what="module",
+        name=name,
+        sources={path.name: file_digest(path) for path in _sources(source)},
+        kernel=kernel.key,
+        compiler=compiler,
+    )
+    started = time.monotonic()
+    job = f"module {name}"
+
+    def build(aside: Path) -> None:
+        emit(events.StageStarted(job, "compile"))
+        _build(source, name, kernel, compiler, aside)
+        emit(events.StageFinished(job, "compile", time.monotonic() - started))
+
+    return cache.get("extension", key, build, what=job) / f"{name}.ko"
+
+
+def _recipe(folder: Path) -> Path | None:
+    for file in ("Kbuild", "Makefile"):
+        if (folder / file).is_file():
+            return folder / file
+    return None
+
+
+def _source(name: str, folder: Path) -> Path:
+    known = module_names(folder)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        raise UserError(
+            f"there is no module {name} in {_shown(folder)}",
+            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+        )
+    return folder / name
+
+
+def _sources(source: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in source.iterdir()
+        if path.is_file() and not any(path.match(pattern) for pattern in _PRODUCTS)
+    )
+
+
+def _compiler(kernel: Kernel) -> str:
+    """What the kernel was compiled with, as its configuration tells it."""
+    return kernel.symbols.get("CONFIG_CC_VERSION_TEXT", "gcc")
+
+
+def toolchain_args(version_text: str) -> list[str]:
+    """make's words that choose the compiler which the kernel was built with.
+
+    `version_text` is CONFIG_CC_VERSION_TEXT: `Debian clang version 19.1.7 (3)`.
+    """
+    found = re.search(r"clang version (\d+)", version_text)
+    if not found:
+        return []
+    suffix = f"-{found[1]}"
+    return [f"LLVM={suffix}" if shutil.which(f"clang{suffix}") else "LLVM=1"]
+
+
+def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) -> None:
+    work = aside / "work"
+    work.mkdir()
+    for path in _sources(source):
+        shutil.copy2(path, work / path.name)
+    result = process.run(
+        [
+            "make", "-C", str(kernel.build_tree), f"M={work}", *toolchain_args(compiler),
+            # Reports name source files: let them not depend on where this is built.
+            f"KCFLAGS=-ffile-prefix-map={work}={name}",
+            "modules",
+        ],
+        env={"LC_ALL": "C", "MAKEFLAGS": ""},
+        check=False,
+    )  # fmt: skip
+    if not result.ok:
+        lines = compile_errors(result.stdout + result.stderr, work, _shown(source))
+        if not lines:
+            raise process.ToolFailed(result, hint=f"the build tree is {kernel.build_tree}")
+        raise UserError(f"module {name} does not build: {lines[0]}", details="\n".join(lines[1:]))
+    made = work / f"{name}.ko"
+    if not made.is_file():
+        raise UserError(
+            f"module {name} was built, but {name}.ko is not among the results",
+            hint=f"its {'Kbuild' if (source / 'Kbuild').is_file() else 'Makefile'} should say"
+            f" `obj-m := {name}.o`",
+        )
+    debug = aside / f"{name}.ko.debug"
+    made.rename(debug)
+    process.run(["strip", "--strip-debug", "-o", aside / f"{name}.ko", debug])
+    shutil.rmtree(work)
+
+
+def compile_errors(output: str, work: Path, shown: str) -> list[str]:
+    """The errors in a build's output as `FILE:LINE:COLUMN: error: MESSAGE`, nothing else.
+
+    The folder `work` in which the compiler ran is replaced by `shown`, where
+    the user's sources are.
+    """
+    errors: list[str] = []
+    for line in output.splitlines():
+        if _ERROR_LINE.match(line) or _OTHER_ERROR.search(line):
+            line = line.replace(str(work), shown)
+            if line not in errors:
+                errors.append(line)
+    return errors[:_MAX_ERRORS]
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(REPO)) if path.is_relative_to(REPO) else str(path)

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building kernel modules, against a build tree that is a few lines of make."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from lab import events
+from lab.cache import Cache
+from lab.errors import UserError
+from lab.extension import module
+from lab.extension.module import build_module, compile_errors, module_names
+from lab.host.process import ToolFailed
+from lab.kernel.artifact import Kernel
+
+# Compiles like the kernel's build would, and says how often it was asked.
+TREE = """\
+modules:
+\t@echo asked >> $(CURDIR)/asked
+\t@for name in $$(sed -n 's/^obj-m := \\(.*\\)\\.o$$/\\1/p' $(M)/Kbuild); do \\
+\t  gcc $(KCFLAGS) -g -c -o $(M)/$$name.ko $(M)/$$name.c || exit 2; done
+"""
+GOOD = "const char *where(void) { return __FILE__; }\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "Makefile").write_text(TREE)
+    (folder / ".config").write_text('CONFIG_CC_VERSION_TEXT="gcc (Debian 12.2.0-14) 12.2.0"\n')
+    return folder
+
+
+@pytest.fixture
+def kernel(tree: Path) -> Kernel:
+    return Kernel(
+        flavor="stock",
+        key="k1",
+        release="6.12.0",
+        boot=tree / "vmlinux",
+        bzimage=tree / "bzImage",
+        config=tree / ".config",
+        boot_args=(),
+        build_tree=tree,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    source = tmp_path / "modules" / "good"
+    source.mkdir(parents=True)
+    (source / "Kbuild").write_text("obj-m := good.o\n")
+    (source / "good.c").write_text(GOOD)
+    return tmp_path / "modules"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def asked(tree: Path) -> int:
+    return len((tree / "asked").read_text().splitlines())
+
+
+def test_names_are_the_folders_with_a_recipe(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    (folder / "old").mkdir()
+    (folder / "old" / "Makefile").write_text("obj-m := old.o\n")
+    assert module_names(folder) == ["good", "old"]
+    assert module_names(folder / "nowhere") == []
+
+
+def test_the_modules_of_the_lab_are_there() -> None:
+    assert {"faults", "hello"} <= set(module_names())
+
+
+def test_module_is_built_once(kernel: Kernel, cache: Cache, folder: Path, tree: Path) -> None:
+    seen: list[events.Event] = []
+    built = build_module("good", kernel, cache, seen.append, folder)
+    assert built.name == "good.ko"
+    assert build_module("good", kernel, cache, seen.append, folder) == built
+    assert asked(tree) == 1
+    assert [event.kind for event in seen] == ["StageStarted", "StageFinished"]
+    assert sorted(path.name for path in built.parent.iterdir()) == ["good.ko", "good.ko.debug"]
+    assert sorted(path.name for path in (folder / "good").iterdir()) == ["Kbuild", "good.c"]
+
+
+def test_debug_information_is_kept_beside(kernel: Kernel, cache: Cache, folder: Path) -> None:
+    built = build_module("good", kernel, cache, folder=folder)
+    assert b".debug_info" not in built.read_bytes()
+    assert b".debug_info" in built.with_name("good.ko.debug").read_bytes()
+
+
+def test_module_does_not_say_where_it_was_built(kernel: Kernel, cache: Cache, folder: Path) -> None:
+    built = build_module("good", kernel, cache, folder=folder)
+    assert b"good/good.c" in built.read_bytes()
+    assert str(cache.root).encode() not in built.read_bytes()
+
+
+def test_changed_source_or_kernel_is_another_module(
+    kernel: Kernel, cache: Cache, folder: Path, tree: Path
+) -> None:
+    first = build_module("good", kernel, cache, folder=folder)
+    other = build_module("good", dataclasses.replace(kernel, key="k2"), cache, folder=folder)
+    (folder / "good" / "good.c").write_text(GOOD + "int more;\n")
+    changed = build_module("good", kernel, cache, folder=folder)
+    assert len({first, other, changed}) == 3
+    assert asked(tree) == 3
+
+
+def test_what_a_build_in_place_left_changes_nothing(
+    kernel: Kernel, cache: Cache, folder: Path, tree: Path
+) -> None:
+    first = build_module("good", kernel, cache, folder=folder)
+    for name in ("good.o", "good.ko", ".good.o.cmd", "good.mod.c", "Module.symvers"):
+        (folder / "good" / name).write_text("junk")
+    assert build_module("good", kernel, cache, folder=folder) == first
+    assert asked(tree) == 1
+
+
+def test_compile_error_names_file_and_line_only(kernel: Kernel, cache: Cache, folder: Path) -> None:
+    (folder / "good" / "good.c").write_text("int f(void)\n{\n\treturn nothing;\n}\n")
+    with pytest.raises(UserError) as caught:
+        build_module("good", kernel, cache, folder=folder)
+    assert f"{folder}/good/good.c:3:16: error: 'nothing' undeclared" in caught.value.message
+    assert "note:" not in str(caught.value)
+    assert str(cache.root) not in str(caught.value)
+    assert not list((cache.root / "extension").glob("[!.]*"))
+
+
+def test_recipe_that_makes_something_else_is_told(
+    kernel: Kernel, cache: Cache, folder: Path
+) -> None:
+    (folder / "good" / "Kbuild").write_text("obj-m := other.o\n")
+    (folder / "good" / "other.c").write_text(GOOD)
+    with pytest.raises(UserError, match=r"good\.ko is not among") as caught:
+        build_module("good", kernel, cache, folder=folder)
+    assert "obj-m := good.o" in caught.value.hint
+
+
+def test_failure_without_compile_error_shows_the_command(
+    kernel: Kernel, cache: Cache, folder: Path, tree: Path
+) -> None:
+    (tree / "Makefile").write_text("modules:\n\t@echo no such luck >&2; exit 3\n")
+    with pytest.raises(ToolFailed, match="no such luck"):
+        build_module("good", kernel, cache, folder=folder)
+
+
+def test_unknown_module_is_told_with_a_guess(kernel: Kernel, cache: Cache, folder: Path) -> None:
+    with pytest.raises(UserError, match="no module god") as caught:
+        build_module("god", kernel, cache, folder=folder)
+    assert "did you mean good?" in caught.value.hint
+
+
+def test_kernel_without_build_tree_is_told(kernel: Kernel, cache: Cache, folder: Path) -> None:
+    packaged = dataclasses.replace(kernel, flavor="debian", build_tree=None)
+    with pytest.raises(UserError, match="kernel debian has no build tree") as caught:
+        build_module("good", packaged, cache, folder=folder)
+    assert caught.value.hint
+
+
+def test_errors_of_linker_and_modpost_count_too() -> None:
+    output = (
+        "  CC [M]  /tmp/w/x.o\n"
+        "/tmp/w/x.c:3:1: warning: unused\n"
+        "/tmp/w/x.c:4:10: fatal error: nothing.h: No such file or directory\n"
+        'ERROR: modpost: "missing" [/tmp/w/x.ko] undefined!\n'
+        'ERROR: modpost: "missing" [/tmp/w/x.ko] undefined!\n'
+        "make[1]: *** [Makefile:1: x] Error 1\n"
+    )
+    assert compile_errors(output, Path("/tmp/w"), "modules/x") == [
+        "modules/x/x.c:4:10: fatal error: nothing.h: No such file or directory",
+        'ERROR: modpost: "missing" [modules/x/x.ko] undefined!',
+    ]
+
+
+def test_compiler_is_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.toolchain_args("gcc (Debian 12.2.0-14) 12.2.0") == []
+    monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/" + name)
+    assert module.toolchain_args("Debian clang version 19.1.7 (3)") == ["LLVM=-19"]
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    assert module.toolchain_args("Debian clang version 19.1.7 (3)") == ["LLVM=1"]
