@@ -61,6 +61,16 @@ def remove_kernel(flavor: Flavor, cache: Cache) -> bool:
     return cache.remove(KIND, key) or had_work
 
 
+def remove_all(cache: Cache) -> list[str]:
+    """Delete every kernel and work folder, also those of flavors as they once were."""
+    removed = []
+    for kind in (compiled.WORK, KIND):
+        for path in sorted((cache.root / kind).glob("[0-9a-f]*")):
+            if cache.remove(kind, path.name):
+                removed.append(f"{kind}/{path.name}")
+    return removed
+
+
 def make_plan(
     flavor: Flavor, cache: Cache, emit: events.Emit = events.ignore, jobs: int | None = None
 ) -> Plan:

@@ -122,6 +122,17 @@ class Flavor:
         return (*(self.base.all_patches if self.base else ()), *self.patches)
 
     @property
+    def source_home(self) -> Path:
+        """What paths of the source are relative to: where the source is written."""
+        return self.base.source_home if self.base else self.folder
+
+    @property
+    def source_text(self) -> str:
+        """The source in one word or two, for lists."""
+        kind = _source_kind(self.source)
+        return f"{kind} {getattr(self.source, str(kind))}"
+
+    @property
     def built(self) -> bool:
         """Whether the lab compiles this kernel itself."""
         return isinstance(self.source, DebianSource | TarballSource | GitSource)

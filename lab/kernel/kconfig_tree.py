@@ -58,7 +58,7 @@ class Tree:
         """Reasons for which `name` is not `wanted`, most telling first; one line each."""
         definitions = self.definitions.get(name)
         if not definitions:
-            close = difflib.get_close_matches(name, self.definitions, 1, 0.8)
+            close = difflib.get_close_matches(name, self.definitions, 1, 0.75)
             known = f"; did you mean CONFIG_{close[0]}?" if close else ""
             return [f"this kernel has no such symbol{known}"]
         if wanted == "n":
@@ -96,9 +96,7 @@ class Tree:
         if all(definition.prompt_if is None for definition in definitions):
             selectors = sorted({definition.name for definition, _ in self._selectors(name)})
             by = ", ".join(f"CONFIG_{selector}" for selector in selectors[:8])
-            return [
-                "it has no prompt: it follows from others" + (f" (selected by {by})" if by else "")
-            ]
+            return [f"it has no prompt: it is set by {by or 'its default'}"]
         for definition in definitions:
             if definition.choice is not None:
                 chosen = [n for n in self.choices[definition.choice] if self.value(n) == "y"]

@@ -48,9 +48,9 @@ def locate(flavor: Flavor, cache: Cache) -> Origin:
         case DebianSource():
             return _debian(source, cache)
         case TarballSource():
-            return _tarball(source, flavor.folder, cache)
+            return _tarball(source, flavor.source_home, cache)
         case GitSource():
-            return _git(source, flavor.folder, cache)
+            return _git(source, flavor.source_home, cache)
     raise ValueError(f"flavor {flavor.name} is not built from source")
 
 
