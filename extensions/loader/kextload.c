@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kextload: loads, attaches, runs and lists BPF programs inside a guest. */
+#include "answer.h"
+#include "loader.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int version(void)
+{
+	struct json answer = { 0 };
+
+	answer_ok(&answer);
+	json_string(&answer, "program", "kextload");
+	json_unsigned(&answer, "protocol", 1);
+	json_string(&answer, "libbpf", libbpf_version_string() + 1);
+	answer_send(&answer);
+	json_free(&answer);
+	return 0;
+}
+
+static int usage(void)
+{
+	struct json answer = { 0 };
+
+	fail(&answer, "command", EINVAL,
+	     "usage: kextload serve | ledger | alive NONCE [TIMEOUT_MS] | version");
+	answer_send(&answer);
+	json_free(&answer);
+	return 2;
+}
+
+int main(int count, char **words)
+{
+	if (count == 2 && !strcmp(words[1], "serve"))
+		return serve();
+	if (count == 2 && !strcmp(words[1], "ledger"))
+		return ledger();
+	if (count >= 2 && !strcmp(words[1], "alive"))
+		return alive(words + 2);
+	if (count == 2 && !strcmp(words[1], "version"))
+		return version();
+	return usage();
+}
