@@ -43,7 +43,10 @@ class Catalog:
         return cls(
             flavors=tuple(flavor.flavors()),
             c={
-                name: Source(tuple(c.programs_in_source(name)), tuple(c.maps_in_source(name)))
+                name: Source(
+                    tuple(program.name for program in c.programs_in_source(name)),
+                    tuple(c.maps_in_source(name)),
+                )
                 for name in c.c_names()
             },
             modules=tuple(module.module_names()),

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Safe, and rejected: a function that calls itself five times.
+ *
+ * The verifier counts frames along the code, not along what can happen: a
+ * function that calls itself is endlessly deep to it.
+ */
+#include "kext.h"
+
+static __noinline int sum_to(int n)
+{
+	int rest;
+
+	if (n <= 0)
+		return 0;
+	rest = sum_to(n - 1);
+	barrier_var(rest); /* or clang makes a loop of it */
+	return n + rest;
+}
+
+SEC("xdp")
+int recursion(struct xdp_md *ctx)
+{
+	return sum_to(5);
+}

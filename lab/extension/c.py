@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""C (eBPF) extensions: compiled with clang against the types of the kernel that will run them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cache as once
+from pathlib import Path
+
+from lab import events
+from lab.cache import Cache, file_digest, key_of
+from lab.errors import UserError
+from lab.extension import source
+from lab.extension.source import ProgramDecl, clang_options, sources_of
+from lab.host import process
+from lab.kernel.artifact import Kernel
+from lab.paths import EXTENSIONS, REPO
+
+C = EXTENSIONS / "c"
+SUFFIX = ".bpf.c"
+
+# The verifier's messages in the scenarios were measured with this one; others
+# generate other code. 16 is the first that needs no help with BTF and -mcpu=v3.
+PREFERRED_CLANG = 19
+OLDEST_CLANG = 16
+_NEWEST_CLANG = 30
+
+# -g: BTF. v3: 32-bit jumps, on every kernel since 5.1. No macro of the kernel
+# is in its BTF, so the architecture has to be said.
+FLAGS = (
+    "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-D__TARGET_ARCH_x86",
+    "-Wall", "-fno-color-diagnostics",
+)  # fmt: skip
+
+_HEADERS = Path("/usr/include/bpf")
+_ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+): (fatal )?error: ")
+
+
+@dataclass(frozen=True)
+class CObject:
+    """A built extension: its object file, and what the compiler warned of."""
+
+    name: str
+    path: Path
+    log: str
+
+
+class CompileRejected(UserError):
+    """The compiler does not accept an extension; `log` is all that it said."""
+
+    log = ""
+
+
+def c_names(folder: Path = C) -> list[str]:
+    """The names of the extensions in a folder: `x` for `x.bpf.c`."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+
+
+def source_path(name: str, folder: Path = C) -> Path:
+    """The source of an extension. Raises `UserError` if there is none of that name."""
+    path = folder / f"{name}{SUFFIX}"
+    if not path.is_file():
+        known = c_names(folder)
+        close = difflib.get_close_matches(name, known, 1)
+        raise UserError(
+            f"there is no C extension {name} in {_shown(folder)}",
+            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+        )
+    return path
+
+
+def programs_in_source(name: str, folder: Path = C) -> list[ProgramDecl]:
+    """The programs of an extension, as `lab.extension.source` finds them; nothing is built."""
+    return source.programs_in_source(source_path(name, folder))
+
+
+def maps_in_source(name: str, folder: Path = C) -> list[str]:
+    """The maps of an extension, as `lab.extension.source` finds them; nothing is built."""
+    return source.maps_in_source(source_path(name, folder))
+
+
+def build_c(
+    name: str,
+    kernel: Kernel,
+    cache: Cache,
+    emit: events.Emit = events.ignore,
+    *,
+    folder: Path = C,
+) -> CObject:
+    """The extension `name` for a kernel, compiled if the cache lacks it.
+
+    Raises `CompileRejected` for code that clang does not accept, and
+    `UserError` if there is no such extension, no usable clang, or if the
+    kernel has no BTF to take its types from.
+    """
+    path = source_path(name, folder)
+    clang, version = find_clang()
+    types = kernel_types(kernel, cache, emit)
+    key = key_of(
+        what="c",
+        name=name,
+        sources={part.name: file_digest(part) for part in sources_of(path)},
+        flags=FLAGS,
+        clang=version,
+        libbpf=_helper_headers(),
+        types=types.parent.name,
+    )
+    job = f"extension {name}"
+
+    def build(aside: Path) -> None:
+        started = time.monotonic()
+        emit(events.StageStarted(job, "compile"))
+        log = _compile(clang, path, types.parent, aside / f"{name}.bpf.o")
+        (aside / "log").write_text(log)
+        emit(events.StageFinished(job, "compile", time.monotonic() - started))
+
+    entry = cache.get("extension", key, build, what=job)
+    return CObject(name, entry / f"{name}.bpf.o", (entry / "log").read_text())
+
+
+def kernel_types(kernel: Kernel, cache: Cache, emit: events.Emit = events.ignore) -> Path:
+    """`vmlinux.h` with the types of a kernel, made from its BTF. Raises `UserError` without it."""
+    if kernel.btf is None:
+        raise UserError(
+            f"kernel {kernel.flavor} has no BTF, which C extensions are compiled against",
+            hint="build it with CONFIG_DEBUG_INFO_BTF=y (pahole must be installed)",
+        )
+    bpftool = find_bpftool()
+    btf = kernel.btf
+    version = process.run([bpftool, "version"]).stdout.splitlines()[0]
+    key = key_of(what="types", kernel=kernel.key, bpftool=version)
+    job = f"types of {kernel.flavor}"
+
+    def build(aside: Path) -> None:
+        started = time.monotonic()
+        emit(events.StageStarted(job, "dump"))
+        # Some MB of text: straight into the file.
+        with (aside / "vmlinux.h").open("wb") as out:
+            child = process.spawn(
+                [bpftool, "btf", "dump", "file", str(btf), "format", "c"], stdout=out
+            )
+            status = child.wait()
+        if status != 0 or (aside / "vmlinux.h").stat().st_size == 0:
+            raise UserError(
+                f"bpftool finds no BTF in {btf} (status {status})",
+                hint=f"is it the BTF of kernel {kernel.flavor}?",
+            )
+        emit(events.StageFinished(job, "dump", time.monotonic() - started))
+
+    return cache.get("extension", key, build, what=job) / "vmlinux.h"
+
+
+def find_bpftool() -> str:
+    """bpftool's path; Debian keeps it where only root's PATH leads."""
+    found = shutil.which("bpftool", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        raise UserError("bpftool is missing", hint="apt install bpftool")
+    return found
+
+
+def find_clang() -> tuple[str, str]:
+    """The clang to use, and its version's first line. Raises `UserError` if there is none.
+
+    clang-19 if it is installed, otherwise the newest of at least 16.
+    """
+    numbers = [PREFERRED_CLANG, *range(_NEWEST_CLANG, OLDEST_CLANG - 1, -1)]
+    for name in [*(f"clang-{number}" for number in numbers), "clang"]:
+        path = shutil.which(name)
+        if path is None:
+            continue
+        version = _version(path)
+        found = re.search(r"version (\d+)", version)
+        if found and int(found[1]) >= OLDEST_CLANG:
+            return path, version
+    raise UserError(
+        f"no clang of version {OLDEST_CLANG} or newer is installed",
+        hint=f"apt install clang-{PREFERRED_CLANG}",
+    )
+
+
+@once
+def _version(path: str) -> str:
+    return process.run([path, "--version"]).stdout.partition("\n")[0]
+
+
+@once
+def _helper_headers() -> dict[str, str]:
+    headers = {path.name: file_digest(path) for path in sorted(_HEADERS.glob("bpf_*.h"))}
+    if not headers:
+        raise UserError("libbpf's headers are missing", hint="apt install libbpf-dev")
+    return headers
+
+
+def _compile(clang: str, path: Path, types: Path, target: Path) -> str:
+    result = process.run(
+        [
+            clang, *FLAGS, *clang_options(path), "-I", types,
+            # The verifier quotes source lines: let their place not depend on the checkout's.
+            f"-ffile-prefix-map={path.parent}=.", f"-ffile-prefix-map={types}=.",
+            "-c", path.name, "-o", target,
+        ],
+        cwd=path.parent,
+        env={"LC_ALL": "C", "PWD": str(path.parent)},
+        check=False,
+    )  # fmt: skip
+    if result.ok:
+        return result.stderr
+    name = path.name.removesuffix(SUFFIX)
+    lines = compile_errors(result.stderr, _shown(path.parent))
+    rejected = CompileRejected(
+        f"extension {name} does not compile: {lines[0] if lines else 'clang failed'}",
+        details="\n".join(lines[1:]) if lines else result.stderr,
+    )
+    rejected.log = result.stderr
+    raise rejected
+
+
+def compile_errors(output: str, shown: str) -> list[str]:
+    """The errors in clang's output as `FILE:LINE:COLUMN: error: MESSAGE`, nothing else.
+
+    Files are named as clang was given them, in the folder `shown`.
+    """
+    errors = []
+    for line in output.splitlines():
+        if _ERROR.match(line):
+            errors.append(line if line.startswith("/") else f"{shown}/{line.removeprefix('./')}")
+        elif re.match(r"^(clang[\w-]*|fatal error|error|LLVM ERROR)[:\s]", line):
+            errors.append(line)
+    return errors
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(REPO)) if path.is_relative_to(REPO) else str(path)

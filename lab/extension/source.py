@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a C extension's source declares, read without a compiler.
+
+This is a cheap listing for checks before anything is built: it knows `SEC`,
+libbpf's `BPF_PROG` family, quoted includes and macros that make a map. Code
+that hides its programs behind macros of its own is not understood.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*|(\"(?:\\.|[^\"\\\n])*\")", re.S)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
+_PROGRAM = re.compile(
+    r'SEC\(\s*"([^"]+)"\s*\)\s*(?:__\w+\s+|static\s+)*(?:unsigned\s+)?(?:int|long|void)\s+'
+    r"(?:BPF_\w+\s*\(\s*(\w+)|(\w+)\s*\()"
+)
+_MAP = re.compile(r'(\w+)\s*SEC\(\s*"\.maps"\s*\)')
+_MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)\(([^)]*)\)((?:[^\n\\]|\\\n|\\)*)", re.M)
+_OPTIONS = re.compile(r"^// clang: (.*)$", re.M)
+
+# The line with options must be near the top, where a reader sees it.
+_HEADER_LINES = 5
+
+
+@dataclass(frozen=True)
+class ProgramDecl:
+    """A program in a source: the function's name and the section that says its kind."""
+
+    name: str
+    section: str
+
+
+def programs_in_source(path: Path) -> list[ProgramDecl]:
+    """The programs that a source declares, in order, those of quoted includes with them."""
+    found: dict[str, ProgramDecl] = {}
+    for section, in_macro, plain in _PROGRAM.findall(_MACRO.sub("", _text(path))):
+        name = in_macro or plain
+        found.setdefault(name, ProgramDecl(name, section))
+    return list(found.values())
+
+
+def maps_in_source(path: Path) -> list[str]:
+    """The names of the maps that a source declares, those of quoted includes with them."""
+    text = _text(path)
+    found: dict[str, None] = {}
+    makers: dict[str, int] = {}  # macros that declare a map: which argument is its name
+    for macro, parameters, body in _MACRO.findall(text):
+        names = [name.strip() for name in parameters.split(",")]
+        for name in _MAP.findall(body.replace("\\\n", " ")):
+            if name in names:
+                makers[macro] = names.index(name)
+    plain = _MACRO.sub("", text)
+    for name in _MAP.findall(plain):
+        found[name] = None
+    for macro, position in makers.items():
+        for arguments in re.findall(rf"\b{macro}\(([^()]*)\)", plain):
+            words = [word.strip() for word in arguments.split(",")]
+            if position < len(words):
+                found[words[position]] = None
+    return list(found)
+
+
+def sources_of(path: Path) -> list[Path]:
+    """The source and all that it includes in quotes from beside it, each once, itself first."""
+    found: list[Path] = []
+    _collect(path, found)
+    return found
+
+
+def clang_options(path: Path) -> list[str]:
+    """Options for clang from a line `// clang: -mcpu=v4 ...` among the source's first five."""
+    head = "\n".join(path.read_text().splitlines()[:_HEADER_LINES])
+    return [word for line in _OPTIONS.findall(head) for word in shlex.split(line)]
+
+
+def _collect(path: Path, found: list[Path]) -> None:
+    if path in found or not path.is_file():
+        return  # vmlinux.h is not beside the sources, but generated
+    found.append(path)
+    for name in _INCLUDE.findall(path.read_text()):
+        _collect(path.parent / name, found)
+
+
+def _text(path: Path) -> str:
+    parts = [_without_comments(part.read_text()) for part in sources_of(path)]
+    return "\n".join(reversed(parts))  # includes first, as the compiler sees them
+
+
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub(lambda match: match[1] or " ", text)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building C extensions: what is compiled, what is cached, what an error says."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from pathlib import Path
+
+import pytest
+
+from lab.cache import Cache
+from lab.errors import UserError
+from lab.extension import c
+from lab.kernel.artifact import Kernel
+
+TYPES = "typedef unsigned int __u32;\ntypedef unsigned long long __u64;\n"
+GOOD = """// SPDX-License-Identifier: GPL-2.0-only
+#include "vmlinux.h"
+#include "own.h"
+__attribute__((section("xdp"), used)) int p(void *ctx) { return RESULT; }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "c"
+    folder.mkdir()
+    (folder / "good.bpf.c").write_text(GOOD)
+    (folder / "own.h").write_text("#define RESULT 2\n")
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Kernel:
+    nowhere = tmp_path / "none"
+    return Kernel("stock", "key", "6.12", nowhere, nowhere, nowhere, (), btf=tmp_path / "btf")
+
+
+@pytest.fixture
+def types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Types without a kernel: what bpftool would have written."""
+    made = tmp_path / "types" / "vmlinux.h"
+    made.parent.mkdir()
+    made.write_text(TYPES)
+    monkeypatch.setattr(c, "kernel_types", lambda *_: made)
+
+
+@pytest.mark.usefixtures("types")
+class TestBuild:
+    def test_the_object_is_bpf_with_btf(self, folder, cache, kernel) -> None:
+        built = c.build_c("good", kernel, cache, folder=folder)
+        assert (built.name, built.path.name, built.log) == ("good", "good.bpf.o", "")
+        data = built.path.read_bytes()
+        assert data[:4] == b"\x7fELF"
+        assert data[18:20] == b"\xf7\x00"  # EM_BPF
+        assert b".BTF" in data
+
+    def test_nothing_is_compiled_twice(self, folder, cache, kernel) -> None:
+        first, seen = c.build_c("good", kernel, cache, folder=folder), []
+        assert c.build_c("good", kernel, cache, seen.append, folder=folder) == first
+        assert seen == []
+
+    @pytest.mark.parametrize("file", ["good.bpf.c", "own.h"])
+    def test_a_change_of_what_is_compiled_is_another_object(self, folder, cache, kernel, file):
+        first = c.build_c("good", kernel, cache, folder=folder)
+        (folder / file).write_text((folder / file).read_text() + "\n")
+        assert c.build_c("good", kernel, cache, folder=folder).path != first.path
+
+    def test_the_same_bytes_from_another_folder(self, folder, cache, kernel, tmp_path) -> None:
+        first = c.build_c("good", kernel, cache, folder=folder).path.read_bytes()
+        other = folder.rename(tmp_path / "elsewhere")
+        again = c.build_c("good", kernel, Cache(tmp_path / "empty"), folder=other)
+        assert again.path.read_bytes() == first
+
+    def test_options_in_the_source_reach_clang(self, folder, cache, kernel) -> None:
+        (folder / "own.h").write_text("")
+        (folder / "good.bpf.c").write_text(f"// clang: -DRESULT=2\n{GOOD}")
+        assert c.build_c("good", kernel, cache, folder=folder).path.is_file()
+
+    def test_a_warning_is_kept(self, folder, cache, kernel) -> None:
+        (folder / "own.h").write_text("#define RESULT 2\nstatic int unused(void) { return 1; }\n")
+        for _ in range(2):  # from the compiler, then from the cache
+            built = c.build_c("good", kernel, cache, folder=folder)
+            assert "unused" in built.log
+
+    def test_an_error_says_where(self, folder, cache, kernel) -> None:
+        (folder / "own.h").write_text("#define RESULT nonsense\n")
+        with pytest.raises(c.CompileRejected) as caught:
+            c.build_c("good", kernel, cache, folder=folder)
+        assert f"{folder}/good.bpf.c:4:" in caught.value.message
+        assert "undeclared identifier 'nonsense'" in caught.value.message
+        assert "expanded from macro" in caught.value.log
+        assert not list((cache.root / "extension").glob("[!.]*"))
+
+    def test_the_error_survives_a_move_between_processes(self, folder, cache, kernel) -> None:
+        (folder / "own.h").write_text("#define RESULT nonsense\n")
+        with pytest.raises(c.CompileRejected) as caught:
+            c.build_c("good", kernel, cache, folder=folder)
+        moved = pickle.loads(pickle.dumps(caught.value))
+        assert (type(moved), moved.message, moved.log) == (
+            c.CompileRejected,
+            caught.value.message,
+            caught.value.log,
+        )
+
+    def test_a_wrong_option_is_an_error_too(self, folder, cache, kernel) -> None:
+        (folder / "good.bpf.c").write_text(f"// clang: --nonsense\n{GOOD}")
+        with pytest.raises(c.CompileRejected, match="--nonsense"):
+            c.build_c("good", kernel, cache, folder=folder)
+
+
+def test_an_unknown_extension_has_a_neighbour(folder: Path) -> None:
+    assert c.c_names(folder) == ["good"]
+    with pytest.raises(UserError) as caught:
+        c.source_path("goood", folder)
+    assert caught.value.hint == "did you mean good?"
+
+
+def test_no_btf_is_said_before_anything_runs(folder, cache, kernel) -> None:
+    with pytest.raises(UserError, match="has no BTF"):
+        c.build_c("good", dataclasses.replace(kernel, btf=None), cache, folder=folder)
+
+
+def test_types_of_something_that_is_no_btf(kernel: Kernel, cache: Cache) -> None:
+    kernel.btf.write_bytes(b"not BTF")
+    with pytest.raises(UserError, match="finds no BTF"):
+        c.kernel_types(kernel, cache)
+
+
+@pytest.mark.parametrize(
+    ("installed", "chosen"),
+    [
+        ({"clang-19": 19, "clang-21": 21, "clang": 14}, "clang-19"),
+        ({"clang-21": 21, "clang-16": 16, "clang": 14}, "clang-21"),
+        ({"clang-14": 14, "clang": 18}, "clang"),
+    ],
+)
+def test_which_clang(monkeypatch: pytest.MonkeyPatch, installed, chosen: str) -> None:
+    monkeypatch.setattr(c.shutil, "which", lambda name, **_: name if name in installed else None)
+    monkeypatch.setattr(c, "_version", lambda path: f"Debian clang version {installed[path]}.1")
+    assert c.find_clang()[0] == chosen
+
+
+@pytest.mark.parametrize("installed", [{}, {"clang": 14}])
+def test_no_usable_clang(monkeypatch: pytest.MonkeyPatch, installed) -> None:
+    monkeypatch.setattr(c.shutil, "which", lambda name, **_: name if name in installed else None)
+    monkeypatch.setattr(c, "_version", lambda path: f"clang version {installed[path]}.1")
+    with pytest.raises(UserError, match="no clang of version 16") as caught:
+        c.find_clang()
+    assert "clang-19" in caught.value.hint
+
+
+def test_errors_without_the_rest() -> None:
+    output = (
+        "./a.bpf.c:1:2: error: one\n  code\n"
+        "a.bpf.c:2:1: warning: not this\n"
+        "/usr/include/x.h:3:4: fatal error: two\n"
+        "clang: error: unknown argument\n"
+        "2 errors generated.\n"
+    )
+    assert c.compile_errors(output, "extensions/c") == [
+        "extensions/c/a.bpf.c:1:2: error: one",
+        "/usr/include/x.h:3:4: fatal error: two",
+        "clang: error: unknown argument",
+    ]
+
+
+def test_what_the_repository_ships() -> None:
+    for name in c.c_names():
+        programs = c.programs_in_source(name)
+        assert programs, f"{name} declares no program"
+        text = c.source_path(name).read_text()
+        assert "SPDX-License-Identifier: GPL-2.0-only" in text
+        assert "/*" in text, f"{name} does not say what it is for"
+    assert [p.name for p in c.programs_in_source("nested_kprobe")] == ["outer", "inner"]
+    assert c.maps_in_source("tail_call_self") == ["programs", "counts"]
+    assert c.programs_in_source("search_payload_short")[0].name == "search_payload"
