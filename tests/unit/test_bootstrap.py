@@ -3,32 +3,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from lab.deadline import Deadline
 from lab.paths import REPO
 
-REAL_TOOLS = [
-    "sh",
-    "cat",
-    "cut",
-    "dirname",
-    "flock",
-    "id",
-    "mkdir",
-    "mv",
-    "rm",
-    "sed",
-    "sha256sum",
-    "tr",
-    "env",
-    "touch",
-]
+REAL_TOOLS = (
+    *("cat", "chmod", "cut", "dirname", "env", "flock", "id", "mkdir"),
+    *("mv", "rm", "sed", "sh", "sha256sum", "touch", "tr"),
+)
 
 PYTHON = """\
 #!/bin/sh
@@ -108,6 +99,21 @@ class Checkout:
     @property
     def calls(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def open_gate(gate: Path, child: subprocess.Popen[str]) -> IO[str]:
+    """The pipe's end for writing, once the child's pip reads from the other."""
+
+    def attempt() -> IO[str] | None:
+        assert child.poll() is None, child.communicate()
+        try:
+            return os.fdopen(os.open(gate, os.O_WRONLY | os.O_NONBLOCK), "w")
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nobody reads yet
+                raise
+            return None
+
+    return Deadline(60).poll(attempt, "pip at the gate")
 
 
 @pytest.fixture
@@ -308,7 +314,7 @@ def test_two_at_once_set_up_once(checkout: Checkout) -> None:
     gate = checkout.root.parent / "gate"
     os.mkfifo(gate)
     first = checkout.start("doctor", GATE=str(gate))
-    opened = gate.open("w")  # returns when the first one's pip reads: the lock is held
+    opened = open_gate(gate, first)  # pip runs, so the lock is held
     second = checkout.start("doctor")
     assert second.stderr is not None
     assert "waiting for another set-up" in second.stderr.readline()
@@ -323,7 +329,7 @@ def test_a_set_up_that_was_killed_is_made_again_after_its_pip_ended(checkout: Ch
     gate = checkout.root.parent / "gate"
     os.mkfifo(gate)
     first = checkout.start("doctor", GATE=str(gate))
-    opened = gate.open("w")
+    opened = open_gate(gate, first)
     first.send_signal(signal.SIGKILL)
     first.wait()
     second = checkout.start("doctor")
