@@ -285,26 +285,27 @@ ProgramRef = Annotated[
 MapRef = Annotated[Ref, BeforeValidator(_ref), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
-def _key(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"0x([0-9a-f]{2})+", value):
-        return value
-    raise flaw("a map's key is a whole number, or the key's bytes as text such as '0x0a0000ff'")
+def _in_map(what: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"0x([0-9a-fA-F]{2})+", value):
+            return value
+        raise flaw(f"a map's {what} is a whole number, or its bytes as text such as '0x0a0000ff'")
+
+    return check
 
 
-MapKey = Annotated[
-    int | str,
-    BeforeValidator(_key),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer"},
-                {"type": "string", "pattern": "^(-?[0-9]+|0x([0-9a-f]{2})+)$"},
-            ]
-        }
-    ),
-]
+_IN_MAP = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "integer"},
+            {"type": "string", "pattern": "^(-?[0-9]+|0x([0-9a-fA-F]{2})+)$"},
+        ]
+    }
+)
+MapKey = Annotated[int | str, BeforeValidator(_in_map("key")), _IN_MAP]
+MapValue = Annotated[int | str, BeforeValidator(_in_map("value")), _IN_MAP]
 
 
 def _regex(pattern: str) -> str:

@@ -23,7 +23,7 @@ from lab.scenario.yamlpos import Flaw, Map, Mark, Seq
 
 ALL = "*"
 # Mappings whose keys are not the format's: a module may have a parameter `cpu`.
-_OPAQUE = ("args", "sysctl", "debug", "parameters", "maps", "boot")
+_OPAQUE = ("machine", "args", "sysctl", "debug", "parameters", "maps", "boot")
 
 
 def check(data: Map) -> Iterator[Flaw]:
@@ -31,11 +31,11 @@ def check(data: Map) -> Iterator[Flaw]:
     yield from _shape(data)
     yield from _cpus(data)
     steps = sequence(data, "steps")
-    if steps:
+    if steps and not ("extension" in data and "extensions" in data):
         flow = _Flow(data)
         flow.run(steps)
-        yield from flow.at_end()
         yield from dict.fromkeys(flow.flaws)
+        yield from flow.at_end()
     yield from _churned(data)
 
 
@@ -135,7 +135,7 @@ class _Flow:
         for name in self.works:
             if name not in self.ever_started:
                 yield at_key(self.works, name, f"no step starts '{name}': add '- start: {name}'")
-        if expect.get("kernel", "alive") != "alive":
+        if expect.get("kernel", "alive") != "alive" or expects_rejection(self.data):
             return
         if expect.get("resources", "released") == "released":
             for name, mark in self.loaded.items():

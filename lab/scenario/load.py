@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from lab.scenario.expand import expand
 from lab.scenario.model import Scenario, Written
 from lab.scenario.problems import Problem, ScenarioErrors
 from lab.scenario.translate import flaws_of, nothings
-from lab.scenario.yamlpos import START, Flaw, Map, decode, parse
+from lab.scenario.yamlpos import START, Flaw, Map, Mark, decode, parse
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -68,7 +68,8 @@ def load_scenarios(path: Path, catalog: Catalog | None = None) -> list[Scenario]
     if not isinstance(data, Map):
         raise ScenarioErrors(Problem.of(file, flaw) for flaw in flaws)
     grid = tuple(parameters.grid(data, flaws))
-    scenarios, found = _build_all(path, data, grid, catalog)
+    unsure = {flaw.mark for flaw in flaws}
+    scenarios, found = _build_all(path, data, grid, catalog, unsure)
     flaws += found
     if flaws:
         raise ScenarioErrors(Problem.of(file, flaw) for flaw in flaws)
@@ -86,12 +87,16 @@ def with_parameters(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
 
 def _build_all(
-    path: Path, data: Map, grid: tuple[dict[str, Any], ...], catalog: Catalog | None
+    path: Path,
+    data: Map,
+    grid: tuple[dict[str, Any], ...],
+    catalog: Catalog | None,
+    unsure: set[Mark],
 ) -> tuple[list[Scenario], list[Flaw]]:
     scenarios: list[Scenario] = []
     said: dict[Flaw, list[str]] = {}
     for values in grid:
-        scenario, flaws = _build(path, data, values, grid, catalog)
+        scenario, flaws = _build(path, data, values, grid, catalog, unsure)
         if scenario is not None:
             scenarios.append(scenario)
         set_says = ", ".join(f"{key}={parameters.as_text(value)}" for key, value in values.items())
@@ -110,19 +115,21 @@ def _build(
     values: dict[str, Any],
     grid: tuple[dict[str, Any], ...],
     catalog: Catalog | None = None,
+    unsure: Collection[Mark] = (),
 ) -> tuple[Scenario | None, list[Flaw]]:
     flaws: list[Flaw] = []
-    filled = parameters.put_in(data, values, flaws)
+    # What is there is not known everywhere, and nothing more is said of those places.
+    open_places = set(unsure)
+    filled = parameters.put_in(data, values, flaws, open_places)
     flaws += nothings(filled)
-    for check in (check_expect.check, check_steps.check, check_names.check):
-        flaws += check(filled)
-    if catalog is not None:
-        flaws += check_names.against(catalog, filled)
+    flaws += [flaw for flaw in _checks(filled, catalog) if flaw.mark not in open_places]
     context = {"file": str(path), "extensions": tuple(extensions(filled))}
     try:
         written = Written.model_validate(filled, context=context)
     except ValidationError as error:
-        return None, flaws + flaws_of(error, filled, {flaw.mark for flaw in flaws})
+        said = {flaw.mark for flaw in flaws}
+        invalid = flaws_of(error, filled, said)
+        return None, flaws + [flaw for flaw in invalid if flaw.mark not in open_places]
     name = written.name or _named_by_path("name", path.stem, flaws)
     folder = written.property or _named_by_path("property", path.resolve().parent.name, flaws)
     if flaws:
@@ -137,6 +144,14 @@ def _build(
         data=data,
     )
     return scenario, flaws
+
+
+def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
+    """What the checks find, of each place the first thing: the others follow from it."""
+    found = [] if catalog is None else list(check_names.against(catalog, data))
+    for check in (check_names.check, check_steps.check, check_expect.check):
+        found += check(data)
+    return {flaw.mark: flaw for flaw in reversed(found)}.values()
 
 
 def _named_by_path(key: str, text: str, flaws: list[Flaw]) -> str:

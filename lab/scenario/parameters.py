@@ -57,9 +57,13 @@ def as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def put_in(data: Map, values: Values, flaws: list[Flaw]) -> Map:
-    """A copy of the file's data with the values put in, `parameters` itself left as it is."""
+def put_in(data: Map, values: Values, flaws: list[Flaw], unsure: set[Mark]) -> Map:
+    """A copy of the file's data with the values put in, `parameters` itself left as it is.
+
+    `unsure` gets the places whose value could not be told.
+    """
     used: set[str] = set()
+    declared = _declared(data.get("parameters"))
 
     def scalar(value: Any, mark: Mark) -> Any:
         if not isinstance(value, str) or "${" not in value:
@@ -75,14 +79,11 @@ def put_in(data: Map, values: Values, flaws: list[Flaw]) -> Map:
             if match[2] in values:
                 used.add(match[2])
                 return as_text(values[match[2]])
-            meant = did_you_mean(match[2], values) or ""
-            flaws.append(
-                Flaw(
-                    mark,
-                    f"'{match[0]}' names no parameter{meant} "
-                    f"For the text itself write '${match[0]}'",
-                )
-            )
+            unsure.add(mark)
+            if match[2] not in declared:
+                meant = did_you_mean(match[2], declared)
+                own = f"(for the text itself write '${match[0]}')"
+                flaws.append(Flaw(mark, f"'{match[0]}' names no parameter{meant} {own}"))
             return match[0]
 
         return _USE.sub(replace, value)
@@ -94,7 +95,7 @@ def put_in(data: Map, values: Values, flaws: list[Flaw]) -> Map:
             new = value
         elif key in _FIXED:
             new = value
-            _refuse(key, value, at, flaws)
+            unsure |= _refuse(key, value, at, flaws)
         else:
             new = transform(value, scalar, at)
         filled.put(key, new, data.keys_at[key], at)
@@ -164,13 +165,24 @@ def _check_value(value: Any, at: Mark, flaws: list[Flaw]) -> bool:
     return True
 
 
-def _refuse(key: str, value: Any, at: Mark, flaws: list[Flaw]) -> None:
+def _refuse(key: str, value: Any, at: Mark, flaws: list[Flaw]) -> set[Mark]:
+    refused: set[Mark] = set()
+
     def scalar(text: Any, mark: Mark) -> Any:
         if isinstance(text, str) and "${" in text:
+            refused.add(mark)
             flaws.append(Flaw(mark, f"parameters can't stand in '{key}'"))
         return text
 
     transform(value, scalar, at)
+    return refused
+
+
+def _declared(written: Any) -> list[str]:
+    """The names of all parameters, of those too whose values are in no order."""
+    holders = written if isinstance(written, Seq) else [written]
+    found = [name for holder in holders if isinstance(holder, Map) for name in holder]
+    return [name for name in dict.fromkeys(found) if isinstance(name, str)]
 
 
 def _named_at(data: Map, name: str) -> Mark:

@@ -15,6 +15,7 @@ from lab.scenario.base import (
     Int,
     MapKey,
     MapRef,
+    MapValue,
     Name,
     Part,
     ProgramRef,
@@ -142,7 +143,7 @@ class MapWrite(Part):
 
     map: MapRef
     key: MapKey
-    value: MapKey
+    value: MapValue
 
 
 class WriteStep(BaseStep):

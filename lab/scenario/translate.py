@@ -31,6 +31,7 @@ _KINDS = {
     for family, (kinds, _) in _FAMILIES.items()
     for kind, model in kinds.items()
 }
+_PROPER = {"c": "C", "rust": "Rust"}
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -133,7 +134,7 @@ def _unknown_key(loc: tuple[Any, ...], value: Any, context: Any) -> str:
         if key in kinds:
             more = ": give it an item of its own" if family == "step" else ""
             return f"'{key}' beside '{kind}': {_a(family)} is of one kind{more}"
-        where = f" in a {kind} {family}"
+        where = f" in a {_PROPER.get(kind, kind)} {family}"
     else:
         names = [part for part in parent if isinstance(part, str) and not part.startswith("<")]
         where = f" in '{names[-1]}'" if names else ""
@@ -206,8 +207,10 @@ def _pattern(loc: tuple[Any, ...], value: Any, context: Any) -> str:
 def _too_short(loc: tuple[Any, ...], value: Any, context: Any) -> str:
     least = context["min_length"]
     if isinstance(value, str):
-        return "expected text, not an empty one" if least == 1 else "say a little more"
-    return f"expected at least {least} of them, not {len(value)}"
+        return "expected text, not an empty one" if least == 1 else "expected a few words"
+    if not value:
+        return f"expected at least one, not {_shown(value)}"
+    return f"expected at least {least}, not {len(value)}"
 
 
 def _too_long(loc: tuple[Any, ...], value: Any, context: Any) -> str:

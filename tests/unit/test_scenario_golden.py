@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is said about bad files, word for word.
+
+`tests/golden/scenario/NAME.yaml` has its errors in `NAME.txt`. With
+UPDATE_GOLDEN=1 in the environment the texts are written anew; read their diff.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.scenario.catalog import Catalog, Source
+from lab.scenario.load import check_file
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "scenario"
+FILES = sorted(GOLDEN.glob("*.yaml"))
+CATALOG = Catalog(
+    flavors=("stock", "debian"),
+    c={
+        "count_getpid": Source(("count", "other"), ("counts", "events")),
+        "loop_nested": Source(("loop",), ()),
+    },
+    modules=("leak", "oops"),
+    syscalls=("getpid", "getppid", "openat"),
+)
+
+
+def test_the_corpus_is_there() -> None:
+    assert len(FILES) >= 25
+    assert {path.stem for path in FILES} == {path.stem for path in GOLDEN.glob("*.txt")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_errors_are_said_word_for_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(GOLDEN)
+    problems = check_file(Path(path.name), CATALOG)
+    said = "".join(f"{problem}\n" for problem in problems)
+    golden = path.with_suffix(".txt")
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        golden.write_text(said)
+    assert said, "nothing is wrong with a file that is here because something is"
+    assert said == golden.read_text()
