@@ -1,2 +1,211 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios as pytest items."""
+"""Scenarios as pytest items: each (scenario, flavor, parameters) is one.
+
+Public pytest API only. An item runs in its setup phase: what fails there is an
+*error* in every report that pytest makes, and what fails in the call phase a
+*failure*. So the lab's own troubles are raised in setup, and verdicts in call.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab import events, paths
+from lab.errors import LabError
+from lab.words import SAFETY_PROPERTIES
+
+if TYPE_CHECKING:
+    from lab.drivers.run import Session
+    from lab.report.result import Result
+    from lab.scenario.items import Item
+
+# The lab's modules are imported when a scenario is met: other projects'
+# pytest runs in the same environment pay nothing for this plugin.
+
+_SESSION = pytest.StashKey["Session"]()
+_SUFFIXES = (".yaml", ".yml")
+
+
+class VerdictFailed(Exception):
+    """The verdict on an item is `failed`."""
+
+
+class LabTrouble(Exception):
+    """The verdict on an item is `error`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kextlab", "kernel-extension test lab")
+    group.addoption(
+        "--kernel",
+        action="append",
+        metavar="FLAVOR",
+        help="run scenarios on this kernel flavor, whatever they name; may be repeated",
+    )
+    group.addoption(
+        "--accel",
+        choices=("auto", "kvm", "tcg"),
+        default="auto",
+        help="accelerator (default: auto, which falls back to emulation)",
+    )
+    group.addoption(
+        "--repeat", type=int, default=1, metavar="N", help="run each scenario item N times"
+    )
+    group.addoption(
+        "--keep-dossiers", action="store_true", help="write a dossier for passed items too"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    names = {*SAFETY_PROPERTIES}
+    if paths.SCENARIOS.is_dir():
+        names |= {path.name for path in paths.SCENARIOS.iterdir() if path.is_dir()}
+    for name in sorted(names):
+        config.addinivalue_line("markers", f"{name}: scenarios of the property {name}")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.suffix in _SUFFIXES and _is_scenario(file_path, parent.config):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+def _is_scenario(path: Path, config: pytest.Config) -> bool:
+    named = {Path(str(arg).partition("::")[0]).resolve() for arg in config.args}
+    return path.resolve() in named or "scenarios" in path.parts
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    if config.option.collectonly or hasattr(config, "workerinput"):
+        return
+    flavors = {item.item.flavor for item in session.items if isinstance(item, ScenarioItem)}
+    _prepare(config, flavors)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Iterable[str]) -> None:
+    flavors = {name.rpartition("@")[2].partition("[")[0] for name in ids if "@" in name}
+    _prepare(node.config, flavors)
+
+
+def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
+    """Build kernels before the first item, where progress can be seen."""
+    wanted = sorted(flavors)
+    if not wanted or config.stash.get(_PREPARED, False):
+        return
+    config.stash[_PREPARED] = True
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    planner = _session(config).planner
+
+    def say(event: events.Event) -> None:
+        line = _line(event)
+        if line and reporter is not None:
+            reporter.write_line(line)
+
+    planner.emit, planner.cache.emit = say, say
+    try:
+        planner.chosen_accel()
+        for flavor in wanted:
+            planner.image(planner.kernel(flavor))
+    except LabError:
+        # The items that need it raise it again, each with its own report.
+        pass
+    finally:
+        planner.emit, planner.cache.emit = events.ignore, events.ignore
+
+
+_PREPARED = pytest.StashKey[bool]()
+
+
+def _line(event: events.Event) -> str:
+    match event:
+        case events.Notice():
+            return f"lab: {event.text}"
+        case events.StageStarted():
+            return f"lab: {event.job}: {event.stage} ..."
+        case events.StageFinished():
+            return f"lab: {event.job}: {event.stage} done in {event.seconds:.1f} s"
+        case _:
+            return ""
+
+
+def _session(config: pytest.Config) -> Session:
+    from lab.drivers.run import Session
+
+    found = config.stash.get(_SESSION, None)
+    if found is None:
+        found = Session.create(accel=config.option.accel, keep=config.option.keep_dossiers)
+        config.stash[_SESSION] = found
+    return found
+
+
+@functools.cache
+def _catalog() -> Any:
+    from lab.scenario.catalog import Catalog
+
+    return Catalog.from_repo()
+
+
+class ScenarioFile(pytest.File):
+    """One scenario's YAML file."""
+
+    def collect(self) -> Iterator[ScenarioItem]:
+        from lab.scenario.items import items
+        from lab.scenario.load import load_scenarios
+
+        for scenario in load_scenarios(self.path, _catalog()):
+            for item in items(scenario, self.config.option.kernel):
+                for turn in range(self.config.option.repeat):
+                    name = item.id.partition("/")[2] + (f"#{turn + 1}" if turn else "")
+                    yield ScenarioItem.from_parent(self, name=name, item=item)
+
+    def repr_failure(  # type: ignore[override]  # as pytest.Collector has it
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> Any:
+        if isinstance(excinfo.value, LabError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class ScenarioItem(pytest.Item):
+    """One scenario on one flavor with one set of parameters."""
+
+    def __init__(self, *, item: Item, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.item = item
+        self.result: Result | None = None
+        for mark in (item.scenario.property, *item.scenario.tags):
+            self.add_marker(getattr(pytest.mark, mark))
+
+    def setup(self) -> None:
+        self.result = _session(self.config).run(self.item)
+        self.user_properties += [
+            ("kernel", self.item.flavor),
+            ("verdict", self.result.verdict),
+            *((f"seconds_{part}", round(s, 3)) for part, s in self.result.parts.items()),
+        ]
+        if self.result.verdict == "error":
+            raise LabTrouble
+
+    def runtest(self) -> None:
+        assert self.result is not None
+        if self.result.verdict != "passed":
+            raise VerdictFailed
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        from lab.report.result import explain
+
+        if isinstance(excinfo.value, VerdictFailed | LabTrouble) and self.result is not None:
+            return explain(self.result)
+        if isinstance(excinfo.value, LabError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, 0, self.item.id

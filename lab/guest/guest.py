@@ -119,6 +119,12 @@ class Guest:
             loader, self._loader = self._loader, None
             loader.finish(deadline or scaled(15))
 
+    def forget_loader(self) -> None:
+        """The loader is gone or was killed: the next use starts another."""
+        if self._loader is not None:
+            loader, self._loader = self._loader, None
+            loader.close()
+
     # Observation
 
     def ledger(self, deadline: Deadline | None = None) -> dict[str, Any]:

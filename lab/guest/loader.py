@@ -53,6 +53,7 @@ class Loader:
     """`kextload serve` in the guest; what it loaded is gone when it ends."""
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
+        self._posted = 0
         self._running: Running = ssh.start("exec kextload serve", deadline)
         hello = parse_answer(self._running.read_line(deadline))
         if hello.get("protocol") != PROTOCOL:
@@ -62,10 +63,28 @@ class Loader:
             )
 
     def call(self, verb: str, deadline: Deadline, **arguments: Any) -> LoaderAnswer:
-        """Give one command and wait for its answer."""
-        line = command_line(verb, arguments)
-        self._running.send(line.encode() + b"\n", deadline)
+        """Give one command and wait for its answer.
+
+        Raises `CommandTimeout` if an earlier `post` still keeps the loader busy.
+        """
+        while self._posted:
+            self.collect(deadline)
+        self._send(verb, arguments, deadline)
         return parse_answer(self._running.read_line(deadline))
+
+    def post(self, verb: str, deadline: Deadline, **arguments: Any) -> None:
+        """Give one command without waiting for its answer, which `collect` reads."""
+        self._send(verb, arguments, deadline)
+        self._posted += 1
+
+    def collect(self, deadline: Deadline) -> LoaderAnswer:
+        """The answer to the oldest posted command."""
+        answer = parse_answer(self._running.read_line(deadline))
+        self._posted -= 1
+        return answer
+
+    def _send(self, verb: str, arguments: dict[str, Any], deadline: Deadline) -> None:
+        self._running.send(command_line(verb, arguments).encode() + b"\n", deadline)
 
     def close(self) -> None:
         """End the loader: it detaches and unloads what it holds."""

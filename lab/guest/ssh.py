@@ -235,6 +235,16 @@ class Ssh:
         if not result.ok:
             raise InfraError("files could not be pushed to the guest", details=result.stderr)
 
+    def interactive(self, columns: int, lines: int, term: str) -> paramiko.Channel:
+        """A login shell on a terminal of its own in the guest."""
+        transport = self._connection.client.get_transport()
+        if transport is None:
+            raise ConnectionLost("the connection is gone")
+        channel: paramiko.Channel = transport.open_session()
+        channel.get_pty(term, columns, lines)
+        channel.invoke_shell()
+        return channel
+
     def close(self) -> None:
         """Hang up."""
         with contextlib.suppress(Exception):

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run items and write their results: the one way from an item to a verdict.
+
+`lab run`, the pytest plugin and all later drivers go through `Session.run`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lab import events
+from lab.cache import Cache
+from lab.errors import InfraError, LabError
+from lab.judge import Judgement, judge
+from lab.report.dossier import Dossier, new_run
+from lab.report.result import Result, append
+from lab.runner.observation import Observation
+from lab.runner.plan import Planner
+from lab.runner.run import Run
+from lab.scenario.items import Item
+from lab.vm import slots
+
+EXCERPT_LINES = 30
+EXCERPT_REPORTS = 3
+
+
+@dataclass
+class Session:
+    """One run of the lab over any number of items."""
+
+    planner: Planner
+    emit: events.Emit = events.ignore
+    folder: Path = field(default_factory=new_run)
+    keep: bool = False
+    gdb: bool = False
+    on_guest: Callable[[Run], None] | None = None
+    running: set[Run] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: bool = False
+
+    @classmethod
+    def create(
+        cls, *, accel: str = "auto", emit: events.Emit = events.ignore, keep: bool = False
+    ) -> Session:
+        """A session on the user's cache."""
+        return cls(Planner(Cache.default(emit), accel, emit), emit, keep=keep)
+
+    def run(self, item: Item) -> Result:
+        """Plan, run and judge one item. Raises `UserError` for what the user has to mend."""
+        seen_events: list[events.Event] = []
+
+        def emit(event: events.Event) -> None:
+            seen_events.append(event)
+            self.emit(event)
+
+        start = time.monotonic()
+        emit(events.ItemStarted(item.id))
+        with self._lock:
+            # Threads share kernels and images: each is resolved once.
+            plan = self.planner.plan(item, gdb=self.gdb)
+        planned = time.monotonic()
+        with slots.slot(self.planner.cache.root / "slots", plan.guest.shape.memory):
+            waited = time.monotonic()
+            run = Run(plan, emit)
+            seen = self._observe(run)
+        judgement = judge(item.scenario, seen, inverted=item.twin is not None)
+        parts = {"plan": planned - start, "wait": waited - planned, **seen.seconds}
+        result = self._result(item, judgement, seen, time.monotonic() - start, parts)
+        if judgement.verdict != "passed" or self.keep:
+            result = self._write_dossier(result, seen, plan.kernel.release, seen_events)
+        append(self.folder, result)
+        self.emit(
+            events.ItemFinished(
+                item.id, result.verdict, result.seconds, result.reasons, result.dossier
+            )
+        )
+        return result
+
+    def run_all(self, items: Iterable[Item], jobs: int) -> Iterator[Result]:
+        """Run items, `jobs` at a time, and yield results as they come.
+
+        An interrupt ends the running guests, and then propagates.
+        """
+        pending = iter(items)
+        active: set[Future[Result]] = set()
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            try:
+                while True:
+                    while len(active) < jobs and (item := next(pending, None)) is not None:
+                        active.add(pool.submit(self.run, item))
+                    if not active:
+                        return
+                    done, active = wait(active, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield future.result()
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """End all guests that run now, and start no other."""
+        with self._lock:
+            self._stopped = True
+            for run in self.running:
+                run.stop()
+
+    def _observe(self, run: Run) -> Observation:
+        with self._lock:
+            if self._stopped:
+                return Observation(trouble=InfraError("the run was stopped"))
+            self.running.add(run)
+        try:
+            return run.go(self.on_guest)
+        finally:
+            with self._lock:
+                self.running.discard(run)
+
+    def _result(
+        self,
+        item: Item,
+        judgement: Judgement,
+        seen: Observation,
+        seconds: float,
+        parts: dict[str, float],
+    ) -> Result:
+        return Result(
+            item=item.id,
+            scenario=str(item.scenario.path),
+            summary=item.scenario.summary,
+            flavor=item.flavor,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            findings=tuple(asdict(finding) for finding in judgement.findings),
+            evidence=tuple(evidence.to_json() for evidence in seen.evidence),
+            outcomes=dict(seen.first.outcomes),
+            state=seen.state or "",
+            excerpt=_excerpt(seen) if judgement.verdict != "passed" else "",
+            seconds=seconds,
+            parts=parts,
+            rerun=rerun_line(item),
+        )
+
+    def _write_dossier(
+        self, result: Result, seen: Observation, release: str, history: list[events.Event]
+    ) -> Result:
+        dossier = Dossier(
+            result,
+            console=seen.console,
+            verifier_log=seen.first.log,
+            steps=[
+                {**vars(one), "step": one.step.label, "maps": str(one.maps)}
+                for done in (seen.first, seen.second)
+                if done is not None
+                for one in done.results
+            ],
+            facts={"kernel_release": release, **seen.facts},
+            events=history,
+        )
+        try:
+            path = str(dossier.write(self.folder))
+        except OSError as error:
+            path = f"(could not be written: {error})"
+        return Result(**{**vars(result), "dossier": path})
+
+
+def rerun_line(item: Item) -> str:
+    """The one line that runs an item again."""
+    return shlex.join(["lab", "run", str(item.scenario.path), "--only", item.id])
+
+
+def _excerpt(seen: Observation) -> str:
+    if seen.reports:
+        blocks = [
+            "\n".join(report.lines[:EXCERPT_LINES]) for report in seen.reports[:EXCERPT_REPORTS]
+        ]
+        return "\n...\n".join(blocks)
+    return "\n".join(seen.console.splitlines()[-EXCERPT_LINES:])
+
+
+def trouble(item: Item, error: LabError) -> Result:
+    """The result of an item that could not even be planned."""
+    return Result(
+        item=item.id,
+        scenario=str(item.scenario.path),
+        summary=item.scenario.summary,
+        flavor=item.flavor,
+        verdict="error",
+        reasons=(str(error),),
+        rerun=rerun_line(item),
+    )

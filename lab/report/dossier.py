@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Dossiers: all that a person needs to understand one failure, in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import __version__, events
+from lab.report.result import Result, explain
+
+# Runs kept in the results folder; the oldest give way.
+KEPT_RUNS = 20
+_RUN = re.compile(r"^\d{8}-\d{6}-\d+$")
+
+
+def results_root() -> Path:
+    """`$LAB_RESULTS`, or `.lab/results` below the current folder."""
+    chosen = os.environ.get("LAB_RESULTS")
+    return Path(chosen) if chosen else Path.cwd() / ".lab" / "results"
+
+
+def new_run(root: Path | None = None) -> Path:
+    """A name for a new run's folder (made when first written to); old runs are removed."""
+    root = root or results_root()
+    if root.is_dir():
+        runs = sorted(path for path in root.iterdir() if path.is_dir() and _RUN.match(path.name))
+        for old in runs[: max(0, len(runs) - KEPT_RUNS + 1)]:
+            shutil.rmtree(old, ignore_errors=True)
+    return root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+@dataclass
+class Dossier:
+    """What a dossier is written from."""
+
+    result: Result
+    console: str = ""
+    verifier_log: str = ""
+    steps: Sequence[dict[str, Any]] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    events: Sequence[events.Event] = ()
+
+    def write(self, folder: Path) -> Path:
+        """Write it below `folder`, in a subfolder named after the item."""
+        target = folder / re.sub(r"[^A-Za-z0-9._@=,+-]+", "_", self.result.item)
+        target.mkdir(parents=True, exist_ok=True)
+        texts = {
+            "README.txt": explain(self.result) + "\n",
+            "result.json": json.dumps(json.loads(self.result.to_json()), indent=2) + "\n",
+            "console.log": self.console,
+            "verifier.log": self.verifier_log,
+            "steps.json": json.dumps(list(self.steps), indent=2, default=str) + "\n",
+            "host.json": json.dumps({**host_facts(), **self.facts}, indent=2, default=str) + "\n",
+            "events.jsonl": "".join(events.as_json(event) + "\n" for event in self.events),
+        }
+        for name, text in texts.items():
+            if text:
+                (target / name).write_text(text, encoding="utf-8")
+        return target
+
+
+def host_facts() -> dict[str, Any]:
+    """Versions of the host and the lab."""
+    return {
+        "lab": __version__,
+        "python": platform.python_version(),
+        "host": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+    }

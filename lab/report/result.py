@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Results: one item's verdict as data with a version; every other format is made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.words import Verdict
+
+# Raised when a reader of an older version would misread a newer result.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one item.
+
+    `seconds` is the whole time on the host's clock, `parts` its parts by name.
+    `findings` are all that the judge looked at, `reasons` those that did not
+    hold. `rerun` is the line that runs the item again.
+    """
+
+    item: str
+    scenario: str
+    summary: str
+    flavor: str
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
+    evidence: tuple[dict[str, Any], ...] = ()
+    outcomes: dict[str, int] = field(default_factory=dict)
+    state: str = ""
+    excerpt: str = ""
+    seconds: float = 0.0
+    parts: dict[str, float] = field(default_factory=dict)
+    rerun: str = ""
+    dossier: str = ""
+    version: int = VERSION
+
+    def to_json(self) -> str:
+        """The result as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, line: str) -> Result:
+        """The result from its line; raises `ValueError` for another version."""
+        data = json.loads(line)
+        if data.get("version") != VERSION:
+            raise ValueError(f"a result of version {data.get('version')}, not {VERSION}")
+        data["reasons"] = tuple(data["reasons"])
+        data["findings"] = tuple(data["findings"])
+        data["evidence"] = tuple(data["evidence"])
+        return cls(**data)
+
+
+def explain(result: Result) -> str:
+    """A failure for a person: what was expected and what happened, then evidence, then console."""
+    lines = [f"{result.item}: {result.verdict}  ({result.summary})", ""]
+    lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]
+    if result.evidence:
+        lines += ["", "evidence:"]
+        lines += [
+            f"  [{evidence.get('source', '?')}, trust {evidence.get('trust', '?')}] "
+            f"{evidence.get('summary', '')}"
+            for evidence in result.evidence
+        ]
+    if result.excerpt:
+        lines += ["", "console:"]
+        lines += [f"  {line}" for line in result.excerpt.splitlines()]
+    lines += ["", f"run it again:  {result.rerun}"]
+    if result.dossier:
+        lines.append(f"everything else: {result.dossier}")
+    return "\n".join(lines)
+
+
+def append(folder: Path, result: Result) -> None:
+    """Add a result to the run's `results.jsonl`; whole lines, so that processes can share it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "results.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(result.to_json() + "\n")

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Extensions in a guest: loaded, attached, read, counted, unloaded."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.deadline import Deadline
+from lab.guest.guest import Guest
+from lab.guest.loader import LoaderAnswer
+from lab.runner import shell
+from lab.runner.observation import Pass, StepResult
+from lab.scenario.base import Ref
+from lab.scenario.extensions import BaseExtension, CExtension, ModuleExtension
+from lab.scenario.steps import AttachStep, LoadStep, PinStep, ReadStep, WriteStep
+
+# Seconds on the reference host. A verifier that explores a million
+# instructions takes some 10 s under emulation.
+LOAD_SECONDS = 60.0
+
+WORK_FOLDER = "/root"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A built extension: its file on the host, or why it could not be built (`rejected`)."""
+
+    path: Path | None
+    rejected: str = ""
+
+    @property
+    def in_guest(self) -> str:
+        """Where the guest finds it."""
+        assert self.path is not None
+        return f"{WORK_FOLDER}/{self.path.name}"
+
+
+class Objects:
+    """The extensions of one pass; what runs is counted into the pass."""
+
+    def __init__(
+        self,
+        guest: Guest,
+        extensions: Mapping[str, BaseExtension],
+        artifacts: Mapping[str, Artifact],
+        done: Pass,
+        limit: Callable[[float | None], Deadline],
+    ) -> None:
+        self._guest = guest
+        self._extensions = extensions
+        self._artifacts = artifacts
+        self._done = done
+        self.limit = limit
+        self.loaded: dict[str, BaseExtension] = {}
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+
+    # Extensions
+
+    def load(self, step: LoadStep, result: StepResult) -> None:
+        extension = self._extensions[step.load]
+        artifact = self._artifacts[step.load]
+        if artifact.path is None:
+            result.outcomes["rejected"] += 1
+            self._done.outcomes["rejected"] += 1
+            result.log = artifact.rejected
+            result.problem = "the compiler rejected it"
+            return
+        if isinstance(extension, ModuleExtension):
+            self._insert(step.load, extension, artifact.path, result)
+            return
+        answer = self.call(
+            "load",
+            result,
+            seconds=LOAD_SECONDS,
+            handle=step.load,
+            path=artifact.in_guest,
+            autoload=",".join(extension.programs)
+            if isinstance(extension, CExtension) and extension.programs
+            else None,
+        )
+        result.log = str(answer.get("log", ""))
+        if answer.ok:
+            self.loaded[step.load] = extension
+            for program in answer.get("programs", []):
+                self._counts[step.load, program["name"]] = (0, 0)
+        else:
+            kind = "rejected" if answer.get("stage") in ("load", "open") else ""
+            if kind:
+                result.outcomes[kind] += 1
+                self._done.outcomes[kind] += 1
+
+    def _insert(
+        self, name: str, extension: ModuleExtension, path: Path, result: StepResult
+    ) -> None:
+        words = [f"{key}={shell.scalar_text(value)}" for key, value in extension.args.items()]
+        line = shlex.join(["insmod", f"{WORK_FOLDER}/{path.name}", *words])
+        done = self._guest.run(line, self.limit(LOAD_SECONDS))
+        result.status, result.output = done.status, done.stdout + done.stderr
+        if done.ok:
+            self.loaded[name] = extension
+        else:
+            result.problem = f"insmod: {done.stderr.strip()}"
+            result.log = done.stderr
+            result.outcomes["rejected"] += 1
+            self._done.outcomes["rejected"] += 1
+
+    def unload(self, name: str) -> str:
+        extension = self.loaded.pop(name, None)
+        if extension is None:
+            return f"{name} is not loaded"
+        if isinstance(extension, ModuleExtension):
+            module = extension.source.replace("-", "_")
+            done = self._guest.run(f"rmmod {module}", self.limit(None))
+            return "" if done.ok else f"rmmod: {done.stderr.strip()}"
+        answer = self._guest.loader.call("unload", self.limit(None), handle=name)
+        for key in [key for key in self._counts if key[0] == name]:
+            del self._counts[key]
+        return "" if answer.ok else answer.problem
+
+    def attach(self, step: AttachStep, result: StepResult) -> None:
+        spec = step.attach
+        extension = self._extensions[spec.extension]
+        wanted: list[tuple[str, str | None, int | None]]
+        if spec.program is not None:
+            wanted = [(spec.program, spec.to, spec.cpu)]
+        elif isinstance(extension, CExtension) and extension.attach is not None:
+            wanted = [(one.program, one.to, one.cpu) for one in extension.attach]
+        else:
+            names = [program for handle, program in self._counts if handle == spec.extension]
+            wanted = [(name, None, None) for name in names]
+        for program, target, cpu in wanted:
+            answer = self.call(
+                "attach", result, handle=spec.extension, program=program, to=target, cpu=cpu
+            )
+            if not answer.ok:
+                return
+
+    # Maps
+
+    def read(self, step: ReadStep, result: StepResult) -> None:
+        ref = step.read.map
+        answer = self.call("read", result, handle=ref.extension, map=ref.name, key=step.read.key)
+        if answer.ok:
+            entries = answer.get("entries", [])
+            if not entries:
+                result.problem = f"{ref} has no entry" + (
+                    "" if step.read.key is None else f" {step.read.key}"
+                )
+            else:
+                result.value = entries[0].get("value")
+
+    def write(self, step: WriteStep, result: StepResult) -> None:
+        spec = step.write
+        self.call(
+            "write",
+            result,
+            handle=spec.map.extension,
+            map=spec.map.name,
+            key=spec.key,
+            value=spec.value,
+        )
+
+    def pin(self, step: PinStep, result: StepResult) -> None:
+        spec = step.pin
+        self.call(
+            "pin",
+            result,
+            handle=spec.ref.extension,
+            path=spec.path,
+            map=spec.map.name if spec.map else None,
+            program=spec.program.name if spec.program else None,
+        )
+
+    def read_maps(self, wanted: Mapping[Ref, Any]) -> dict[Ref, dict[int | str, int | None]]:
+        found: dict[Ref, dict[int | str, int | None]] = {}
+        for ref, keys in wanted.items():
+            found[ref] = {}
+            for key in keys:
+                answer = self._guest.loader.call(
+                    "read", self.limit(None), handle=ref.extension, map=ref.name, key=key
+                )
+                entries = answer.get("entries") or [{}]
+                found[ref][key] = entries[0].get("value") if answer.ok else None
+        return found
+
+    # Counting
+
+    def account(self, result: StepResult | None = None) -> None:
+        """Add what ran since the last look to the totals, and to a step's result."""
+        for handle, extension in self.loaded.items():
+            if isinstance(extension, ModuleExtension):
+                continue
+            answer = self._guest.loader.call("stats", self.limit(None), handle=handle)
+            for program in answer.get("programs", []):
+                key = (handle, str(program["name"]))
+                before = self._counts.get(key, (0, 0))
+                now = (int(program["run_cnt"]), int(program.get("recursion_misses", 0)))
+                self._counts[key] = now
+                returned, missed = now[0] - before[0], now[1] - before[1]
+                for counts in (self._done.outcomes, result.outcomes if result else Counter()):
+                    if returned:
+                        counts["returned"] += returned
+                    if missed:
+                        counts["refused"] += missed
+                self._done.misses += missed
+                if result is not None:
+                    result.misses += missed
+
+    def call(
+        self, verb: str, result: StepResult, seconds: float | None = None, **arguments: Any
+    ) -> LoaderAnswer:
+        answer = self._guest.loader.call(verb, self.limit(seconds), **arguments)
+        result.answers.append({key: value for key, value in answer.items() if key != "log"})
+        if not answer.ok:
+            result.problem = answer.problem
+            result.errname = str(answer.get("errname", ""))
+        return answer

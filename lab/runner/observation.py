@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was seen while an item ran: raw facts, no opinion. The judge reads nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.errors import InfraError
+from lab.oracle.console import Report
+from lab.oracle.evidence import Evidence
+from lab.scenario.base import Ref
+from lab.scenario.steps import BaseStep
+from lab.words import KernelState
+
+
+@dataclass
+class StepResult:
+    """What a step did, as far as it came.
+
+    `problem` says why it did not do what it should, or did not end. `seconds`
+    is on the guest's clock where the guest measured, else on the host's.
+    `maps` holds the values that the step's expectation asks for.
+    """
+
+    step: BaseStep
+    path: str
+    ended: bool = False
+    problem: str = ""
+    errname: str = ""
+    seconds: float = 0.0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    misses: int = 0
+    log: str = ""
+    status: int | None = None
+    output: str = ""
+    returns: int | None = None
+    value: int | None = None
+    maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Pass:
+    """One pass through an item's steps."""
+
+    results: list[StepResult] = field(default_factory=list)
+    interrupted: str = ""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    misses: int = 0
+    maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
+    gauges: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def log(self) -> str:
+        """All verifier logs of the pass."""
+        return "\n".join(result.log for result in self.results if result.log)
+
+    @property
+    def seconds(self) -> float:
+        """The triggers' time, summed."""
+        return sum(result.seconds for result in self.results if result.step.verb == "trigger")
+
+
+@dataclass
+class Observation:
+    """All that one item showed."""
+
+    first: Pass = field(default_factory=Pass)
+    second: Pass | None = None
+    state: KernelState | None = None
+    evidence: list[Evidence] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    leaked: list[str] | None = None
+    taint: str | None = None
+    counters: dict[str, int] = field(default_factory=dict)
+    ledger: dict[str, int] = field(default_factory=dict)
+    trouble: InfraError | None = None
+    # For the dossier.
+    console: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)

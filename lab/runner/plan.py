@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Plans: every artifact that an item needs, built or taken from the cache, before it boots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab import events
+from lab.cache import Cache
+from lab.errors import UserError
+from lab.extension.c import CompileRejected, build_c
+from lab.extension.module import build_module
+from lab.extension.tools import build_loader, build_trigger
+from lab.guest.guest import GuestSpec
+from lab.image.build import Image, build_image
+from lab.kernel.artifact import Kernel
+from lab.kernel.build import build_kernel
+from lab.kernel.flavor import load_flavor
+from lab.runner.objects import Artifact
+from lab.scenario.extensions import CExtension, ModuleExtension
+from lab.scenario.items import Item
+from lab.scenario.model import Scenario
+from lab.scenario.steps import ConsoleStep, LoadStep
+from lab.vm.accel import Accel, choose
+from lab.vm.argv import Shape
+
+# Makes the image's init offer a shell on the console.
+CONSOLE_SHELL = "lab.console=shell"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is needed to run one item."""
+
+    item: Item
+    kernel: Kernel
+    image: Image
+    guest: GuestSpec
+    artifacts: dict[str, Artifact]
+
+
+@dataclass
+class Planner:
+    """Makes plans; what items share is resolved once per process."""
+
+    cache: Cache
+    accel: str = "auto"
+    emit: events.Emit = events.ignore
+    _kernels: dict[str, Kernel] = field(default_factory=dict)
+    _images: dict[str, Image] = field(default_factory=dict)
+    _artifacts: dict[tuple[str, str, str], Artifact] = field(default_factory=dict)
+    _accel: Accel | None = None
+
+    def plan(self, item: Item, *, gdb: bool = False) -> Plan:
+        """The plan of an item. Raises `UserError` for what the user has to mend."""
+        scenario = item.scenario
+        kernel = self.kernel(item.flavor)
+        image = self.image(kernel)
+        artifacts = {name: self._artifact(scenario, name, kernel) for name in scenario.extensions}
+        console = any(isinstance(step, ConsoleStep) for step in scenario.all_steps())
+        extra = (
+            *scenario.machine.boot,
+            *((CONSOLE_SHELL,) if console else ()),
+        )
+        machine = scenario.machine
+        spec = self.guest_spec(
+            kernel,
+            image,
+            cpus=machine.cpus,
+            memory=machine.memory,
+            extra=extra,
+            machine=machine.type if "type" in machine.model_fields_set else None,
+            gdb=gdb,
+        )
+        return Plan(item, kernel, image, spec, artifacts)
+
+    def kernel(self, flavor: str) -> Kernel:
+        """The kernel of a flavor, built if it has to be."""
+        if flavor not in self._kernels:
+            self._kernels[flavor] = build_kernel(load_flavor(flavor), self.cache, self.emit)
+        return self._kernels[flavor]
+
+    def image(self, kernel: Kernel) -> Image:
+        """The image for a kernel (it holds the modules that the kernel needs)."""
+        if kernel.key not in self._images:
+            self._images[kernel.key] = build_image(
+                "minimal",
+                self.cache,
+                kernel_modules=kernel.modules,
+                loader=build_loader(self.cache, self.emit),
+                trigger=build_trigger(self.cache, self.emit),
+                emit=self.emit,
+            )
+        return self._images[kernel.key]
+
+    def guest_spec(
+        self,
+        kernel: Kernel,
+        image: Image,
+        *,
+        cpus: int = 2,
+        memory: int = 256,
+        extra: tuple[str, ...] = (),
+        machine: str | None = None,
+        gdb: bool = False,
+    ) -> GuestSpec:
+        """What to boot."""
+        accel = self.chosen_accel()
+        shape = Shape(
+            machine=machine or kernel.machine,
+            cpus=cpus,
+            memory=memory,
+            accel=accel.name,
+            cpu=accel.cpu_model,
+        )
+        arguments = (*kernel.boot_args, *extra)
+        return GuestSpec(kernel.boot, image.path, arguments, shape, kernel.vmlinux, gdb)
+
+    def chosen_accel(self) -> Accel:
+        """The accelerator, chosen once."""
+        if self._accel is None:
+            self._accel = choose(self.accel, self.emit)
+        return self._accel
+
+    def _artifact(self, scenario: Scenario, name: str, kernel: Kernel) -> Artifact:
+        extension = scenario.extensions[name]
+        key = (extension.kind, extension.source, kernel.key)
+        if key not in self._artifacts:
+            self._artifacts[key] = self._build(scenario, name, kernel)
+        return self._artifacts[key]
+
+    def _build(self, scenario: Scenario, name: str, kernel: Kernel) -> Artifact:
+        extension = scenario.extensions[name]
+        if isinstance(extension, CExtension):
+            try:
+                built = build_c(extension.source, kernel, self.cache, self.emit)
+            except CompileRejected as error:
+                if may_be_rejected(scenario, name):
+                    return Artifact(None, error.log)
+                raise
+            return Artifact(built.path)
+        if isinstance(extension, ModuleExtension):
+            return Artifact(build_module(extension.source, kernel, self.cache, self.emit))
+        raise UserError(
+            f"{scenario.path}: extensions of kind {extension.kind} can't be built yet",
+            hint="this version of the lab runs C extensions and kernel modules",
+        )
+
+
+def may_be_rejected(scenario: Scenario, name: str) -> bool:
+    """Whether a scenario expects that an extension is rejected: then a compiler may do it too."""
+    if scenario.expect.rejected:
+        return True
+    return any(
+        isinstance(step, LoadStep)
+        and step.load == name
+        and step.expect is not None
+        and step.expect.outcome == "rejected"
+        for step in scenario.all_steps()
+    )
+
+
+def pushed_files(plan: Plan) -> dict[str, Path | bytes]:
+    """What goes into the guest before the first step."""
+    return {
+        artifact.in_guest: artifact.path
+        for artifact in plan.artifacts.values()
+        if artifact.path is not None
+    }

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One item, run: boot, baseline, steps, watch. What comes out are facts for the judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab import events
+from lab.deadline import Deadline, DeadlineExceeded, host_factor, scaled
+from lab.errors import InfraError
+from lab.guest.guest import Guest
+from lab.guest.ssh import ConnectionLost
+from lab.oracle.console import evidence as report_evidence
+from lab.oracle.lines import Shape
+from lab.runner.observation import Observation, Pass
+from lab.runner.plan import Plan, pushed_files
+from lab.runner.steps import StepDriver
+from lab.runner.watch import Watch, take_baseline
+from lab.scenario.extensions import ModuleExtension
+
+
+@dataclass(eq=False)
+class Run:
+    """The run of one item; `go` does it all and never raises for what the guest does."""
+
+    plan: Plan
+    emit: events.Emit = events.ignore
+    seen: Observation = field(default_factory=Observation)
+    guest: Guest | None = None
+
+    def stop(self) -> None:
+        """End the guest from another thread; `go` then returns soon."""
+        if self.guest is not None:
+            self.guest.machine.stop()
+
+    def go(self, on_guest: Callable[[Run], None] | None = None) -> Observation:
+        """Boot a guest, do the item in it, and return what was seen.
+
+        `on_guest` is called when the guest is up, before anything happens in it.
+        """
+        seen = self.seen
+        guest: Guest | None = None
+        try:
+            with Guest.boot(self.plan.guest) as guest:
+                self.guest = guest
+                self._ready(guest)
+                if on_guest is not None:
+                    on_guest(self)
+                self._inside(guest)
+        except InfraError as error:
+            seen.trouble = error
+        except (DeadlineExceeded, ConnectionLost) as error:
+            seen.trouble = InfraError(f"the lab lost the guest: {error}")
+        if guest is not None:
+            seen.console = guest.machine.console.stamped()
+            seen.facts["qemu"] = " ".join(guest.machine.command)
+            seen.facts["qemu_stderr"] = guest.machine.stderr
+        return seen
+
+    def _ready(self, guest: Guest) -> None:
+        self.seen.seconds["start"] = guest.ready_after
+        accel = self.plan.guest.shape.accel
+        self.emit(events.GuestReady(self.plan.item.id, guest.ready_after, "cold", accel))
+
+    def _inside(self, guest: Guest) -> None:
+        seen, scenario = self.seen, self.plan.item.scenario
+        expect = scenario.expect
+        start = time.monotonic()
+        files = pushed_files(self.plan)
+        if files:
+            guest.push(files)
+        if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
+            _ = guest.loader
+        baseline = take_baseline(guest)
+        kernel = self.plan.kernel
+        watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, kernel.boot_args))
+        seen.seconds["baseline"] = time.monotonic() - start
+
+        deadline = Deadline(scenario.timeout * host_factor())
+        start = time.monotonic()
+        driver = self._driver(guest, watch, deadline)
+        seen.first = driver.run(scenario.steps)
+        clean = not seen.first.interrupted and self._clean(driver, seen.first)
+        if expect.reusable:
+            seen.second = self._second(guest, watch, deadline, clean)
+        seen.seconds["steps"] = time.monotonic() - start
+
+        start = time.monotonic()
+        interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
+        if interrupted:
+            watch.wait_for_late_news()
+        else:
+            watch.wait_for_calm()
+        seen.state, evidence = watch.state()
+        self._add(evidence)
+        if seen.state == "alive":
+            self._aftermath(guest, watch)
+        elif guest.machine.running and not guest.machine.panicked:
+            seen.facts["cpus"] = guest.where(self.plan.kernel.vmlinux)
+        else:
+            guest.machine.console.join(0.5)
+        self._add(watch.evidence)
+        seen.reports = watch.reports()
+        self._add([report_evidence(report) for report in seen.reports])
+        seen.seconds["watch"] = time.monotonic() - start
+
+    def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
+        if not clean:
+            return Pass(interrupted="the first use did not end well")
+        driver = self._driver(guest, watch, deadline)
+        second = driver.run(self.plan.item.scenario.steps)
+        if not second.interrupted:
+            self._clean(driver, second)
+        return second
+
+    def _driver(self, guest: Guest, watch: Watch, deadline: Deadline) -> StepDriver:
+        scenario = self.plan.item.scenario
+        return StepDriver(
+            guest,
+            scenario.extensions,
+            scenario.background,
+            self.plan.artifacts,
+            deadline,
+            final_maps=scenario.expect.maps,
+            sample=watch.gauges if scenario.expect.slopes else None,
+            emit=self.emit,
+            item=self.plan.item.id,
+            reports=watch.reports,
+        )
+
+    def _clean(self, driver: StepDriver, done: Pass) -> bool:
+        try:
+            driver.clean_up()
+        except (ConnectionLost, DeadlineExceeded) as error:
+            done.interrupted = f"while cleaning up: {error}"
+            return False
+        return True
+
+    def _aftermath(self, guest: Guest, watch: Watch) -> None:
+        seen = self.seen
+        try:
+            if seen.first.interrupted:
+                # A loader that is stuck can't be asked to end.
+                guest.run("killall -9 kextload kexttrigger 2>/dev/null; true", scaled(10))
+                guest.forget_loader()
+            else:
+                guest.end_loader()
+            seen.leaked, seen.ledger = watch.leftovers()
+            seen.taint, seen.counters = watch.counters()
+            watch.fence()
+        except (ConnectionLost, DeadlineExceeded) as error:
+            # It was alive a moment ago: look again, and believe the newer answer.
+            watch.wait_for_late_news()
+            seen.state, evidence = watch.state()
+            self._add(evidence)
+            if seen.state == "alive":
+                raise InfraError(f"the guest is alive, but could not be asked: {error}") from error
+
+    def _add(self, evidence: list[Any]) -> None:
+        for one in evidence:
+            self.seen.evidence.append(one)
+            self.emit(events.EvidenceFound(self.plan.item.id, one.to_json()))

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sysctls and debug knobs: set for an item, undone after it."""
+
+from __future__ import annotations
+
+from lab.deadline import Deadline
+from lab.guest.guest import Guest
+from lab.runner import shell
+from lab.scenario.steps import Settings
+
+
+def apply(guest: Guest, wanted: Settings, undo: list[tuple[str, str]], limit: Deadline) -> str:
+    """Set all; old values go to `undo`. Returns what could not be set, in words."""
+    targets = {shell.sysctl_path(name): value for name, value in wanted.sysctl.items()}
+    targets |= {shell.debug_path(name): value for name, value in wanted.debug.items()}
+    old = guest.read_files(list(targets), limit)
+    for path, value in targets.items():
+        before = old[path]
+        done = guest.run(shell.write_line(path, shell.scalar_text(value)), limit)
+        if not done.ok:
+            return f"{path} can't be set to {value}: {done.stderr.strip()}"
+        if before is not None:
+            undo.append((path, before.strip()))
+    return ""

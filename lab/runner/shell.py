@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Triggers, background work and settings as lines for the guest's shell: pure functions."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from lab.scenario.background import (
+    BaseBackground,
+    CpuHotplug,
+    LoadUnload,
+    ShellBackground,
+    Traffic,
+)
+from lab.scenario.base import Scalar
+from lab.scenario.triggers import (
+    BaseTrigger,
+    PacketsTrigger,
+    PageFaultTrigger,
+    ShellTrigger,
+    SpinTrigger,
+    SyscallTrigger,
+    SysrqTrigger,
+    WaitTrigger,
+)
+
+TRIGGER = "kexttrigger"
+
+
+def trigger_line(trigger: BaseTrigger) -> str:
+    """The shell line that fires a trigger (all kinds but `run`, which is the loader's)."""
+    match trigger:
+        case SyscallTrigger():
+            words = ["syscall", trigger.syscall, f"times={trigger.times}"]
+        case PageFaultTrigger():
+            words = ["pagefault", f"times={trigger.times}"]
+        case PacketsTrigger():
+            words = [
+                "packets",
+                f"dev={trigger.packets}",
+                f"times={trigger.times}",
+                f"size={trigger.size}",
+            ]
+            if trigger.port is not None:
+                words.append(f"port={trigger.port}")
+        case SpinTrigger():
+            words = ["spin", f"ms={trigger.spin}"]
+        case ShellTrigger():
+            return on_cpu(trigger.shell, trigger.cpu)
+        case SysrqTrigger():
+            return on_cpu(f"echo {trigger.sysrq} > /proc/sysrq-trigger", trigger.cpu)
+        case WaitTrigger():
+            return on_cpu(f"sleep {trigger.wait}", trigger.cpu)
+        case _:
+            raise TypeError(f"no shell line for a trigger of kind {trigger.kind}")
+    if trigger.cpu is not None:
+        words.append(f"cpu={trigger.cpu}")
+    return shlex.join([TRIGGER, *words])
+
+
+def on_cpu(line: str, cpu: int | None) -> str:
+    """A shell line, pinned to a CPU if one is given."""
+    if cpu is None:
+        return line
+    return f"taskset {1 << cpu:x} sh -c {shlex.quote(line)}"
+
+
+def background_line(work: BaseBackground, objects: Mapping[str, str]) -> str:
+    """The endless shell line of background work; `objects` maps extensions to paths."""
+    match work:
+        case LoadUnload():
+            path = objects[work.load_unload]
+            commands = f"load handle=x path={path}\\nunload handle=x\\n"
+            body = f"while :; do printf '{commands}'; sleep {work.every}; done"
+            return f"{body} | kextload serve > /dev/null"
+        case Traffic():
+            times = 200 if work.every is None else 1
+            pause = f"sleep {work.every}; " if work.every is not None else ""
+            words = f"{TRIGGER} packets dev={work.traffic} times={times} size={work.size}"
+            if work.cpu is not None:
+                words += f" cpu={work.cpu}"
+            return f"while :; do {words} > /dev/null; {pause}done"
+        case CpuHotplug():
+            knob = f"/sys/devices/system/cpu/cpu{work.cpu_hotplug}/online"
+            turns = "; ".join(f"echo {value} > {knob}; sleep {work.every}" for value in (0, 1))
+            return f"while :; do {turns}; done"
+        case ShellBackground():
+            return on_cpu(work.shell, work.cpu)
+        case _:
+            raise TypeError(f"no shell line for background work of kind {work.kind}")
+
+
+def own_session(line: str) -> str:
+    """The line in a session of its own that prints its id first, so that all of it can be ended."""
+    inner = f"echo $$; {line}"
+    return f"exec setsid sh -c {shlex.quote(inner)}"
+
+
+def end_session(session: int) -> str:
+    """The line that ends what `own_session` started, and waits until it is gone."""
+    return (
+        f"kill -KILL -- -{session} 2>/dev/null; "
+        f"while kill -0 -- -{session} 2>/dev/null; do usleep 10000; done; "
+        "for f in /sys/devices/system/cpu/cpu*/online; do "
+        "read v < $f; [ $v = 1 ] || echo 1 > $f; done"
+    )
+
+
+def sysctl_path(name: str) -> str:
+    """`kernel.foo` -> `/proc/sys/kernel/foo`; a name with slashes keeps its dots."""
+    return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+
+
+def debug_path(name: str) -> str:
+    """A path below debugfs."""
+    return f"/sys/kernel/debug/{name}"
+
+
+def scalar_text(value: Scalar) -> str:
+    """A scalar of YAML as the kernel's files take it."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def write_line(path: str, value: str) -> str:
+    """The line that writes a value into a file of the kernel's."""
+    return f"printf '%s\\n' {shlex.quote(value)} > {shlex.quote(path)}"

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Steps, done in a guest one after the other.
+
+Each verb has a method `_do_<verb>` that fills in a `StepResult`. Exceptions of
+the connection end the pass: whether the kernel or the lab is to blame is
+found out afterwards, by the oracles.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pexpect
+
+from lab import events
+from lab.deadline import Deadline, DeadlineExceeded, host_factor
+from lab.errors import InfraError
+from lab.guest.guest import Guest
+from lab.guest.loader import LoaderAnswer
+from lab.guest.ssh import ConnectionLost, Running
+from lab.oracle.console import Report
+from lab.runner import settings, shell
+from lab.runner.objects import Artifact, Objects
+from lab.runner.observation import Pass, StepResult
+from lab.scenario.background import BaseBackground
+from lab.scenario.base import Ref
+from lab.scenario.extensions import BaseExtension
+from lab.scenario.steps import (
+    BaseStep,
+    ConsoleStep,
+    RepeatStep,
+    SetStep,
+    ShellStep,
+    StartStep,
+    StopStep,
+    TriggerStep,
+    UnloadStep,
+    WaitForStep,
+)
+from lab.scenario.triggers import BaseTrigger, RunTrigger
+
+# Seconds on the reference host.
+STEP_SECONDS = 20.0
+
+# At most this many samples are taken over the repetitions of a `repeat`.
+GAUGE_SAMPLES = 20
+
+
+@dataclass
+class StepDriver:
+    """Does an item's steps in a guest; one driver per pass."""
+
+    guest: Guest
+    extensions: Mapping[str, BaseExtension]
+    background: Mapping[str, BaseBackground]
+    artifacts: Mapping[str, Artifact]
+    deadline: Deadline
+    final_maps: Mapping[Ref, Any] = field(default_factory=dict)
+    sample: Callable[[], dict[str, float]] | None = None
+    emit: events.Emit = events.ignore
+    item: str = ""
+    reports: Callable[[], list[Report]] = list
+
+    def __post_init__(self) -> None:
+        self.done = Pass()
+        self._objects = Objects(self.guest, self.extensions, self.artifacts, self.done, self._limit)
+        self._running: dict[str, tuple[Running, int]] = {}
+        self._triggers: dict[str, tuple[Running | None, StepResult]] = {}
+        self._undo: list[tuple[str, str]] = []
+        self._talk: Any = None
+
+    # The pass
+
+    def run(self, steps: tuple[BaseStep, ...]) -> Pass:
+        """Do the steps; what interrupts them is written into the pass."""
+        try:
+            for number, step in enumerate(steps, 1):
+                self._step(step, f"step {number}")
+            self._objects.account()
+            for name in list(self._objects.loaded):
+                self._read_final_maps(name)
+        except (ConnectionLost, DeadlineExceeded) as error:
+            last = self.done.results[-1] if self.done.results else None
+            where = last.path if last and not last.ended else "after the last step"
+            self.done.interrupted = f"{where}: {error}"
+        return self.done
+
+    def clean_up(self) -> None:
+        """End background work, unload what is loaded, undo settings."""
+        if self._talk is not None:
+            self._talk.close()
+        for name in list(self._running):
+            self._stop(name)
+        for name in list(self._triggers):
+            self._drop_trigger(name)
+        for name in reversed(list(self._objects.loaded)):
+            self._objects.unload(name)
+        for path, value in reversed(self._undo):
+            self.guest.run(shell.write_line(path, value), self._limit(STEP_SECONDS))
+        self._undo.clear()
+
+    def _step(self, step: BaseStep, path: str) -> None:
+        result = StepResult(step, path)
+        self.done.results.append(result)
+        self.emit(events.StepStarted(self.item, f"{path}: {step.label}"))
+        self.deadline.check(f"the item, at {path} ({step.label})")
+        start = time.monotonic()
+        try:
+            self._verb(step.verb)(step, result)
+            result.ended = True
+        except (ConnectionLost, DeadlineExceeded) as error:
+            result.problem = result.problem or str(error)
+            raise
+        finally:
+            result.seconds = result.seconds or time.monotonic() - start
+            self.emit(
+                events.StepFinished(
+                    self.item,
+                    f"{path}: {step.label}",
+                    result.seconds,
+                    {"problem": result.problem, "outcomes": dict(result.outcomes)},
+                )
+            )
+
+    def _verb(self, verb: str) -> Callable[[Any, StepResult], None]:
+        own = getattr(self, f"_do_{verb}", None)
+        return own if own is not None else getattr(self._objects, verb)  # type: ignore[no-any-return]
+
+    def _limit(self, seconds: float | None) -> Deadline:
+        wanted = (seconds or STEP_SECONDS) * host_factor()
+        return self.deadline.at_most(wanted)
+
+    def _do_unload(self, step: UnloadStep, result: StepResult) -> None:
+        self._objects.account(result)
+        self._read_final_maps(step.unload)
+        result.problem = self._objects.unload(step.unload)
+
+    def _read_final_maps(self, name: str) -> None:
+        """The values that the item's expectation asks for: they go with the extension."""
+        if name in self._objects.loaded:
+            wanted = {ref: keys for ref, keys in self.final_maps.items() if ref.extension == name}
+            self.done.maps.update(self._objects.read_maps(wanted))
+
+    # Triggers
+
+    def _do_trigger(self, step: TriggerStep, result: StepResult) -> None:
+        self._objects.account()
+        trigger = step.trigger
+        if trigger.background:
+            self._start_trigger(step, result)
+            return
+        if isinstance(trigger, RunTrigger):
+            answer = self._objects.call(
+                "run", result, seconds=trigger.timeout, **_run_arguments(trigger)
+            )
+            self._take_run(answer, result, trigger)
+        else:
+            limit = self._limit(trigger.timeout)
+            done = self.guest.run(shell.trigger_line(trigger), limit)
+            self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
+        self._objects.account(result)
+        expected = step.expect.maps if step.expect else {}
+        result.maps = self._objects.read_maps(expected)
+
+    def _start_trigger(self, step: TriggerStep, result: StepResult) -> None:
+        trigger = step.trigger
+        limit = self._limit(STEP_SECONDS)
+        if isinstance(trigger, RunTrigger):
+            self.guest.loader.post("run", limit, **_run_arguments(trigger))
+            self._triggers[step.label] = (None, result)
+        else:
+            running = self.guest.start(shell.trigger_line(trigger), limit)
+            running.close_stdin()
+            self._triggers[step.label] = (running, result)
+
+    def _end_trigger(self, name: str) -> None:
+        running, result = self._triggers.pop(name)
+        assert isinstance(result.step, TriggerStep)
+        trigger = result.step.trigger
+        limit = self._limit(trigger.timeout)
+        if running is None:
+            assert isinstance(trigger, RunTrigger)
+            self._take_run(self.guest.loader.collect(limit), result, trigger)
+        else:
+            done = running.wait(limit)
+            self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
+        self._objects.account(result)
+
+    def _drop_trigger(self, name: str) -> None:
+        """End a trigger that nobody waited for."""
+        running, _ = self._triggers.pop(name)
+        if running is None:
+            self.guest.loader.collect(self._limit(STEP_SECONDS))
+        else:
+            self.guest.run("killall kexttrigger 2>/dev/null; true", self._limit(STEP_SECONDS))
+            running.close()
+
+    def _take_run(self, answer: LoaderAnswer, result: StepResult, trigger: RunTrigger) -> None:
+        if not answer.ok:
+            result.problem = answer.problem
+            return
+        result.returns = int(answer["retval"])
+        result.seconds = int(answer.get("duration_ns", 0)) * trigger.repeat / 1e9
+        result.output = str(answer.get("data_out", ""))
+
+    def _take_shell(
+        self,
+        status: int,
+        stdout: str,
+        stderr: str,
+        seconds: float,
+        trigger: BaseTrigger,
+        result: StepResult,
+    ) -> None:
+        result.status, result.output, result.seconds = status, stdout + stderr, seconds
+        if trigger.kind in ("shell", "sysrq", "wait"):
+            return
+        try:
+            answer = json.loads(stdout)
+            result.answers.append(answer)
+            result.seconds = float(answer["seconds"])
+        except (ValueError, KeyError, TypeError):
+            result.problem = f"the trigger did not report: {(stdout + stderr).strip()[:400]}"
+            return
+        if answer.get("ok") is not True:
+            result.problem = f"the trigger failed: {answer.get('error', stdout.strip())}"
+
+    # Background work, settings, shell, console
+
+    def _do_start(self, step: StartStep, result: StepResult) -> None:
+        objects = {
+            name: artifact.in_guest
+            for name, artifact in self.artifacts.items()
+            if artifact.path is not None
+        }
+        line = shell.own_session(shell.background_line(self.background[step.start], objects))
+        limit = self._limit(STEP_SECONDS)
+        running = self.guest.start(line, limit)
+        running.close_stdin()
+        session = running.read_line(limit)
+        if not session.strip().isdigit():
+            raise InfraError(f"background work {step.start} did not start: {session!r}")
+        self._running[step.start] = (running, int(session))
+
+    def _do_stop(self, step: StopStep, result: StepResult) -> None:
+        if step.stop in self._running:
+            self._stop(step.stop)
+        else:
+            self._end_trigger(step.stop)
+
+    def _stop(self, name: str) -> None:
+        running, session = self._running.pop(name)
+        self.guest.run(shell.end_session(session), self._limit(STEP_SECONDS))
+        running.close()
+
+    def _do_set(self, step: SetStep, result: StepResult) -> None:
+        limit = self._limit(STEP_SECONDS)
+        result.problem = settings.apply(self.guest, step.set, self._undo, limit)
+
+    def _do_shell(self, step: ShellStep, result: StepResult) -> None:
+        line = shell.on_cpu(step.shell.command, step.shell.cpu)
+        done = self.guest.run(line, self._limit(step.shell.timeout))
+        result.status, result.output = done.status, done.stdout + done.stderr
+        result.seconds = done.seconds
+
+    def _do_console(self, step: ConsoleStep, result: StepResult) -> None:
+        if self._talk is None:
+            self._talk = self.guest.machine.console.talk()
+        for number, line in enumerate(step.console, 1):
+            if line.send is not None:
+                self._talk.sendline(line.send)
+                continue
+            limit = self._limit(line.timeout)
+            try:
+                self._talk.expect(line.expect, timeout=limit.remaining)
+            except (pexpect.TIMEOUT, pexpect.EOF):
+                seen = str(self._talk.before)[-400:]
+                result.problem = f"line {number}: the console did not say /{line.expect}/"
+                result.output = seen
+                return
+            result.output += str(self._talk.before) + str(self._talk.after)
+
+    def _do_wait_for(self, step: WaitForStep, result: StepResult) -> None:
+        limit = self._limit(step.wait_for.timeout)
+        wanted = step.wait_for.report
+        try:
+            found = self.guest.machine.console.wait_for(
+                lambda lines: any(wanted in report.kinds for report in self.reports()),
+                limit,
+                f"a report of kind {wanted}",
+            )
+        except DeadlineExceeded:
+            result.problem = f"no report of kind {wanted} within {limit.seconds:.0f} s"
+            return
+        if not found:
+            result.problem = f"the console closed before a report of kind {wanted} came"
+
+    def _do_repeat(self, step: RepeatStep, result: StepResult) -> None:
+        every = max(1, step.repeat.times // GAUGE_SAMPLES)
+        for turn in range(1, step.repeat.times + 1):
+            for number, inner in enumerate(step.repeat.steps, 1):
+                self._step(inner, f"{result.path}, turn {turn}, step {number}")
+            if self.sample is not None and (turn - 1) % every == 0:
+                self.done.gauges.append({"turn": float(turn), **self.sample()})
+
+
+def _run_arguments(trigger: RunTrigger) -> dict[str, Any]:
+    return {
+        "handle": trigger.run.extension,
+        "program": trigger.run.name,
+        "repeat": trigger.repeat,
+        "size": trigger.size,
+        "data": trigger.data,
+        "ctx": trigger.ctx,
+        "cpu": trigger.cpu,
+    }

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""After the steps: is the kernel alive, and was everything given back?
+
+Asked from outside, in the order of trust: what QEMU says, then a fresh nonce
+that every CPU has to echo against the host's clock, then the console, then
+what the guest counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.deadline import DeadlineExceeded, scaled
+from lab.guest.guest import Guest
+from lab.guest.ssh import ConnectionLost
+from lab.oracle import console as console_oracle
+from lab.oracle import counters as counters_oracle
+from lab.oracle import ledger as ledger_oracle
+from lab.oracle import liveness, machine
+from lab.oracle.console import Report
+from lab.oracle.evidence import Evidence
+from lab.oracle.lines import Shape
+from lab.words import KernelState
+
+# Seconds on the reference host.
+PATIENCE = 4.0  # of the first nonce; the second gets twice as much
+LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
+CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
+CALM_LIMIT = 5.0
+SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
+
+
+@dataclass
+class Baseline:
+    """What the guest held and counted before the first step."""
+
+    counters: counters_oracle.Snapshot
+    ledger: ledger_oracle.Ledger
+    modules: frozenset[str]
+    console_mark: int
+
+
+def take_baseline(guest: Guest) -> Baseline:
+    """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
+    files = guest.read_files([*counters_oracle.FILES, "/proc/modules"])
+    return Baseline(
+        counters_oracle.snapshot(files),
+        ledger_oracle.parse(guest.ledger()),
+        _modules(files["/proc/modules"]),
+        guest.machine.console.count,
+    )
+
+
+@dataclass
+class Watch:
+    """Watches one guest from its baseline on."""
+
+    guest: Guest
+    baseline: Baseline
+    shape: Shape
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def state(self) -> tuple[KernelState, list[Evidence]]:
+        """The kernel's state, and the evidence for it."""
+        dead = self._dead()
+        if dead:
+            return "crashed", dead
+        evidence: list[Evidence] = []
+        for patience in (PATIENCE, 2 * PATIENCE):
+            found = self._ask(patience)
+            evidence.append(found)
+            dead = self._dead()
+            if dead:
+                return "crashed", dead
+            if liveness.all_answered(found):
+                return "alive", [found]
+        return "stalled", evidence
+
+    def wait_for_late_news(self) -> None:
+        """The connection broke: give the panic that may have broken it time to be reported."""
+        with contextlib.suppress(DeadlineExceeded):
+            self.guest.machine.console.wait_for(
+                lambda lines: not self._running(), scaled(LATE_SECONDS), "a panic"
+            )
+
+    def wait_for_calm(self) -> None:
+        """Until the console has been quiet for a moment: what is late must not be missed."""
+        console = self.guest.machine.console
+        limit = scaled(CALM_LIMIT)
+        while not limit.expired:
+            mark = console.count
+
+            def changed(_lines: list[Any], mark: int = mark) -> bool:
+                return console.count != mark
+
+            try:
+                console.wait_for(changed, limit.at_most(CALM_SECONDS), "news")
+            except DeadlineExceeded:
+                return
+            if console.closed:
+                return
+
+    def fence(self) -> None:
+        """Make sure that all that the kernel printed until now is on the host's side."""
+        word = f"kextlab: fence {secrets.token_hex(6)}"
+        with contextlib.suppress(ConnectionLost, DeadlineExceeded):
+            self.guest.run(f"echo '<5>{word}' > /dev/kmsg", scaled(5))
+            self.guest.machine.console.wait_for(
+                lambda lines: any(word in line.text for line in lines[-50:]),
+                scaled(5),
+                "the fence",
+                since=self.baseline.console_mark,
+            )
+
+    def reports(self) -> list[Report]:
+        """The reports on the console since the baseline."""
+        lines = self.guest.machine.console.lines(since=self.baseline.console_mark)
+        return list(console_oracle.parse([line.text for line in lines], self.shape))
+
+    def leftovers(self) -> tuple[list[str], dict[str, int]]:
+        """What was not given back, by name and id, and the increase by kind.
+
+        Waits for frees that are deferred, until nothing is left or the time is over.
+        """
+        limit = scaled(SETTLE_SECONDS)
+
+        def settled() -> bool:
+            return not self._left()
+
+        with contextlib.suppress(DeadlineExceeded):
+            limit.poll(settled, "resources to be given back", interval=0.15)
+        now = ledger_oracle.parse(self.guest.ledger())
+        left = [str(item) for item in ledger_oracle.leaked(self.baseline.ledger, now)]
+        left += [f"module {name}" for name in sorted(self._new_modules())]
+        self.evidence.append(ledger_oracle.evidence(self.baseline.ledger, now))
+        return left, ledger_oracle.increase(self.baseline.ledger, now)
+
+    def _left(self) -> bool:
+        now = ledger_oracle.parse(self.guest.ledger())
+        return bool(ledger_oracle.leaked(self.baseline.ledger, now)) or bool(self._new_modules())
+
+    def counters(self) -> tuple[str, dict[str, int]]:
+        """New taint that counts, and the increase of each counter."""
+        now = counters_oracle.snapshot(self.guest.read_files(list(counters_oracle.FILES)))
+        self.evidence += counters_oracle.evidence(self.baseline.counters, now)
+        return (
+            counters_oracle.new_taint(self.baseline.counters, now),
+            counters_oracle.increase(self.baseline.counters, now),
+        )
+
+    def gauges(self) -> dict[str, float]:
+        """Amounts whose slope over repetitions may be asked for."""
+        files = self.guest.read_files(list(counters_oracle.GAUGE_FILES))
+        sizes = ledger_oracle.sizes(ledger_oracle.parse(self.guest.ledger()))
+        found: dict[str, float] = {}
+        found.update(counters_oracle.gauges(files).items())
+        return found | {kind: float(count) for kind, count in sizes.items()}
+
+    def _new_modules(self) -> frozenset[str]:
+        text = self.guest.read_files(["/proc/modules"])["/proc/modules"]
+        return _modules(text) - self.baseline.modules
+
+    def _ask(self, patience: float) -> Evidence:
+        nonce = secrets.token_hex(16)
+        limit = scaled(patience + 3)
+        start = time.monotonic()
+        cpus = self.guest.machine.shape.cpus
+        try:
+            answer = self.guest.alive(nonce, limit, scaled(patience).seconds)
+        except ConnectionLost as error:
+            return liveness.silence(nonce, cpus, str(error), time.monotonic() - start)
+        return liveness.judge(nonce, answer, cpus, time.monotonic() - start)
+
+    def _running(self) -> bool:
+        return self.guest.machine.running and not self.guest.machine.panicked
+
+    def _dead(self) -> list[Evidence]:
+        vm = self.guest.machine
+        evidence = machine.evidence(
+            [(event.name, event.data, event.at - vm.started_at) for event in vm.events],
+            vm.exit_status,
+            vm.stderr,
+        )
+        return [one for one in evidence if one.kind in ("guest-panic", "qemu-exit", "shutdown")]
+
+
+def _modules(text: str | None) -> frozenset[str]:
+    # A kernel without modules has no such file, and can't leave any behind.
+    return frozenset(line.split()[0] for line in (text or "").splitlines() if line)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How many guests may run at once on this host, over all processes of the user's labs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from lab.deadline import Deadline
+
+# Besides its own memory a guest costs QEMU's translation buffers and devices.
+OVERHEAD_MIB = 192
+# Longer than any item may take: whoever waits this long waits for a dead lock.
+WAIT_SECONDS = 3600.0
+
+
+def capacity(memory: int) -> int:
+    """How many guests of `memory` MiB this host runs at once: one per core, if memory allows."""
+    cores = len(os.sched_getaffinity(0))
+    available = psutil.virtual_memory().available >> 20
+    return max(1, min(cores, available // (memory + OVERHEAD_MIB)))
+
+
+@contextlib.contextmanager
+def slot(folder: Path, memory: int) -> Iterator[int]:
+    """Hold one of the host's slots for a guest of `memory` MiB; waits until one is free.
+
+    The slots are locked files in `folder`; the operating system drops a lock
+    when its holder dies.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = capacity(memory)
+
+    def take() -> tuple[int, int] | None:
+        for number in range(count):
+            descriptor = os.open(folder / f"slot-{number}", os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor, number
+            except BlockingIOError:
+                os.close(descriptor)
+        return None
+
+    descriptor, number = Deadline(WAIT_SECONDS).poll(take, "a free slot for a guest")
+    try:
+        yield number
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The judge: each expectation fires when it does not hold, and is quiet when it does."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.errors import InfraError
+from lab.judge import Judgement, judge
+from lab.oracle.console import Report
+from lab.oracle.liveness import silence
+from lab.runner.observation import Observation, Pass, StepResult
+from lab.scenario.base import Ref
+from lab.scenario.load import load_scenarios
+from lab.scenario.model import Scenario
+
+SHORT = """
+    summary: A program counts
+    extension: {c: count}
+    trigger: {syscall: getpid, times: 5}
+    expect: {outcome: {returned: 5}, reusable: true}
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[[str], Scenario]:
+    def make(text: str) -> Scenario:
+        path = tmp_path / "basic" / "case.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        (scenario,) = load_scenarios(path)
+        return scenario
+
+    return make
+
+
+def one_pass(scenario: Scenario, returned: int = 5) -> Pass:
+    """A pass in which every step did what it should."""
+    done = Pass(outcomes=Counter(returned=returned) if returned else Counter())
+    for number, step in enumerate(scenario.steps, 1):
+        result = StepResult(step, f"step {number}", ended=True)
+        if step.verb == "trigger":
+            result.outcomes["returned"] = returned
+        if step.verb == "shell":
+            result.status = 0
+        done.results.append(result)
+    return done
+
+
+def good(scenario: Scenario) -> Observation:
+    """What a run shows in which all went well."""
+    return Observation(
+        first=one_pass(scenario),
+        second=one_pass(scenario),
+        state="alive",
+        leaked=[],
+        taint="",
+        counters={"oops": 0, "warn": 0},
+    )
+
+
+def result_of(seen: Observation, verb: str) -> StepResult:
+    return next(result for result in seen.first.results if result.step.verb == verb)
+
+
+def report(kind: Any) -> Report:
+    return Report(kind, f"a report: {kind}", ("line",), 1)
+
+
+def test_all_well_passes(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    assert judge(scenario, good(scenario)) == Judgement(
+        "passed", judge(scenario, good(scenario)).findings
+    )
+
+
+def break_state(seen: Observation) -> None:
+    seen.state = "stalled"
+
+
+def break_count(seen: Observation) -> None:
+    seen.first.outcomes["returned"] = 4
+
+
+def break_nothing_ran(seen: Observation) -> None:
+    seen.first.outcomes.clear()
+
+
+def break_report(seen: Observation) -> None:
+    seen.reports.append(report("warning"))
+
+
+def break_leak(seen: Observation) -> None:
+    seen.leaked = ["map 7 (counts)"]
+
+
+def break_unread_ledger(seen: Observation) -> None:
+    seen.leaked = None
+
+
+def break_taint(seen: Observation) -> None:
+    seen.taint = "W"
+
+
+def break_counter(seen: Observation) -> None:
+    seen.counters["oops"] = 1
+
+
+def break_second(seen: Observation) -> None:
+    seen.second = one_pass_of(seen, 0)
+
+
+def break_no_second(seen: Observation) -> None:
+    seen.second = None
+
+
+def break_interrupted(seen: Observation) -> None:
+    seen.first.interrupted = "step 3: the connection broke"
+
+
+def break_load(seen: Observation) -> None:
+    loaded = result_of(seen, "load")
+    loaded.outcomes["rejected"] = 1
+    loaded.problem = "load: Permission denied"
+
+
+def break_attach(seen: Observation) -> None:
+    result_of(seen, "attach").problem = "attach: no such function"
+
+
+def break_unload(seen: Observation) -> None:
+    result_of(seen, "unload").problem = "unload: busy"
+
+
+def break_trigger(seen: Observation) -> None:
+    result_of(seen, "trigger").problem = "the trigger failed"
+
+
+def one_pass_of(seen: Observation, returned: int) -> Pass:
+    done = Pass(outcomes=Counter(returned=returned) if returned else Counter())
+    done.results = seen.first.results
+    return done
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        (break_state, "kernel: expected alive, but it is stalled"),
+        (break_count, "outcome returned: expected 5, but it is 4"),
+        (break_nothing_ran, "outcome returned"),
+        (break_report, "a report: warning"),
+        (break_leak, "map 7 (counts)"),
+        (break_unread_ledger, "could not be read"),
+        (break_taint, "tainted: W"),
+        (break_counter, "counter oops"),
+        (break_second, "second use"),
+        (break_no_second, "second use"),
+        (break_interrupted, "the connection broke"),
+        (break_load, "rejected"),
+        (break_attach, "no such function"),
+        (break_unload, "busy"),
+        (break_trigger, "the trigger failed"),
+    ],
+)
+def test_each_fault_fails_and_is_named(
+    load: Callable[[str], Scenario], breaks: Callable[[Observation], None], says: str
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    breaks(seen)
+    found = judge(scenario, seen)
+    assert found.verdict == "failed"
+    assert says in "\n".join(found.reasons)
+
+
+def test_the_labs_own_trouble_is_an_error_whatever_else_was_seen(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.trouble = InfraError("no guest")
+    assert judge(scenario, seen).verdict == "error"
+    seen = good(scenario)
+    seen.state = None
+    assert judge(scenario, seen).verdict == "error"
+
+
+def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    assert judge(scenario, good(scenario), inverted=True).verdict == "failed"
+    seen = good(scenario)
+    seen.leaked = ["map 7"]
+    assert judge(scenario, seen, inverted=True).verdict == "passed"
+    seen.trouble = InfraError("no guest")
+    assert judge(scenario, seen, inverted=True).verdict == "error"
+
+
+REJECTED = """
+    summary: The verifier rejects it
+    extension: {c: count}
+    expect: {outcome: rejected, verifier_log: {contains: too large}}
+"""
+
+
+def test_a_rejected_load_and_its_log(load: Callable[[str], Scenario]) -> None:
+    scenario = load(REJECTED)
+    seen = good(scenario)
+    seen.first = one_pass(scenario, 0)
+    loaded = result_of(seen, "load")
+    loaded.outcomes["rejected"] = seen.first.outcomes["rejected"] = 1
+    loaded.problem, loaded.log = "load: E2BIG", "BPF program is too large."
+    assert judge(scenario, seen).verdict == "passed"
+    loaded.log = "something else"
+    assert "too large" in "\n".join(judge(scenario, seen).reasons)
+    loaded.log = "BPF program is too large."
+    seen.first.outcomes.clear()
+    assert judge(scenario, seen).verdict == "failed"
+
+
+STALLED = """
+    summary: It stalls
+    extension: {c: loop}
+    steps:
+      - load: main
+      - trigger: {run: main.loop, background: true}
+      - wait_for: {report: soft-lockup}
+    expect: {kernel: stalled, reports: [soft-lockup]}
+    allow_console: [{kind: rcu-stall, reason: it comes first}]
+"""
+
+
+def test_a_stall_needs_its_report_and_allows_no_other(load: Callable[[str], Scenario]) -> None:
+    scenario = load(STALLED)
+    seen = good(scenario)
+    seen.state = "stalled"
+    seen.evidence = [silence("0" * 16, 2, "no answer", 4.0)]
+    seen.reports = [report("soft-lockup"), report("rcu-stall")]
+    assert judge(scenario, seen).verdict == "passed"
+    seen.reports = [report("rcu-stall")]
+    assert "soft-lockup" in "\n".join(judge(scenario, seen).reasons)
+    seen.reports = [report("soft-lockup"), report("list-corruption")]
+    assert "list-corruption" in "\n".join(judge(scenario, seen).reasons)
+    seen.reports = [report("soft-lockup")]
+    seen.state = "alive"
+    assert judge(scenario, seen).verdict == "failed"
+
+
+STEPS = """
+    summary: Every kind of expectation on a step
+    extensions: {a: {c: count}}
+    steps:
+      - load: a
+      - trigger: {run: a.prog}
+        expect:
+          returns: 4
+          outcome: {returned: 1}
+          maps: {a.counts: {0: 1}}
+          time: {at_most: 2}
+          misses: {at_most: 0}
+      - read: {map: a.counts, key: 0}
+        expect: {value: {at_least: 1}}
+      - shell: "true"
+        expect: {status: 0, output: {contains: yes}}
+      - unload: a
+    expect: {outcome: returned, maps: {a.counts: {0: 1}}, counters: {warn: {at_most: 1}}}
+"""
+
+
+def good_steps(scenario: Scenario) -> Observation:
+    seen = good(scenario)
+    seen.first = one_pass(scenario, 1)
+    trigger = result_of(seen, "trigger")
+    trigger.returns = 4
+    trigger.maps = seen.first.maps = {Ref("a", "counts"): {0: 1}}
+    result_of(seen, "read").value = 1
+    result_of(seen, "shell").output = "yes\n"
+    return seen
+
+
+def spoil_returns(seen: Observation) -> None:
+    result_of(seen, "trigger").returns = 5
+
+
+def spoil_map(seen: Observation) -> None:
+    result_of(seen, "trigger").maps = {Ref("a", "counts"): {0: None}}
+
+
+def spoil_time(seen: Observation) -> None:
+    result_of(seen, "trigger").seconds = 3.0
+
+
+def spoil_misses(seen: Observation) -> None:
+    result_of(seen, "trigger").misses = 1
+
+
+def spoil_value(seen: Observation) -> None:
+    result_of(seen, "read").value = 0
+
+
+def spoil_status(seen: Observation) -> None:
+    result_of(seen, "shell").status = 1
+
+
+def spoil_output(seen: Observation) -> None:
+    result_of(seen, "shell").output = "no"
+
+
+def spoil_final_map(seen: Observation) -> None:
+    seen.first.maps = {}
+
+
+def spoil_counter(seen: Observation) -> None:
+    seen.counters["warn"] = 2
+
+
+SPOILS = [
+    (spoil_returns, "returned value"),
+    (spoil_map, "a.counts[0]"),
+    (spoil_time, "time"),
+    (spoil_misses, "missed runs"),
+    (spoil_value, "value"),
+    (spoil_status, "exit status"),
+    (spoil_output, "output"),
+    (spoil_final_map, "maps: a.counts[0]"),
+    (spoil_counter, "counter warn"),
+]
+
+
+def test_steps_that_hold(load: Callable[[str], Scenario]) -> None:
+    scenario = load(STEPS)
+    found = judge(scenario, good_steps(scenario))
+    assert found.verdict == "passed", found.reasons
+
+
+@pytest.mark.parametrize(("spoil", "says"), SPOILS)
+def test_steps_that_do_not_hold(
+    load: Callable[[str], Scenario], spoil: Callable[[Observation], None], says: str
+) -> None:
+    scenario = load(STEPS)
+    seen = good_steps(scenario)
+    spoil(seen)
+    found = judge(scenario, seen)
+    assert found.verdict == "failed"
+    assert says in "\n".join(found.reasons)

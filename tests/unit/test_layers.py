@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The layers: each package imports only those below it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import lab
+
+ROOT = Path(lab.__file__).parent
+
+# From the ground up; what stands in one line may import each other.
+LAYERS = [
+    {"cache", "events", "deadline", "errors", "paths", "words"},
+    {"host"},
+    {"kernel", "image", "extension"},
+    {"vm"},
+    {"guest"},
+    {"scenario", "oracle"},
+    {"runner", "judge"},
+    {"report"},
+    {"drivers"},
+    {"cli", "pytest_plugin"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            if node.module == "lab":
+                yield from (f"lab.{alias.name}" for alias in node.names)
+
+
+def violations(package: str, tree: ast.AST) -> list[str]:
+    found = []
+    for name in imports(tree):
+        parts = name.split(".")
+        if parts[0] == "lab" and len(parts) > 1 and parts[1] in LEVEL:
+            if LEVEL[parts[1]] > LEVEL[package]:
+                found.append(name)
+    return found
+
+
+def test_every_module_has_a_layer() -> None:
+    here = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert {name for name in here if not name.startswith("__")} == set(LEVEL)
+
+
+def test_imports_go_down_only() -> None:
+    wrong = {}
+    for path in ROOT.rglob("*.py"):
+        package = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if package != "__init__" and (found := violations(package, ast.parse(path.read_text()))):
+            wrong[str(path.relative_to(ROOT))] = found
+    assert not wrong
+
+
+def test_the_check_sees_an_import_upwards() -> None:
+    assert violations("vm", ast.parse("from lab.runner import run")) == ["lab.runner"]
+    assert violations("vm", ast.parse("from lab import judge")) == ["lab.judge"]
+
+
+def test_modules_stay_readable() -> None:
+    long = {
+        str(path.relative_to(ROOT)): count
+        for path in ROOT.rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 420
+    }
+    assert not long
