@@ -149,7 +149,8 @@ SUMMARY = re.compile(
 # Lines of registers, stacks and tables: the body of reports that have no end marker.
 BODY = re.compile(
     r"^\s"
-    r"|^(?:RIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|CPU|Call Trace|Workqueue|Stopper)\b"
+    r"|^(?:RIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|CPU)\b"
+    r"|^(?:Call Trace|Workqueue|Stopper)\b"
     r"|^(?:Modules linked in|Hardware name|Tainted|Sending NMI|NMI backtrace|Kernel Offset)\b"
     r"|^(?:Showing |workqueue |pool \d|task:|rcu: |\"echo 0 > |Stack dump|RCU grace-period)"
     r"|^(?:Preemption disabled at|irq event stamp|hardirqs last|softirqs last|INFO: NMI handler)"

@@ -18,7 +18,7 @@ MAX_LINES = 600
 WIDER: dict[ReportKind, ReportKind] = {"page-fault": "oops", "general-protection": "oops"}
 
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
-_LONG_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
+_LONG_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]{9,16}\b")
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ _BYSTANDER = re.compile(
 # Suffixes of the compiler for copies and parts of a function.
 _SUFFIX = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv)(?:\.\d+)*|\.cold$")
 # The JIT names a program's function after its tag, a hash, and its name.
+_PROGRAM_WORD = "bpf program "
 _PROGRAM = re.compile(r"^bpf_prog_[0-9a-f]{16}_(?P<name>\w+)$")
 
-# Helpers that call a program's own function back: where such a loop is
-# interrupted is chance, that it is in this helper is not.
+# Helpers that call a program's own function back. The verifier inlines bpf_loop,
+# where it can, so that it is not always on the stack.
 _CALLERS_BACK = re.compile(r"^(?:bpf_loop|bpf_for_each_\w+|bpf_user_ringbuf_drain|bpf_find_vma)$")
 
 _BORING = re.compile(
@@ -67,7 +68,7 @@ def plain(name: str) -> str:
     """A symbol's name without compiler's suffixes and program tags."""
     name = _SUFFIX.sub("", name)
     program = _PROGRAM.match(name)
-    return f"bpf program {program['name']}" if program else name
+    return _PROGRAM_WORD + program["name"] if program else name
 
 
 def boring(name: str) -> bool:
@@ -123,13 +124,26 @@ def culprit(lines: Iterable[str], *, stalled: bool = False) -> str:
     `stalled`: the report is about a CPU that was interrupted somewhere in a loop.
     """
     names = functions(lines, stalled=stalled)
-    for name in names:
-        if stalled and _CALLERS_BACK.match(name):
-            return name
-    for name in names:
-        if not boring(name):
+    for index, name in enumerate(names):
+        if stalled and name.startswith(_PROGRAM_WORD):
+            return _main_program(names[index:])
+        if not boring(name) and not (stalled and _CALLERS_BACK.match(name)):
             return name
     return ""
+
+
+def _main_program(names: list[str]) -> str:
+    """The program to which the callbacks at the top of a stack belong.
+
+    In which of its functions a loop was interrupted is chance.
+    """
+    main = ""
+    for name in names:
+        if name.startswith(_PROGRAM_WORD):
+            main = name
+        elif not _CALLERS_BACK.match(name):
+            break
+    return main
 
 
 def jumped_to(lines: Iterable[str]) -> str:
