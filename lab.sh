@@ -265,6 +265,8 @@ run_tests() {
 	ruff format --check .
 	mypy
 	shellcheck lab.sh images/*/init
+	# Some tests boot this kernel: built here, its progress can be seen.
+	[ $# -gt 0 ] || lab kernel build stock
 	exec pytest tests "$@"
 }
 

@@ -59,7 +59,7 @@ class Loader:
         if hello.get("protocol") != PROTOCOL:
             raise InfraError(
                 f"the guest's loader speaks protocol {hello.get('protocol')}, not {PROTOCOL}",
-                hint="the image is older than the lab: `lab image clean`",
+                hint="the image was built by another version of the lab; its cache entry is stale",
             )
 
     def call(self, verb: str, deadline: Deadline, **arguments: Any) -> LoaderAnswer:
