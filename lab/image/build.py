@@ -113,7 +113,7 @@ def _programs(description: describe.Description, cache: Cache, emit: events.Emit
         roots: list[Path] = []
         path = _installed(program, Path("/"))
         if path is None:
-            roots = [debs.unpacked((program.package, *program.needs), cache, emit)]
+            roots = [debs.unpacked(program.package, cache, emit)]
             path = _installed(program, roots[0])
         if path is None:
             raise UserError(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from lab import events
@@ -15,37 +14,56 @@ _DOWNLOAD_SECONDS = 300.0
 _HINT = "refresh apt's lists (apt-get update), or install the package"
 
 
-def unpacked(packages: Sequence[str], cache: Cache, emit: events.Emit = events.ignore) -> Path:
-    """A folder with the packages' files, as if it were the root; downloaded at the first time.
+# What a package needs to run, and nothing that only goes well with it.
+_DEPENDS = (
+    *("apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests"),
+    *("--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"),
+)
+# Without it apt warns that its own user can't write into the cache's folders.
+_DOWNLOAD = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download")
 
-    The entry's key holds the versions that apt would fetch. Raises
-    `UserError` where apt does not know or cannot fetch a package.
+
+def unpacked(package: str, cache: Cache, emit: events.Emit = events.ignore) -> Path:
+    """A folder with the files of a package and of all that it depends on, as if it were the root.
+
+    Downloaded at the first time; the entry's key holds the versions that apt
+    would fetch. Raises `UserError` where apt does not know or cannot fetch
+    a package.
     """
     try:
-        uris = process.run(
-            ["apt-get", "download", "--print-uris", *packages], timeout=_DOWNLOAD_SECONDS
-        )
+        depends = process.run([*_DEPENDS, package], timeout=_DOWNLOAD_SECONDS).stdout
+        packages = parse_depends(depends)
+        uris = process.run([*_DOWNLOAD, "--print-uris", *packages], timeout=_DOWNLOAD_SECONDS)
     except InfraError as error:
         raise UserError(
-            f"apt has no package {' '.join(packages)}", hint=_HINT, details=error.details
+            f"apt has no package {package}", hint=_HINT, details=error.details
         ) from error
     # Each line names the address, the file (with its version), size and digest.
     versions = sorted(line.split()[1:] for line in uris.stdout.splitlines() if line.startswith("'"))
 
     def build(folder: Path) -> None:
-        emit(events.Notice(f"downloading {', '.join(packages)}"))
+        emit(events.Notice(f"downloading package {package} and {len(packages) - 1} that it needs"))
         debs = folder / ".debs"
         debs.mkdir()
         try:
-            process.run(["apt-get", "download", *packages], cwd=debs, timeout=_DOWNLOAD_SECONDS)
+            process.run([*_DOWNLOAD, *packages], cwd=debs, timeout=_DOWNLOAD_SECONDS)
         except InfraError as error:
             raise UserError(
-                f"cannot download {' '.join(packages)}", hint=_HINT, details=error.details
+                f"cannot download package {package}", hint=_HINT, details=error.details
             ) from error
         for deb in sorted(debs.glob("*.deb")):
             process.run(["dpkg-deb", "-x", deb, folder])
             deb.unlink()
         debs.rmdir()
 
-    key = key_of(packages=sorted(packages), versions=versions)
-    return cache.get("deb", key, build, what=f"packages {' '.join(packages)}")
+    key = key_of(package=package, versions=versions)
+    return cache.get("deb", key, build, what=f"package {package}")
+
+
+def parse_depends(text: str) -> list[str]:
+    """The real packages that `apt-cache depends --recurse` lists.
+
+    Dependencies are indented below their packages, and virtual packages are
+    in angle brackets.
+    """
+    return [line for line in text.splitlines() if line and line[0] not in " |<"]

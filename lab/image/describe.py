@@ -25,7 +25,6 @@ class Program(_Part):
     why: str
     source: tuple[str, ...] = pydantic.Field(alias="from")
     to: str
-    needs: tuple[str, ...] = ()
     static: bool = False
 
 

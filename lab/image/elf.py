@@ -52,6 +52,7 @@ def needs(path: Path) -> Needs:
             libraries: list[str] = []
             for section in elf.iter_sections():
                 if isinstance(section, DynamicSection):
+                    # pyelftools gives a tag an attribute named after its kind.
                     libraries = [str(vars(tag)["needed"]) for tag in section.iter_tags("DT_NEEDED")]
     except (ELFError, OSError) as error:
         raise UserError(f"{path} can't be read as a program: {error}") from error

@@ -12,7 +12,7 @@ import pytest
 
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.image import build, cpio, describe, elf
+from lab.image import build, cpio, debs, describe, elf
 
 DESCRIPTION = """\
 version: 1
@@ -138,3 +138,17 @@ def test_a_script_is_not_a_program(tmp_path: Path) -> None:
     assert not elf.is_elf(script)
     with pytest.raises(UserError, match="can't be read as a program"):
         elf.needs(script)
+
+
+def test_dependencies_are_read_without_virtual_packages() -> None:
+    listed = """\
+dropbear-bin
+  Depends: libc6
+ |Depends: libcrypt1
+  Depends: <virtual>
+    other
+libc6
+<virtual>
+libelf1t64
+"""
+    assert debs.parse_depends(listed) == ["dropbear-bin", "libc6", "libelf1t64"]
