@@ -21,7 +21,7 @@ class BootCause(enum.Enum):
     """How far a boot came, as the first thing that a person wants to know."""
 
     KERNEL_PANICKED = "the kernel panicked"
-    QEMU_EXITED = "QEMU exited"
+    ENDED = "the machine restarted or ended"
     NO_CONSOLE = "the kernel printed nothing"
     NO_INIT = "the kernel started, but init did not"
     NO_NETWORK = "init ran, but the network did not come up"
@@ -30,7 +30,7 @@ class BootCause(enum.Enum):
 
 _HINTS = {
     BootCause.KERNEL_PANICKED: "the panic's own text says why; `No working init` means the image",
-    BootCause.QEMU_EXITED: "see QEMU's words; `-no-reboot` turns a triple fault into this",
+    BootCause.ENDED: "see QEMU's words; `-no-reboot` turns a triple fault into this",
     BootCause.NO_CONSOLE: "does the kernel have CONFIG_SERIAL_8250_CONSOLE, and, if it is a "
     "vmlinux, CONFIG_PVH?",
     BootCause.NO_INIT: "is CONFIG_BLK_DEV_INITRD on, and does the image hold /init?",
@@ -77,7 +77,7 @@ def diagnose(console: str, *, panicked: bool, running: bool) -> BootCause:
     if panicked or _PANIC.search(console):
         return BootCause.KERNEL_PANICKED
     if not running:
-        return BootCause.QEMU_EXITED
+        return BootCause.ENDED
     if MARK_NETWORK in console:
         return BootCause.NO_SSH
     if MARK_INIT in console:

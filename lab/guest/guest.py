@@ -29,6 +29,8 @@ from lab.vm.symbols import Symbols
 
 # A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
 BOOT_SECONDS = 60.0
+# From a panic to the restart, which comes after the report is printed.
+LAST_WORDS_SECONDS = 5.0
 # How long a kernel that did not come up gets to say where its CPUs are.
 BACKTRACE_SECONDS = 3.0
 
@@ -192,12 +194,14 @@ def _come_up(
     try:
         machine.console.wait_for(
             lambda lines: (
-                machine.panicked or any(boot_errors.MARK_SSH in line.text for line in lines)
+                machine.panicked
+                or machine.ended
+                or any(boot_errors.MARK_SSH in line.text for line in lines)
             ),
             deadline,
             "boot",
         )
-        if machine.running and not machine.panicked:
+        if not (machine.ended or machine.panicked):
             ssh = Ssh(machine.ssh_port(), client_key, host_key)
             ssh.connect(deadline)
             return ssh
@@ -211,14 +215,15 @@ def _come_up(
 def _boot_error(machine: Machine, problem: str, vmlinux: Path | None) -> BootError:
     seconds = machine.age
     cpus = ""
-    # A panic is reported the moment it happens; its text may still be on its way.
-    machine.console.join(0.3)
+    if machine.panicked or machine.ended:
+        # A panic is reported the moment it happens; its text may still be on its way.
+        machine.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
     cause = boot_errors.diagnose(
-        machine.console.text(), panicked=machine.panicked, running=machine.running
+        machine.console.text(), panicked=machine.panicked, running=not machine.ended
     )
     console = machine.console.text()
     more = problem
-    if cause is BootCause.QEMU_EXITED:
+    if cause is BootCause.ENDED:
         more = (
             f"QEMU's status: {machine.exit_status}; its words: {machine.stderr.strip() or 'none'}"
         )

@@ -54,7 +54,7 @@ class Loader:
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
         self._posted = 0
-        self._running: Running = ssh.start("exec kextload serve", deadline)
+        self._running: Running = ssh.start("exec kextload serve", deadline, stdin=True)
         hello = parse_answer(self._running.read_line(deadline))
         if hello.get("protocol") != PROTOCOL:
             raise InfraError(

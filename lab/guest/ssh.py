@@ -203,8 +203,14 @@ class Ssh:
         transport = client.get_transport()
         return bool(transport and transport.is_active())
 
-    def start(self, command: str, deadline: Deadline) -> Running:
-        """Start a command in the guest."""
+    def start(self, command: str, deadline: Deadline, *, stdin: bool = False) -> Running:
+        """Start a command in the guest; without `stdin` its input is empty.
+
+        An end-of-file sent over the wire could cross the end of a short
+        command, and then hit the next channel, which has the same number: so
+        it is sent only to commands that read up to it.
+        """
+        line = command if stdin else f"exec </dev/null\n{command}"
         transport = self._connection.client.get_transport()
         if transport is None or not transport.is_active():
             raise ConnectionLost(f"the connection is gone; `{command}` was not started")
@@ -212,7 +218,7 @@ class Ssh:
         try:
             channel = transport.open_session(timeout=max(0.1, deadline.remaining))
             channel.settimeout(max(0.1, deadline.remaining))
-            channel.exec_command(command)
+            channel.exec_command(line)
         except (paramiko.SSHException, OSError, EOFError) as error:
             kind = CommandTimeout if transport.is_active() else ConnectionLost
             raise kind(f"`{command}` could not be started: {error}") from error
@@ -220,11 +226,11 @@ class Ssh:
 
     def run(self, command: str, deadline: Deadline, stdin: bytes = b"") -> Completed:
         """Run a command in the guest to its end."""
-        running = self.start(command, deadline)
+        running = self.start(command, deadline, stdin=bool(stdin))
         try:
             if stdin:
                 running.send(stdin, deadline)
-            running.close_stdin()
+                running.close_stdin()
             return running.wait(deadline)
         finally:
             running.close()

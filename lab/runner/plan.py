@@ -27,6 +27,9 @@ from lab.vm.argv import Shape
 
 # Makes the image's init offer a shell on the console.
 CONSOLE_SHELL = "lab.console=shell"
+# Each console line then says whether the kernel wrote it or a program did,
+# through /dev/kmsg: a forged report can be told from a real one.
+MARKED_CONSOLE = "console_msg_format=syslog"
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Planner:
             accel=accel.name,
             cpu=accel.cpu_model,
         )
-        arguments = (*kernel.boot_args, *extra)
+        arguments = (*kernel.boot_args, MARKED_CONSOLE, *extra)
         return GuestSpec(kernel.boot, image.path, arguments, shape, kernel.vmlinux, gdb)
 
     def chosen_accel(self) -> Accel:

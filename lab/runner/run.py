@@ -76,7 +76,7 @@ class Run:
             _ = guest.loader
         baseline = take_baseline(guest)
         kernel = self.plan.kernel
-        watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, kernel.boot_args))
+        watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         seen.seconds["baseline"] = time.monotonic() - start
 
         deadline = Deadline(scenario.timeout * host_factor())
@@ -98,10 +98,8 @@ class Run:
         self._add(evidence)
         if seen.state == "alive":
             self._aftermath(guest, watch)
-        elif guest.machine.running and not guest.machine.panicked:
+        elif seen.state == "stalled":
             seen.facts["cpus"] = guest.where(self.plan.kernel.vmlinux)
-        else:
-            guest.machine.console.join(0.5)
         self._add(watch.evidence)
         seen.reports = watch.reports()
         self._add([report_evidence(report) for report in seen.reports])

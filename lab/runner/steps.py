@@ -174,7 +174,6 @@ class StepDriver:
             self._triggers[step.label] = (None, result)
         else:
             running = self.guest.start(shell.trigger_line(trigger), limit)
-            running.close_stdin()
             self._triggers[step.label] = (running, result)
 
     def _end_trigger(self, name: str) -> None:
@@ -240,7 +239,6 @@ class StepDriver:
         line = shell.own_session(shell.background_line(self.background[step.start], objects))
         limit = self._limit(STEP_SECONDS)
         running = self.guest.start(line, limit)
-        running.close_stdin()
         session = running.read_line(limit)
         if not session.strip().isdigit():
             raise InfraError(f"background work {step.start} did not start: {session!r}")

@@ -12,10 +12,9 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from lab.deadline import DeadlineExceeded, scaled
-from lab.guest.guest import Guest
+from lab.guest.guest import LAST_WORDS_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import console as console_oracle
 from lab.oracle import counters as counters_oracle
@@ -89,20 +88,7 @@ class Watch:
 
     def wait_for_calm(self) -> None:
         """Until the console has been quiet for a moment: what is late must not be missed."""
-        console = self.guest.machine.console
-        limit = scaled(CALM_LIMIT)
-        while not limit.expired:
-            mark = console.count
-
-            def changed(_lines: list[Any], mark: int = mark) -> bool:
-                return console.count != mark
-
-            try:
-                console.wait_for(changed, limit.at_most(CALM_SECONDS), "news")
-            except DeadlineExceeded:
-                return
-            if console.closed:
-                return
+        self.guest.machine.console.wait_for_calm(CALM_SECONDS, scaled(CALM_LIMIT))
 
     def fence(self) -> None:
         """Make sure that all that the kernel printed until now is on the host's side."""
@@ -176,10 +162,12 @@ class Watch:
         return liveness.judge(nonce, answer, cpus, time.monotonic() - start)
 
     def _running(self) -> bool:
-        return self.guest.machine.running and not self.guest.machine.panicked
+        return not (self.guest.machine.ended or self.guest.machine.panicked)
 
     def _dead(self) -> list[Evidence]:
         vm = self.guest.machine
+        if vm.panicked or vm.ended:
+            vm.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
         evidence = machine.evidence(
             [(event.name, event.data, event.at - vm.started_at) for event in vm.events],
             vm.exit_status,

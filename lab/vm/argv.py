@@ -99,9 +99,14 @@ def entropy_args(shape: Shape) -> list[str]:
 
 
 def panic_args(shape: Shape) -> list[str]:
-    """A panic becomes a QMP event, and the machine stops there, so that it can be dumped."""
+    """A panic becomes a QMP event; the machine stops when the guest restarts or ends.
+
+    It must not stop at the panic itself: printk is deferred in NMI-like
+    context, and the report of a stack overflow would never be flushed. Stopped
+    and not gone, the machine can still be dumped.
+    """
     device = "pvpanic-pci" if shape.machine == "q35" else "pvpanic"
-    return ["-device", device, "-action", "panic=pause"]
+    return ["-device", device, "-action", "panic=none,reboot=shutdown,shutdown=pause"]
 
 
 def gdb_args(path: Path) -> list[str]:

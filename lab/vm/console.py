@@ -113,6 +113,19 @@ class Console:
                     raise DeadlineExceeded(what, deadline.seconds)
                 self._changed.wait(deadline.remaining)
 
+    def wait_for_calm(self, seconds: float, deadline: Deadline) -> None:
+        """Wait until nothing was printed for `seconds`, or the console closes, or the deadline."""
+        with self._changed:
+            mark, since = None, time.monotonic()
+            while not self.closed and not deadline.expired:
+                now = time.monotonic()
+                seen = (self._count, len(self._partial))
+                if seen != mark:
+                    mark, since = seen, now
+                elif now - since >= seconds:
+                    return
+                self._changed.wait(min(seconds - (now - since), deadline.remaining))
+
     # Writing and conversations
 
     def send(self, data: bytes) -> None:

@@ -183,7 +183,22 @@ class Machine:
     @property
     def panicked(self) -> bool:
         """Whether QEMU reported a panic of the guest."""
-        return any(event.name == "GUEST_PANICKED" for event in self.events)
+        return self._had("GUEST_PANICKED")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the guest restarted or switched itself off, or QEMU is gone."""
+        return self._had("SHUTDOWN") or not self.running
+
+    def _had(self, name: str) -> bool:
+        return any(event.name == name for event in self.events)
+
+    def wait_for_last_words(self, deadline: Deadline) -> None:
+        """After a panic: wait until the guest has ended, and with it its report."""
+        with contextlib.suppress(DeadlineExceeded):
+            self.wait(lambda: self.ended, deadline, "the end of a panic")
+        # What the serial port took before the end is in the pipe already.
+        self.console.wait_for_calm(0.1, deadline)
 
     def wait(self, found: Callable[[], bool], deadline: Deadline, what: str) -> None:
         """Wait until `found()`, looked at whenever an event comes or QEMU ends."""

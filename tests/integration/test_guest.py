@@ -149,7 +149,7 @@ def test_how_far_init_came_is_told(
 
 def test_a_machine_that_exits_is_told(spec: GuestSpec, tmp_path: Path) -> None:
     script = "#!/bin/sh\nmount -t proc proc /proc\necho b > /proc/sysrq-trigger\n"
-    assert boot_error(with_init(spec, tmp_path, script), 30).cause is BootCause.QEMU_EXITED
+    assert boot_error(with_init(spec, tmp_path, script), 30).cause is BootCause.ENDED
 
 
 # Life and death

@@ -17,7 +17,7 @@ PANIC = "[ 1.0] Kernel panic - not syncing: VFS: Unable to mount root fs"
     [
         ("", True, True, BootCause.KERNEL_PANICKED),
         (PANIC, False, False, BootCause.KERNEL_PANICKED),
-        ("", False, False, BootCause.QEMU_EXITED),
+        ("", False, False, BootCause.ENDED),
         ("", False, True, BootCause.NO_CONSOLE),
         ("Linux version 6.12", False, True, BootCause.NO_INIT),
         ("Linux\nkextlab: init", False, True, BootCause.NO_NETWORK),
