@@ -17,10 +17,14 @@ _SYSCALL = re.compile(r'\{\s*"(\w+)",\s*do_\w+\s*\}')
 
 @dataclass(frozen=True)
 class Source:
-    """An extension's source: its programs and maps. None is not known, and not checked."""
+    """An extension's source: its programs and maps, and the programs' sections.
+
+    None is not known, and what is not known is not checked.
+    """
 
     programs: tuple[str, ...] | None = None
     maps: tuple[str, ...] | None = None
+    sections: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,7 @@ class Catalog:
 
         return cls(
             flavors=tuple(flavor.flavors()),
-            c={
-                name: Source(
-                    tuple(program.name for program in c.programs_in_source(name)),
-                    tuple(c.maps_in_source(name)),
-                )
-                for name in c.c_names()
-            },
+            c={name: _c_source(name) for name in c.c_names()},
             modules=tuple(module.module_names()),
             syscalls=_syscalls(),
         )
@@ -58,6 +56,15 @@ class Catalog:
         if kind == "module":
             return {name: Source() for name in self.modules}
         return {"c": self.c, "rust": self.rust}.get(kind, {})
+
+
+def _c_source(name: str) -> Source:
+    from lab.extension import c
+
+    programs = c.programs_in_source(name)
+    sections = {program.name: program.section for program in programs}
+    # A source without programs is one that hides them behind macros of its own.
+    return Source(tuple(sections) or None, tuple(c.maps_in_source(name)), sections)
 
 
 def _syscalls() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab.errors import UserError
-from lab.scenario import check_expect, check_names, check_steps, parameters
+from lab.scenario import check_expect, check_names, check_places, check_steps, parameters
 from lab.scenario.base import NAME
 from lab.scenario.catalog import Catalog
 from lab.scenario.checks import extensions
@@ -32,11 +32,14 @@ def find_files(path: Path) -> list[Path]:
         raise UserError(
             f"{path}: no such file or folder", hint="name a scenario's file or a folder"
         )
-    return sorted(
+    found = sorted(
         file
         for file in path.rglob("*")
         if file.suffix in SUFFIXES and file.is_file() and not file.name.startswith(".")
     )
+    if not found:
+        raise UserError(f"{path}: no scenario in this folder", hint="scenarios end in .yaml")
+    return found
 
 
 def check_file(path: Path, catalog: Catalog | None = None) -> list[Problem]:
@@ -148,7 +151,10 @@ def _build(
 
 def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
     """What the checks find, of each place the first thing: the others follow from it."""
-    found = [] if catalog is None else list(check_names.against(catalog, data))
+    found: list[Flaw] = []
+    if catalog is not None:
+        found += check_names.against(catalog, data)
+        found += check_places.against(catalog, data)
     for check in (check_names.check, check_steps.check, check_expect.check):
         found += check(data)
     return {flaw.mark: flaw for flaw in reversed(found)}.values()

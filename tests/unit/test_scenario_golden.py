@@ -20,7 +20,12 @@ FILES = sorted(GOLDEN.glob("*.yaml"))
 CATALOG = Catalog(
     flavors=("stock", "debian"),
     c={
-        "count_getpid": Source(("count", "other"), ("counts", "events")),
+        "count_getpid": Source(
+            ("count", "other"),
+            ("counts", "events"),
+            {"count": "kprobe/f", "other": "tracepoint/syscalls/sys_enter_getpid"},
+        ),
+        "count_packets": Source(("packets",), ("counts",), {"packets": "xdp"}),
         "loop_nested": Source(("loop",), ()),
     },
     modules=("leak", "oops"),

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is in order is not complained about: checks that are too strict forbid good scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.scenario.catalog import Catalog, Source
+from lab.scenario.load import check_file, load_scenarios
+from lab.scenario.model import Scenario
+
+CATALOG = Catalog(
+    flavors=("stock", "debian"),
+    c={
+        "count": Source(
+            ("p", "q"), ("counts",), {"p": "kprobe/f", "q": "tracepoint/syscalls/sys_enter_getpid"}
+        ),
+        "packets": Source(("x",), ("counts",), {"x": "xdp"}),
+        "hidden": Source(None, None),
+    },
+    modules=("leak",),
+    syscalls=("getpid",),
+)
+HEAD = "summary: x\n"
+ONE = HEAD + "extension: {c: count}\n"
+TWO = HEAD + "extensions: {a: {c: count}, b: {c: packets, attach: [{program: x, to: 'xdp:lo'}]}}\n"
+
+GOOD = {
+    "loaded twice, one after the other": ONE
+    + """
+steps: [load: main, unload: main, load: main, attach: main, trigger: {syscall: getpid}, unload: main]
+expect: {outcome: returned}
+""",
+    "attached program by program": ONE
+    + """
+steps:
+  - load: main
+  - attach: {extension: main, program: p}
+  - attach: {extension: main, program: q}
+  - attach: {extension: main, program: p, to: "kprobe:g"}
+  - trigger: {syscall: getpid}
+  - unload: main
+expect: {outcome: returned}
+""",
+    "loaded and unloaded in each turn": ONE
+    + """
+steps:
+  - repeat: {times: 5, steps: [load: main, attach: main, trigger: {syscall: getpid}, unload: main]}
+expect: {outcome: {returned: 5}, slopes: {slab: {at_most: 1}}}
+""",
+    "attached once, triggered in each turn": ONE
+    + """
+steps:
+  - load: main
+  - attach: main
+  - repeat: {times: 5, steps: [trigger: {syscall: getpid}, read: {map: counts, key: 0}]}
+  - unload: main
+expect: {outcome: {returned: 5}}
+""",
+    "background work in each turn": TWO
+    + """
+background: {churn: {load_unload: b, every: 0.1}}
+steps:
+  - load: a
+  - repeat: {times: 5, steps: [start: churn, trigger: {syscall: getpid}, stop: churn]}
+  - unload: a
+expect: {outcome: returned}
+""",
+    "background work is not stopped": TWO
+    + """
+background: {noise: {traffic: lo}}
+steps: [load: a, load: b, attach: b, start: noise, trigger: {wait: 1}, unload: b, unload: a]
+expect: {outcome: returned}
+""",
+    "a trigger in the background is stopped": ONE
+    + """
+steps:
+  - load: main
+  - attach: main
+  - trigger: {shell: "while :; do :; done", background: true}
+    as: endless
+  - stop: endless
+  - unload: main
+expect: {outcome: returned}
+""",
+    "still loaded, and meant so": ONE
+    + """
+steps: [load: main, attach: main, trigger: {syscall: getpid}]
+expect: {outcome: returned, resources: kept}
+""",
+    "still loaded when the kernel stalls": ONE
+    + """
+steps: [load: main, attach: main, trigger: {syscall: getpid}, wait_for: {report: soft-lockup}]
+expect: {kernel: stalled}
+""",
+    "rejected, in steps": ONE
+    + """
+steps: [load: main]
+expect: {outcome: rejected, verifier_log: {contains: too large}}
+""",
+    "rejected, and then another loads": TWO
+    + """
+steps:
+  - load: a
+    expect: {outcome: rejected}
+  - load: b
+  - attach: b
+  - trigger: {packets: lo}
+    expect: {outcome: {returned: 1}}
+  - unload: b
+expect: {outcome: {rejected: 1, returned: 1}, kernel: alive, resources: released}
+""",
+    "rejected is not what is expected": ONE
+    + "trigger: {syscall: getpid}\nexpect: {outcome: {rejected: 0, returned: 1}, reusable: true}\n",
+    "an attachment that fails, and then one that does not": ONE
+    + """
+steps:
+  - load: main
+  - attach: {extension: main, program: p, to: "kprobe:nowhere"}
+    expect: {error: ENOENT}
+  - attach: main
+  - trigger: {syscall: getpid}
+  - unload: main
+expect: {outcome: returned}
+""",
+    "only a panic": HEAD
+    + """
+steps: [trigger: {sysrq: c}]
+expect: {kernel: crashed, reports: [panic]}
+""",
+    "only a talk": HEAD
+    + "steps: [console: [{send: ''}, {expect: '#'}]]\nexpect: {kernel: alive}\n",
+    "a program that is only run on test data": HEAD
+    + """
+extension: {c: packets}
+trigger: {run: x, repeat: 3, size: 64}
+expect: {outcome: {returned: 3}}
+""",
+    "programs that the source does not show": HEAD
+    + """
+extension: {c: hidden, programs: [a], attach: [{program: a, to: "xdp:lo"}]}
+trigger: {packets: lo}
+expect: {outcome: returned, maps: {anything: {0: 1}}}
+""",
+    "maps that the compiler makes": ONE
+    + "trigger: {syscall: getpid}\nexpect: {maps: {.bss: {0: 1}, main..data: {0: 1}}}\n",
+    "a module with parameters of any name": HEAD
+    + """
+extension: {module: leak, args: {cpu: 77, boot: x, on: true}}
+trigger: {wait: 1}
+expect: {outcome: returned}
+""",
+    "the last CPU": ONE.replace("{c: count}", "{c: count, attach: [{program: p, cpu: 3}]}")
+    + """
+machine: {cpus: 4}
+background: {plug: {cpu_hotplug: 3}}
+trigger: {syscall: getpid, cpu: 3}
+expect: {outcome: returned}
+""",
+    "every value is right in some item": ONE
+    + """
+parameters: [{kernel: alive, n: 1}, {kernel: stalled, n: 2}]
+trigger: {syscall: getpid, times: "${n}"}
+expect: {outcome: returned, kernel: "${kernel}"}
+""",
+    "shell lines with braces of their own": ONE
+    + """
+trigger: {shell: "for i in 1 2; do echo $i $${i} $$; done"}
+expect: {outcome: returned}
+""",
+}
+
+
+@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD.keys())
+def test_nothing_is_wrong(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert [str(problem) for problem in check_file(path, CATALOG)] == []
+
+
+def load(tmp_path: Path, text: str) -> Scenario:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    return load_scenarios(path)[0]
+
+
+def test_a_text_for_the_parameter_sign_itself(tmp_path: Path) -> None:
+    scenario = load(tmp_path, GOOD["shell lines with braces of their own"])
+    trigger = next(step for step in scenario.steps if step.verb == "trigger").trigger
+    assert trigger.kind == "shell"
+    assert trigger.shell == "for i in 1 2; do echo $i ${i} $$; done"
+
+
+def test_a_lone_rejected_load_is_expected_to_fail(tmp_path: Path) -> None:
+    scenario = load(tmp_path, GOOD["rejected, in steps"])
+    (step,) = scenario.steps
+    assert step.verb == "load"
+    assert step.expect is not None
+    assert step.expect.outcome == "rejected"
+    assert scenario.expect.rejected
+
+
+def test_all_steps_are_those_of_repetitions_too(tmp_path: Path) -> None:
+    scenario = load(tmp_path, GOOD["attached once, triggered in each turn"])
+    assert [step.verb for step in scenario.all_steps()] == [
+        "load",
+        "attach",
+        "repeat",
+        "trigger",
+        "read",
+        "unload",
+    ]
