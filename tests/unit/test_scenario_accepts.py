@@ -30,7 +30,7 @@ TWO = HEAD + "extensions: {a: {c: count}, b: {c: packets, attach: [{program: x, 
 GOOD = {
     "loaded twice, one after the other": ONE
     + """
-steps: [load: main, unload: main, load: main, attach: main, trigger: {syscall: getpid}, unload: main]
+steps: [load: main, unload: main, load: main, trigger: {syscall: getpid}, unload: main]
 expect: {outcome: returned}
 """,
     "attached program by program": ONE

@@ -83,7 +83,7 @@ def test_references(text: str, extensions: tuple[str, ...], ref: Ref) -> None:
     ("text", "extensions"), [("", ("a",)), ("a.", ("a",)), ("x", ("a", "b")), ("x", ())]
 )
 def test_references_that_refer_to_nothing(text: str, extensions: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="expected|which extension"):
+    with pytest.raises(ValueError, match=r"expected|which extension"):
         Ref.parse(text, extensions)
 
 
