@@ -296,7 +296,7 @@ test)
 try)
 	shift
 	set_up core
-	exec "$venv/bin/lab" run --kernel debian "$@" "$here/scenarios/basic/"
+	exec "$venv/bin/lab" run --kernel debian "$@" "$here/scenarios/basic/kprobe-counts.yaml"
 	;;
 setup)
 	set_up "${2:-core}"

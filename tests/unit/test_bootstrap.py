@@ -160,7 +160,9 @@ def test_scenarios_go_to_pytest_with_their_arguments(checkout: Checkout) -> None
 
 def test_try_takes_debians_kernel(checkout: Checkout) -> None:
     _, out, _ = checkout.run("try")
-    assert out.startswith("ran lab run --kernel debian ")
+    assert out.startswith(f"ran lab run --kernel debian {checkout.root}/")
+    scenario = Path(out.split(f"{checkout.root}/")[1].strip())
+    assert (REPO / scenario).is_file()
 
 
 def test_a_changed_project_or_list_is_installed_again(checkout: Checkout) -> None:
