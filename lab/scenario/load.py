@@ -81,7 +81,8 @@ def load_scenarios(path: Path, catalog: Catalog | None = None) -> list[Scenario]
 
 def with_parameters(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     """The scenario of the same file with other values put in."""
-    if dict(values) == scenario.parameters or not scenario._data:
+    # By their text, for 1 equals both 1.0 and true.
+    if repr(dict(values)) == repr(scenario.parameters) or not scenario._data:
         return scenario
     built, flaws = _build(scenario.path, scenario._data, dict(values), scenario.grid)
     if built is None or flaws:

@@ -26,6 +26,43 @@ _FIXED = ("name", "property", "tags", "kernels", "parameters")
 _PLAIN_TYPES = ("integer", "number", "boolean")
 
 
+# What an editor shows beside a key. The parts of the model describe themselves.
+_MEANINGS = {
+    "name": "Name of the scenario; default: the file's.",
+    "property": "The safety property that it is about; default: the folder's name.",
+    "summary": "One sentence: what is shown.",
+    "tags": "Names to choose by: pytest -m TAG.",
+    "kernels": "Flavors to run on; default: [stock].",
+    "machine": "The guest: cpus, memory in MiB, boot arguments, type.",
+    "timeout": "Seconds for the whole item.",
+    "parameters": "Lists of values, an item for each combination; ${NAME} stands for a value.",
+    "extension": "The one extension, called main in steps.",
+    "extensions": "Extensions by name.",
+    "background": "Work that goes on beside the steps, by name.",
+    "trigger": "What makes the extension run, if there are no steps.",
+    "steps": "What to do, one after the other.",
+    "expect": "What must hold at the end.",
+    "set": "Sysctls, debugfs files and boot arguments, set before the first step.",
+    "allow_console": "Kinds of report that may appear, each with its reason.",
+    "twins": "The same with a protection switched off: the expectation has to fail.",
+    "compare": "Variants to compare; not in this version of the lab.",
+}
+_EXPECTED = {
+    "outcome": "What became of the extension: a word, or a mapping of words to counts.",
+    "verifier_log": "What the verifier's log has to look like.",
+    "maps": "Values in maps, just before their extension is unloaded.",
+    "kernel": "State of the kernel at the end.",
+    "resources": "Whether all is released; default: released, if the kernel is alive.",
+    "reusable": "Load and trigger again, with the same outcome.",
+    "reports": "Kinds of report that must be on the console.",
+    "counters": "Increase of the kernel's counters.",
+    "ledger": "Increase of the number of objects.",
+    "slopes": "Increase per repetition.",
+    "time": "Seconds that the triggers take together.",
+    "misses": "Runs that the kernel dropped.",
+}
+
+
 class _Generator(GenerateJsonSchema):
     """Leaves out what says nothing to someone who writes a scenario."""
 
@@ -49,6 +86,9 @@ def json_schema() -> dict[str, Any]:
         for key, value in schema.pop("properties").items()
     }
     schema.pop("description", None)
+    for known, meanings in ((properties, _MEANINGS), (definitions["Expect"], _EXPECTED)):
+        for key, meaning in meanings.items():
+            known.get("properties", known)[key]["description"] = meaning
     return {
         "$schema": DIALECT,
         **schema,

@@ -147,6 +147,18 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
     assert found[1].path == "termination.count-without-smap"
 
 
+def test_values_that_are_equal_but_not_the_same_are_told_apart(tmp_path: Path) -> None:
+    text = SHORT.replace("{syscall: getpid, times: 100}", '{shell: "echo ${v}"}')
+    found = items(load(tmp_path, text + "parameters: {v: [1, true, 1.0]}\n"))
+    lines = [
+        step.trigger.shell
+        for item in found
+        for step in item.scenario.steps
+        if step.verb == "trigger" and step.trigger.kind == "shell"
+    ]
+    assert lines == ["echo 1", "echo true", "echo 1.0"]
+
+
 def test_flavors_may_be_chosen(tmp_path: Path) -> None:
     found = items(load(tmp_path, SHORT), ["rex", "rex"])
     assert [item.id for item in found] == ["termination/count@rex"]

@@ -119,6 +119,12 @@ def test_what_fits(change: dict[str, Any], fits: bool) -> None:
     assert VALIDATOR.is_valid(BASE | change) == fits
 
 
+def test_every_key_of_the_top_and_of_expect_is_explained() -> None:
+    for part in (SCHEMA, SCHEMA["$defs"]["Expect"]):
+        silent = [key for key, value in part["properties"].items() if "description" not in value]
+        assert silent == []
+
+
 def test_every_key_is_in_the_document() -> None:
     text = DOCUMENT.read_text()
     keys = set(SCHEMA["properties"])
