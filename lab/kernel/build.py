@@ -56,19 +56,23 @@ def find_kernel(flavor: Flavor, cache: Cache) -> Kernel | None:
 
 def remove_kernel(flavor: Flavor, cache: Cache) -> bool:
     """Delete the flavor's kernel and its work folder; says whether there was one."""
-    key = make_plan(flavor, cache).key
-    had_work = cache.remove(compiled.WORK, key)
-    return cache.remove(KIND, key) or had_work
+    return _remove(make_plan(flavor, cache).key, cache)
 
 
 def remove_all(cache: Cache) -> list[str]:
     """Delete every kernel and work folder, also those of flavors as they once were."""
-    removed = []
-    for kind in (compiled.WORK, KIND):
-        for path in sorted((cache.root / kind).glob("[0-9a-f]*")):
-            if cache.remove(kind, path.name):
-                removed.append(f"{kind}/{path.name}")
-    return removed
+    keys = {
+        path.name
+        for kind in (compiled.WORK, KIND)
+        for path in (cache.root / kind).glob("[0-9a-f]*")
+    }
+    return [key for key in sorted(keys) if _remove(key, cache)]
+
+
+def _remove(key: str, cache: Cache) -> bool:
+    with cache.lock(KIND, key, what="removal"):  # not while it is built
+        had_work = cache.remove(compiled.WORK, key)
+    return cache.remove(KIND, key) or had_work
 
 
 def make_plan(
@@ -101,8 +105,9 @@ def make_plan(
             base_kernel = build_kernel(flavor.base, cache, emit, jobs)
             base = cache.path(compiled.WORK, base_kernel.key)
         tree = work.build(origin, base)
-        with stages.stage("pack"):
+        with stages.stage("pack"), cache.lock(compiled.WORK, key, what=stages.job):
             pack.pack(tree, folder, source=origin.identity, seconds=time.monotonic() - start)
+        compiled.drop_older(flavor.name, key, cache)
 
     return Plan(flavor, key, fill)
 

@@ -26,6 +26,8 @@ from lab.kernel.source import Origin
 from lab.kernel.stages import Stages
 
 WORK = "kernel-work"
+# Says whose work folder it is.
+_FLAVOR = "flavor"
 _TARGETS = ("vmlinux", "bzImage", "modules")
 
 
@@ -52,6 +54,7 @@ class Work:
     def build(self, origin: Origin, base: Path | None = None) -> Path:
         """Bring the tree to its end and return it. `base` is the base flavor's work folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _FLAVOR).write_text(self.flavor.name)
         if not self.tree.is_dir():
             self._prepare(origin, base)
         if not self.built.is_file():
@@ -119,3 +122,18 @@ class Work:
                 *_TARGETS,
                 what=f"building kernel {self.flavor.name}",
             )
+
+
+def drop_older(flavor: str, key: str, cache: Cache) -> None:
+    """Delete the flavor's finished work folders but that of `key`: each takes 2 GB.
+
+    Unfinished ones may be somebody's build that is running.
+    """
+    for stamp in (cache.root / WORK).glob("[0-9a-f]*/built"):
+        folder = stamp.parent
+        try:
+            same = (folder / _FLAVOR).read_text() == flavor
+        except OSError:
+            continue
+        if same and folder.name != key:
+            cache.remove(WORK, folder.name)

@@ -92,10 +92,10 @@ class Make:
     jobs: int
     ccache: Path | None = None
 
-    @property
-    def arguments(self) -> list[str]:
+    def arguments(self, jobs: int) -> list[str]:
+        """Options and variables of every call."""
         compiler = ["CC=ccache gcc"] if self.ccache and shutil.which("ccache") else []
-        return [f"-j{self.jobs}", "ARCH=x86_64", f"LOCALVERSION={self.release_suffix}", *compiler]
+        return [f"-j{jobs}", "ARCH=x86_64", f"LOCALVERSION={self.release_suffix}", *compiler]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -116,6 +116,8 @@ class Make:
                 "CCACHE_BASEDIR": str(self.tree),
                 "CCACHE_NOHASHDIR": "1",
                 "CCACHE_DEPEND": "1",
+                # Not its time: the same compiler installed anew is the same.
+                "CCACHE_COMPILERCHECK": "content",
                 "CCACHE_INODECACHE": "1",
             }
         return values
@@ -130,13 +132,20 @@ class Make:
         It stops where it needs what it did not build (the archive of all
         objects), so the few objects of the boot code after it are missing.
         """
-        result = process.run(
-            ["make", "-n", *self.arguments, *targets],
+        count = 0
+
+        def line(text: str) -> None:
+            nonlocal count
+            count += len(_PLANNED.findall(text))
+
+        # One job: several would write into each other's lines.
+        process.stream_lines(
+            ["make", "-n", *self.arguments(1), *targets],
+            line,
             cwd=self.tree,
             env=self.environment,
-            check=False,
         )
-        return len(_PLANNED.findall(result.stdout))
+        return count
 
     def follow(
         self, follower: Follower, *targets: str, what: str, env: dict[str, str] | None = None
@@ -145,7 +154,7 @@ class Make:
 
         Raises `UserError` with the compiler's errors.
         """
-        argv = ["make", "--output-sync=target", *self.arguments, *targets]
+        argv = ["make", "--output-sync=target", *self.arguments(self.jobs), *targets]
         with self._alone() as lock, self.log.open("a") as log:
             log.write(f"+ {' '.join(argv)}\n")
             child = process.spawn(

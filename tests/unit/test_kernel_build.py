@@ -285,6 +285,23 @@ def test_what_was_removed_is_gone(tmp_path: Path, cache: Cache) -> None:
     assert not list((cache.root / WORK).glob("[0-9a-f]*"))
 
 
+def test_only_the_last_finished_work_folder_of_a_flavor_is_kept(
+    tmp_path: Path, cache: Cache
+) -> None:
+    folder = write_flavor(tmp_path)
+    other = build_kernel(load_flavor(write_flavor(tmp_path, "other")), cache).key
+    first = build_kernel(load_flavor(folder), cache).key
+    (folder / "10-all.config").write_text("CONFIG_NET=y\n# and nothing more\n")
+    killed = child(folder, cache, "compile:2")
+    killed.communicate(timeout=60)
+    unfinished = make_plan(load_flavor(folder), cache).key
+    (folder / "10-all.config").write_text("CONFIG_NET=y\n")
+    last = build_kernel(load_flavor(folder), cache).key
+    kept = {path.name for path in (cache.root / WORK).glob("[0-9a-f]*")}
+    assert kept == {other, unfinished, last}
+    assert cache.find("kernel", first)  # the kernel itself may be in use
+
+
 def test_a_tree_of_its_owner_is_taken_as_it_is(tmp_path: Path, cache: Cache) -> None:
     tree = write_source(tmp_path / "tree")
     folder = write_flavor(tmp_path, source="source: {tree: ../tree}\n", fragments="")
