@@ -93,9 +93,7 @@ static void describe_program(struct json *answer, const struct bpf_program *prog
 	json_string(answer, "section", bpf_program__section_name(program));
 	json_string(answer, "type",
 		    program_type(bpf_program__type(program), room, sizeof(room)));
-	if (bpf_program__fd(program) < 0) { /* left out by autoload */
-		json_null(answer, "id");
-	} else if (!program_info(bpf_program__fd(program), &info)) {
+	if (!program_info(bpf_program__fd(program), &info)) {
 		json_unsigned(answer, "id", info.id);
 		json_hex(answer, "tag", info.tag, sizeof(info.tag));
 		json_unsigned(answer, "xlated_len", info.xlated_prog_len);
@@ -128,7 +126,8 @@ static void describe_object(struct json *answer, struct bpf_object *object)
 
 	json_open(answer, "programs", '[');
 	bpf_object__for_each_program(program, object)
-		describe_program(answer, program);
+		if (bpf_program__fd(program) >= 0) /* not left out by autoload */
+			describe_program(answer, program);
 	json_close(answer, ']');
 	json_open(answer, "maps", '[');
 	bpf_object__for_each_map(map, object)

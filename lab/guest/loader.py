@@ -13,6 +13,10 @@ from lab.guest.ssh import Running, Ssh
 
 PROTOCOL = 1
 
+# The verifier's log of a program that was rejected after 100,000 instructions
+# is some 8 MB; the loader prints no longer ones.
+MAX_ANSWER = 64 << 20
+
 
 class LoaderAnswer(dict[str, Any]):
     """What the loader answered; `ok` says whether it did what it was told."""
@@ -54,7 +58,9 @@ class Loader:
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
         self._posted = 0
-        self._running: Running = ssh.start("exec kextload serve", deadline, stdin=True)
+        self._running: Running = ssh.start(
+            "exec kextload serve", deadline, stdin=True, limit=MAX_ANSWER
+        )
         hello = parse_answer(self._running.read_line(deadline))
         if hello.get("protocol") != PROTOCOL:
             raise InfraError(

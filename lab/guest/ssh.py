@@ -55,8 +55,15 @@ class Completed:
 class Running:
     """A command that runs in the guest: its output collects, its end can be awaited."""
 
-    def __init__(self, channel: paramiko.Channel, command: str, started_at: float) -> None:
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        command: str,
+        started_at: float,
+        limit: int = MAX_OUTPUT,
+    ) -> None:
         self.command = command
+        self._limit = limit
         self._channel = channel
         self._start = started_at
         self._out = bytearray()
@@ -94,6 +101,8 @@ class Running:
                 line = bytes(self._out[:end])
                 del self._out[: end + 1]
                 return line
+            if self.truncated:
+                raise InfraError(f"`{self.command}` wrote a line longer than {self._limit} bytes")
             if self._channel.closed or self._channel.eof_received:
                 error = bytes(self._err).decode(errors="replace")
                 raise ConnectionLost(f"`{self.command}` ended without an answer", details=error)
@@ -150,7 +159,7 @@ class Running:
         ):
             while ready():
                 data = read(65536)
-                room = MAX_OUTPUT - len(kept)
+                room = self._limit - len(kept)
                 if len(data) > room:
                     self.truncated = True
                 kept.extend(data[: max(0, room)])
@@ -203,8 +212,17 @@ class Ssh:
         transport = client.get_transport()
         return bool(transport and transport.is_active())
 
-    def start(self, command: str, deadline: Deadline, *, stdin: bool = False) -> Running:
+    def start(
+        self,
+        command: str,
+        deadline: Deadline,
+        *,
+        stdin: bool = False,
+        limit: int = MAX_OUTPUT,
+    ) -> Running:
         """Start a command in the guest; without `stdin` its input is empty.
+
+        At most `limit` bytes of output are held at a time, the rest is dropped.
 
         An end-of-file sent over the wire could cross the end of a short
         command, and then hit the next channel, which has the same number: so
@@ -222,7 +240,7 @@ class Ssh:
         except (paramiko.SSHException, OSError, EOFError) as error:
             kind = CommandTimeout if transport.is_active() else ConnectionLost
             raise kind(f"`{command}` could not be started: {error}") from error
-        return Running(channel, command, started_at)
+        return Running(channel, command, started_at, limit)
 
     def run(self, command: str, deadline: Deadline, stdin: bytes = b"") -> Completed:
         """Run a command in the guest to its end."""
