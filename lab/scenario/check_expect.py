@@ -23,7 +23,7 @@ from lab.words import FATAL_REPORTS
 _READ_AT_END = ("maps", "misses", "counters", "ledger", "slopes")
 # What shows that something happened. That the kernel is well shows nothing.
 _PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses")
-_STEP_PROOFS = ("outcome", "returns", "output", "maps", "misses", "value", "error")
+_STEP_PROOFS = ("outcome", "returns", "status", "output", "maps", "misses", "value", "error")
 
 
 def check(data: Map) -> Iterator[Flaw]:

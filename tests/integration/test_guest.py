@@ -121,9 +121,9 @@ def with_init(spec: GuestSpec, tmp_path: Path, script: str) -> GuestSpec:
 
 
 def test_a_panic_at_boot_is_quoted(spec: GuestSpec, tmp_path: Path) -> None:
-    error = boot_error(with_init(spec, tmp_path, "#!/no/such/shell\n"), 30)
+    error = boot_error(with_init(spec, tmp_path, "#!/bin/sh\nexit 3\n"), 30)
     assert error.cause is BootCause.KERNEL_PANICKED
-    assert "No working init found" in error.message
+    assert "Attempted to kill init!" in error.message
 
 
 def test_a_kernel_without_init_is_told_and_cpus_are_shown(spec: GuestSpec, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def fault(line: str, args: str = "{}", more: str = "") -> str:
     steps:
       - load: f
       - shell: {{command: '{line}', timeout: 15}}
+        expect: {{status: 0}}
       - unload: f
     expect: {{kernel: alive{more}}}
     """
@@ -59,6 +60,8 @@ def background_fault(verb: str, cpu: int) -> str:
       - trigger: {{shell: 'echo {verb} > {FIRE}', cpu: {cpu}, background: true}}
         as: hang
       - trigger: {{wait: 1}}
+      - shell: "true"
+        expect: {{status: 0}}
     expect: {{kernel: alive, resources: kept}}
     """
 
@@ -68,7 +71,8 @@ BENIGN = """
     extensions: {m: {module: hello}}
     steps:
       - load: m
-      - shell: "true"
+      - shell: grep hello /proc/modules
+        expect: {status: 0}
       - unload: m
     expect: {kernel: alive, resources: released, reusable: true}
 """
@@ -108,7 +112,7 @@ def test_a_restart_behind_the_labs_back_is_a_crash(judged: Callable[[str], Resul
     result = judged(
         """
         summary: The guest restarts itself
-        steps: [{trigger: {sysrq: b}}]
+        steps: [{trigger: {sysrq: b}, expect: {status: 0}}]
         expect: {kernel: alive}
         """
     )
@@ -139,6 +143,7 @@ def test_a_guest_that_lies_about_being_alive_is_not_believed(
               echo '{"cpu":1,"nonce":"0123456789abcdef","ok":true}'
               echo '{"ok":true,"cpus":[0,1],"missing":[]}'
               END
+            expect: {status: 0}
         expect: {kernel: alive}
         """
     )
@@ -150,7 +155,7 @@ def test_a_guest_that_stops_answering_does_not_pass(judged: Callable[[str], Resu
     result = judged(
         """
         summary: SSH is stopped
-        steps: [{shell: {command: 'killall -STOP dropbear', timeout: 4}}]
+        steps: [{shell: {command: 'killall -STOP dropbear', timeout: 4}, expect: {status: 0}}]
         expect: {kernel: alive}
         """
     )
@@ -164,7 +169,9 @@ def test_a_pin_that_stays_is_a_leak_and_names_the_map(judged: Callable[[str], Re
         extensions: {a: {c: count_getpgid_kprobe}}
         steps:
           - load: a
-          - pin: {map: a.calls, path: /sys/fs/bpf/left}
+          - pin: {map: a.counts, path: /sys/fs/bpf/left}
+          - shell: ls /sys/fs/bpf/left
+            expect: {status: 0}
           - unload: a
         expect: {kernel: alive, resources: RESOURCES}
     """
@@ -182,6 +189,7 @@ def test_a_module_that_stays_is_a_leak(judged: Callable[[str], Result]) -> None:
           - load: m
           - unload: m
           - shell: insmod /root/hello.ko
+            expect: {status: 0}
         expect: {kernel: alive, resources: released}
         """
     )
@@ -193,7 +201,7 @@ def test_an_oracle_that_cannot_be_read_is_an_error(judged: Callable[[str], Resul
     result = judged(
         """
         summary: The counters are gone
-        steps: [{shell: umount /sys/fs/bpf; umount -l /proc}]
+        steps: [{shell: umount -l /proc, expect: {status: 0}}]
         expect: {kernel: alive}
         """
     )
@@ -208,7 +216,7 @@ def test_growth_over_repetitions_is_a_slope(judged: Callable[[str], Result]) -> 
           - load: f
           - repeat:
               times: 8
-              steps: [{shell: 'LINE'}]
+              steps: [{shell: 'LINE', expect: {status: 0}}]
           - unload: f
         expect: {kernel: alive, slopes: {used: {at_most: 128}}}
     """

@@ -19,22 +19,22 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("spec")]
 
 GOOD = """
 summary: A shell line works
-steps: [{shell: "true"}]
+steps: [{shell: "true", expect: {status: 0}}]
 expect: {kernel: alive}
 """
 BAD = """
 summary: A shell line fails
-steps: [{shell: "false"}]
+steps: [{shell: "false", expect: {status: 0}}]
 expect: {kernel: alive}
 """
 BROKEN = """
 summary: An oracle can't be read
-steps: [{shell: umount -l /proc}]
+steps: [{shell: umount -l /proc, expect: {status: 0}}]
 expect: {kernel: alive}
 """
 LONG = """
 summary: It takes a while
-steps: [{shell: {command: sleep 60, timeout: 60}}]
+steps: [{shell: {command: sleep 60, timeout: 60}, expect: {status: 0}}]
 expect: {kernel: alive}
 """
 
