@@ -13,6 +13,7 @@ base starts from a copy of the built tree. Where a run was interrupted:
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ class Work:
             ):
                 # Times are kept, so that make rebuilds only what patches touch.
                 process.run(["cp", "-a", "--reflink=auto", base / "source", aside])
+                relocate(aside, base / "source", self.tree)
             own = self.flavor.patches
         else:
             unpack = origin.fetch(self.stages)
@@ -114,14 +116,31 @@ class Work:
                 stages.progress("compile", done, max(total, done), name)
 
             def on_link() -> None:
+                if follower.done != total:  # what was counted was not needed
+                    stages.progress("compile", follower.done, follower.done)
                 current.close()
                 current.enter_context(stages.stage("link"))
 
-            make.follow(
-                Follower(on_object, on_link),
-                *_TARGETS,
-                what=f"building kernel {self.flavor.name}",
-            )
+            follower = Follower(on_object, on_link)
+            make.follow(follower, *_TARGETS, what=f"building kernel {self.flavor.name}")
+
+
+def relocate(copy: Path, original: Path, home: Path) -> None:
+    """Tell a copied tree that it is at `home` now, such that make finds it up to date.
+
+    Only the host's tools note absolute paths, in their `.cmd` files. Were
+    objtool built again for that, so would be every object, for each depends
+    on it.
+    """
+    old, new = os.fsencode(original), os.fsencode(home)
+    for path in (copy / "tools").rglob(".*"):
+        if not path.name.endswith((".cmd", ".d")) or not path.is_file():
+            continue
+        content = path.read_bytes()
+        if old in content:
+            times = path.stat()
+            path.write_bytes(content.replace(old, new))
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def drop_older(flavor: str, key: str, cache: Cache) -> None:

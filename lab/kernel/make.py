@@ -21,6 +21,7 @@ from lab.host import process
 _OBJECT = re.compile(r"^  (?:CC|AS)(?: \[M\])? +(\S+)$")
 # The same in the commands that `make -n` would run.
 _PLANNED = re.compile(r"echo '  (?:CC|AS)(?: \[M\])? ")
+_PLANNED_LINK = re.compile(r"echo '  LD +vmlinux(?:\.o)?'")
 _LINK = re.compile(r"^  LD +(?:vmlinux\.o|vmlinux)$")
 
 _ERROR = re.compile(
@@ -129,14 +130,18 @@ class Make:
     def planned(self, *targets: str) -> int:
         """How many objects a run would make: `make -n` prints its commands and takes 5 s.
 
-        It stops where it needs what it did not build (the archive of all
-        objects), so the few objects of the boot code after it are missing.
+        Exact in a new tree. In one that is partly built it is a dozen too
+        many: make can't know then that generated headers will stay the same.
+        Objects of the boot code, which come after the kernel itself, are left
+        out.
         """
         count = 0
+        linking = False
 
         def line(text: str) -> None:
-            nonlocal count
-            count += len(_PLANNED.findall(text))
+            nonlocal count, linking
+            linking = linking or bool(_PLANNED_LINK.search(text))
+            count += 0 if linking else len(_PLANNED.findall(text))
 
         # One job: several would write into each other's lines.
         process.stream_lines(

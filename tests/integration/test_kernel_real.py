@@ -12,12 +12,13 @@ from elftools.elf.elffile import ELFFile
 
 from lab.cache import Cache
 from lab.deadline import scaled
-from lab.events import Event
+from lab.events import Event, StageProgress
 from lab.host import process
 from lab.image import cpio
 from lab.kernel import bootimage, kconfig
 from lab.kernel.artifact import Kernel
-from lab.kernel.build import build_kernel, find_kernel
+from lab.kernel.build import build_kernel, find_kernel, remove_kernel
+from lab.kernel.compiled import WORK
 from lab.kernel.flavor import load_flavor
 
 pytestmark = pytest.mark.integration
@@ -205,3 +206,32 @@ def test_it_boots_quietly_and_its_detectors_are_in_order(kernel: Kernel, tmp_pat
     # Nothing at warning level or above on a good boot that an oracle might take for a report.
     assert "BUG" not in console
     assert "Call Trace" not in console
+
+
+@pytest.mark.kernel_build
+def test_a_patched_flavor_is_built_from_a_copy_of_stock(stock: Kernel, tmp_path: Path) -> None:
+    folder = tmp_path / "patched"
+    folder.mkdir()
+    (folder / "kernel.yaml").write_text("summary: stock with another banner\nbase: stock\n")
+    (folder / "patches").mkdir()
+    (folder / "patches" / "1.patch").write_text(
+        "--- a/kernel/ksysfs.c\n+++ b/kernel/ksysfs.c\n@@ -1,3 +1,4 @@\n"
+        "+/* patched */\n"
+        " // SPDX-License-Identifier: GPL-2.0-only\n /*\n"
+        "  * kernel/ksysfs.c - sysfs attributes in /sys/kernel, which\n"
+    )
+    flavor = load_flavor(folder)
+    cache = Cache.default()
+    base_work = cache.find(WORK, stock.key)
+    seen: list[Event] = []
+    try:
+        kernel = build_kernel(flavor, cache, seen.append)
+        progress = [event for event in seen if isinstance(event, StageProgress)]
+        assert "kernel/ksysfs.o" in {event.note for event in progress}
+        if base_work is not None:  # a cache without it builds all of it
+            assert len(progress) < 20
+        assert progress[-1].done == progress[-1].total
+        assert kernel.release == stock.release.replace("stock", "patched")
+        assert kconfig.read_config(kernel.config) == kconfig.read_config(stock.config)
+    finally:
+        remove_kernel(flavor, cache)

@@ -17,7 +17,7 @@ from lab.cache import Cache
 from lab.errors import UserError
 from lab.events import Event, Notice, StageFinished, StageProgress, StageStarted
 from lab.kernel.build import build_kernel, find_kernel, make_plan, remove_kernel
-from lab.kernel.compiled import WORK
+from lab.kernel.compiled import WORK, relocate
 from lab.kernel.flavor import load_flavor
 
 STAGES = ["fetch", "unpack", "patch", "configure", "compile", "link", "pack"]
@@ -144,6 +144,20 @@ def test_a_derived_flavor_compiles_only_what_it_changes(tmp_path: Path, cache: C
     assert kernel.vmlinux is not None
     assert b"0x29" in exit_status(kernel.vmlinux)
     assert kernel.release == "6.99.0-rex"
+
+
+def test_a_copied_tree_does_not_know_where_it_was(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    noted = copy / "tools" / "objtool" / ".elf.o.cmd"
+    other = copy / "tools" / "objtool" / "elf.c"
+    noted.parent.mkdir(parents=True)
+    for path in (noted, other):
+        path.write_text("gcc -o /old/place/tools/objtool/elf.o\n/old/place/x:")
+        os.utime(path, ns=(1, 5))
+    relocate(copy, Path("/old/place"), Path("/new"))
+    assert noted.read_text() == "gcc -o /new/tools/objtool/elf.o\n/new/x:"
+    assert "/old/place" in other.read_text()
+    assert noted.stat().st_mtime_ns == 5  # else make builds the tool, and all that needs it
 
 
 def test_a_derived_flavor_builds_its_base_first_and_does_without_its_work_folder(
