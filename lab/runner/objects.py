@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.deadline import Deadline
+from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
 from lab.runner import shell
@@ -196,6 +197,8 @@ class Objects:
             if isinstance(extension, ModuleExtension):
                 continue
             answer = self._guest.loader.call("stats", self.limit(None), handle=handle)
+            if not answer.ok:
+                raise InfraError(f"the runs of {handle} could not be counted: {answer.problem}")
             for program in answer.get("programs", []):
                 key = (handle, str(program["name"]))
                 before = self._counts.get(key, (0, 0))

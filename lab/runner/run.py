@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from lab import events
 from lab.deadline import Deadline, DeadlineExceeded, host_factor, scaled
 from lab.errors import InfraError
+from lab.guest.boot_errors import BootError
 from lab.guest.guest import Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
@@ -30,9 +32,12 @@ class Run:
     emit: events.Emit = events.ignore
     seen: Observation = field(default_factory=Observation)
     guest: Guest | None = None
+    _watch: Watch | None = None
+    _stopped: bool = False
 
     def stop(self) -> None:
-        """End the guest from another thread; `go` then returns soon."""
+        """End the guest from another thread; `go` then returns soon, or when the guest is up."""
+        self._stopped = True
         if self.guest is not None:
             self.guest.machine.stop()
 
@@ -46,17 +51,24 @@ class Run:
         try:
             with Guest.boot(self.plan.guest) as guest:
                 self.guest = guest
+                if self._stopped:
+                    raise InfraError("the run was stopped")
                 self._ready(guest)
                 if on_guest is not None:
                     on_guest(self)
                 self._inside(guest)
+        except BootError as error:
+            seen.trouble, seen.console = error, error.console
         except InfraError as error:
             seen.trouble = error
-        except (DeadlineExceeded, ConnectionLost) as error:
+        except DeadlineExceeded as error:
             seen.trouble = InfraError(f"the lab lost the guest: {error}")
+        if seen.trouble is not None and self._watch is not None and not seen.reports:
+            # What the kernel said is on this side, whatever went wrong after it.
+            self._read_console(self._watch)
         if guest is not None:
             seen.console = guest.machine.console.stamped()
-            seen.facts["qemu"] = " ".join(guest.machine.command)
+            seen.facts["qemu"] = shlex.join(guest.machine.command)
             seen.facts["qemu_stderr"] = guest.machine.stderr
         return seen
 
@@ -77,13 +89,19 @@ class Run:
         baseline = take_baseline(guest)
         kernel = self.plan.kernel
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
+        self._watch = watch
         seen.seconds["baseline"] = time.monotonic() - start
 
         deadline = Deadline(scenario.timeout * host_factor())
         start = time.monotonic()
         driver = self._driver(guest, watch, deadline)
         seen.first = driver.run(scenario.steps)
-        clean = not seen.first.interrupted and self._clean(driver, seen.first)
+        # Cleaning up after a kernel that is meant to be stuck would get stuck.
+        clean = (
+            expect.kernel == "alive"
+            and not seen.first.interrupted
+            and self._clean(driver, seen.first)
+        )
         if expect.reusable:
             seen.second = self._second(guest, watch, deadline, clean)
         seen.seconds["steps"] = time.monotonic() - start
@@ -101,9 +119,12 @@ class Run:
         elif seen.state == "stalled":
             seen.facts["cpus"] = guest.where(self.plan.kernel.vmlinux)
         self._add(watch.evidence)
-        seen.reports = watch.reports()
-        self._add([report_evidence(report) for report in seen.reports])
+        self._read_console(watch)
         seen.seconds["watch"] = time.monotonic() - start
+
+    def _read_console(self, watch: Watch) -> None:
+        self.seen.reports = watch.reports()
+        self._add([report_evidence(report) for report in self.seen.reports])
 
     def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
         if not clean:
@@ -123,6 +144,7 @@ class Run:
             self.plan.artifacts,
             deadline,
             final_maps=scenario.expect.maps,
+            closing=scenario.expect.kernel == "alive",
             sample=watch.gauges if scenario.expect.slopes else None,
             emit=self.emit,
             item=self.plan.item.id,
@@ -140,14 +162,16 @@ class Run:
     def _aftermath(self, guest: Guest, watch: Watch) -> None:
         seen = self.seen
         try:
-            if seen.first.interrupted:
+            if seen.first.interrupted or (seen.second and seen.second.interrupted):
                 # A loader that is stuck can't be asked to end.
                 guest.run("killall -9 kextload kexttrigger 2>/dev/null; true", scaled(10))
                 guest.forget_loader()
             else:
                 guest.end_loader()
-            seen.leaked, seen.ledger = watch.leftovers()
-            seen.taint, seen.counters = watch.counters()
+            leak_expected = self.plan.item.scenario.expect.resources == "kept"
+            books = watch.books(leak_expected=leak_expected)
+            seen.leaked, seen.ledger = books.left, books.ledger
+            seen.taint, seen.counters = books.taint, books.counters
             watch.fence()
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.

@@ -61,6 +61,8 @@ class StepDriver:
     deadline: Deadline
     final_maps: Mapping[Ref, Any] = field(default_factory=dict)
     sample: Callable[[], dict[str, float]] | None = None
+    # Whether the last step leaves a kernel that can still be asked.
+    closing: bool = True
     emit: events.Emit = events.ignore
     item: str = ""
     reports: Callable[[], list[Report]] = list
@@ -80,9 +82,10 @@ class StepDriver:
         try:
             for number, step in enumerate(steps, 1):
                 self._step(step, f"step {number}")
-            self._objects.account()
-            for name in list(self._objects.loaded):
-                self._read_final_maps(name)
+            if self.closing:
+                self._objects.account()
+                for name in list(self._objects.loaded):
+                    self._read_final_maps(name)
         except (ConnectionLost, DeadlineExceeded) as error:
             last = self.done.results[-1] if self.done.results else None
             where = last.path if last and not last.ended else "after the last step"
@@ -162,6 +165,10 @@ class StepDriver:
             limit = self._limit(trigger.timeout)
             done = self.guest.run(shell.trigger_line(trigger), limit)
             self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
+        self._count(step, result)
+
+    def _count(self, step: TriggerStep, result: StepResult) -> None:
+        """What ran because of a trigger that ended, and what it left in maps."""
         self._objects.account(result)
         expected = step.expect.maps if step.expect else {}
         result.maps = self._objects.read_maps(expected)
@@ -187,7 +194,7 @@ class StepDriver:
         else:
             done = running.wait(limit)
             self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
-        self._objects.account(result)
+        self._count(result.step, result)
 
     def _drop_trigger(self, name: str) -> None:
         """End a trigger that nobody waited for."""

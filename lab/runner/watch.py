@@ -31,6 +31,7 @@ LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that b
 CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
 CALM_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
+KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
 @dataclass
@@ -41,6 +42,17 @@ class Baseline:
     ledger: ledger_oracle.Ledger
     modules: frozenset[str]
     console_mark: int
+
+
+@dataclass
+class Books:
+    """What is left over, by name; increases by kind; new fatal taint; counters' increases."""
+
+    left: list[str]
+    ledger: dict[str, int]
+    taint: str
+    counters: dict[str, int]
+    evidence: list[Evidence]
 
 
 def take_baseline(guest: Guest) -> Baseline:
@@ -107,35 +119,42 @@ class Watch:
         lines = self.guest.machine.console.lines(since=self.baseline.console_mark)
         return list(console_oracle.parse([line.text for line in lines], self.shape))
 
-    def leftovers(self) -> tuple[list[str], dict[str, int]]:
-        """What was not given back, by name and id, and the increase by kind.
+    def books(self, *, leak_expected: bool = False) -> Books:
+        """What the guest holds and counts now, against the baseline.
 
-        Waits for frees that are deferred, until nothing is left or the time is over.
+        Frees are deferred: it is asked again until nothing is left over, or
+        the time is up, which is sooner where something is expected to stay.
         """
-        limit = scaled(SETTLE_SECONDS)
+        limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
+        last: list[Books] = []
 
         def settled() -> bool:
-            return not self._left()
+            last[:] = [self._books()]
+            return not last[0].left
 
         with contextlib.suppress(DeadlineExceeded):
             limit.poll(settled, "resources to be given back", interval=0.15)
-        now = ledger_oracle.parse(self.guest.ledger())
-        left = [str(item) for item in ledger_oracle.leaked(self.baseline.ledger, now)]
-        left += [f"module {name}" for name in sorted(self._new_modules())]
-        self.evidence.append(ledger_oracle.evidence(self.baseline.ledger, now))
-        return left, ledger_oracle.increase(self.baseline.ledger, now)
+        self.evidence += last[0].evidence
+        return last[0]
 
-    def _left(self) -> bool:
+    def _books(self) -> Books:
+        before = self.baseline
         now = ledger_oracle.parse(self.guest.ledger())
-        return bool(ledger_oracle.leaked(self.baseline.ledger, now)) or bool(self._new_modules())
-
-    def counters(self) -> tuple[str, dict[str, int]]:
-        """New taint that counts, and the increase of each counter."""
-        now = counters_oracle.snapshot(self.guest.read_files(list(counters_oracle.FILES)))
-        self.evidence += counters_oracle.evidence(self.baseline.counters, now)
-        return (
-            counters_oracle.new_taint(self.baseline.counters, now),
-            counters_oracle.increase(self.baseline.counters, now),
+        files = self.guest.read_files([*counters_oracle.FILES, "/proc/modules"])
+        counted = counters_oracle.snapshot(files)
+        left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
+        left += [
+            f"module {name}" for name in sorted(_modules(files["/proc/modules"]) - before.modules)
+        ]
+        return Books(
+            left,
+            ledger_oracle.increase(before.ledger, now),
+            counters_oracle.new_taint(before.counters, counted),
+            counters_oracle.increase(before.counters, counted),
+            [
+                ledger_oracle.evidence(before.ledger, now),
+                *counters_oracle.evidence(before.counters, counted),
+            ],
         )
 
     def gauges(self) -> dict[str, float]:
@@ -145,10 +164,6 @@ class Watch:
         found: dict[str, float] = {}
         found.update(counters_oracle.gauges(files).items())
         return found | {kind: float(count) for kind, count in sizes.items()}
-
-    def _new_modules(self) -> frozenset[str]:
-        text = self.guest.read_files(["/proc/modules"])["/proc/modules"]
-        return _modules(text) - self.baseline.modules
 
     def _ask(self, patience: float) -> Evidence:
         nonce = secrets.token_hex(16)
