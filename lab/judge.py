@@ -65,7 +65,12 @@ def judge(scenario: Scenario, seen: Observation, *, inverted: bool = False) -> J
     hold, because a protection was switched off.
     """
     if seen.trouble is not None:
-        return Judgement("error", (), str(seen.trouble))
+        # What the kernel did wrong is certain, whatever could not be seen after it.
+        certain = () if inverted else tuple(_certain(scenario, seen))
+        if not certain:
+            return Judgement("error", (), str(seen.trouble))
+        rest = Finding("the rest", "to be looked at, too", str(seen.trouble), False)
+        return Judgement("failed", (*certain, rest))
     if seen.state is None:
         return Judgement("error", (), "the state of the kernel could not be told")
     findings = tuple(_all(scenario, seen))
@@ -96,6 +101,13 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
         yield from _reuse(seen)
 
 
+def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """What fails the item even if the lab saw no more than this."""
+    if seen.state == "crashed" and scenario.expect.kernel != "crashed":
+        yield _kernel(scenario.expect, seen)
+    yield from _unallowed(scenario, seen)
+
+
 # The kernel
 
 
@@ -116,13 +128,12 @@ def _reports(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     for kind in wanted:
         happened = "the console shows none" if kind in missing else "it is there"
         yield Finding(f"console report {kind}", "one on the console", happened, kind not in missing)
-    allowed = {*wanted, *(entry.kind for entry in scenario.allow_console), *_implied(scenario)}
-    allowances = [allow.Allowance(kind, "the scenario names it") for kind in allowed]
-    for report in allow.unallowed(seen.reports, allowances):
-        yield Finding("console", "no report that the scenario does not allow", report.title, False)
+    yield from _unallowed(scenario, seen)
+    allowed = _allowed(scenario)
     if seen.taint:
-        fatal = not (wanted or scenario.allow_console) and scenario.expect.kernel == "alive"
-        yield Finding("taint", "no new taint", f"the kernel is tainted: {seen.taint}", not fatal)
+        explained = all(_TAINT_BY.get(flag, frozenset()) & allowed for flag in seen.taint)
+        happened = f"the kernel is tainted: {seen.taint}"
+        yield Finding("taint", "none that no allowed report explains", happened, explained)
     for counter, value in seen.counters.items():
         bound = scenario.expect.counters.get(counter)  # type: ignore[call-overload]
         if bound is not None:
@@ -136,17 +147,48 @@ def _reports(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
             yield Finding(f"counter {counter}", bound.describe(), "it was not read", False)
 
 
+def _unallowed(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    allowances = [
+        allow.Allowance(kind, "the scenario names it") for kind in sorted(_allowed(scenario))
+    ]
+    for report in allow.unallowed(seen.reports, allowances):
+        yield Finding("console", "no report that the scenario does not allow", report.title, False)
+
+
+def _allowed(scenario: Scenario) -> set[ReportKind]:
+    named = {*scenario.expect.reports, *(entry.kind for entry in scenario.allow_console)}
+    return named | _implied(scenario)
+
+
+_OOPSES: frozenset[ReportKind] = frozenset(
+    {"oops", "page-fault", "general-protection", "bug", "stack-overflow", "double-fault"}
+)
+# Kinds of report with which the kernel taints itself, by the taint's letter.
+_TAINT_BY: dict[str, frozenset[ReportKind]] = {
+    "D": _OOPSES | {"list-corruption", "panic"},
+    "W": frozenset(
+        {"warning", "list-corruption", "sleeping-in-atomic", "lockdep", "ubsan", "other-splat"}
+    ),
+    "B": frozenset({"bug", "kasan", "kfence"}),
+    "L": frozenset({"soft-lockup"}),
+}
+# The same for its counters; one that is not here has the name of its kind.
+_COUNTED: dict[str, frozenset[ReportKind]] = {
+    "oops": _OOPSES | {"list-corruption"},
+    # check_panic_on_warn() counts those of the sanitizers and of the scheduler, too.
+    "warn": frozenset(
+        {"warning", "list-corruption", "kasan", "kfence", "ubsan", "sleeping-in-atomic"}
+    ),
+}
+
+
 def _implied(scenario: Scenario) -> set[ReportKind]:
     # A scenario that expects a crash need not list the panic that it consists of.
     return {"panic"} if scenario.expect.kernel == "crashed" else set()
 
 
 def _explained(counter: str, allowed: set[ReportKind]) -> bool:
-    kinds = {
-        "oops": {"oops", "page-fault", "general-protection", "bug", "stack-overflow"},
-        "warn": {"warning", "list-corruption"},
-    }.get(counter, {counter})
-    return bool(kinds & allowed)
+    return bool(_COUNTED.get(counter, frozenset({counter})) & allowed)
 
 
 # Steps

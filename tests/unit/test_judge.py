@@ -348,3 +348,62 @@ def test_steps_that_do_not_hold(
     found = judge(scenario, seen)
     assert found.verdict == "failed"
     assert says in "\n".join(found.reasons)
+
+
+# What is certain, and what explains what
+
+
+def test_an_oops_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.trouble = InfraError("the ledger can't be read")
+    assert judge(scenario, seen).verdict == "error"
+    seen.reports = [report("oops")]
+    verdict = judge(scenario, seen)
+    assert verdict.verdict == "failed"
+    assert "a report: oops" in verdict.reasons[0]
+    assert "the ledger can't be read" in verdict.reasons[1]
+
+
+def test_a_crash_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.trouble, seen.state = InfraError("the ledger can't be read"), "crashed"
+    assert judge(scenario, seen).verdict == "failed"
+
+
+ALLOWING = """
+    summary: It warns
+    extension: {c: count}
+    trigger: {syscall: getpid, times: 5}
+    expect: {outcome: {returned: 5}}
+    allow_console: [{kind: KIND, reason: the test wants it}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "taint", "verdict"),
+    [
+        ("warning", "W", "passed"),
+        ("warning", "D", "failed"),
+        ("warning", "WB", "failed"),
+        ("oops", "D", "passed"),
+        ("soft-lockup", "L", "passed"),
+        ("hung-task", "W", "failed"),
+    ],
+)
+def test_an_allowed_report_explains_its_own_taint_only(
+    load: Callable[[str], Scenario], kind: str, taint: str, verdict: str
+) -> None:
+    scenario = load(ALLOWING.replace("KIND", kind))
+    seen = good(scenario)
+    seen.taint = taint
+    assert judge(scenario, seen).verdict == verdict
+
+
+@pytest.mark.parametrize("kind", ["kasan", "ubsan", "kfence", "sleeping-in-atomic"])
+def test_what_the_kernel_counts_as_a_warning(load: Callable[[str], Scenario], kind: str) -> None:
+    scenario = load(ALLOWING.replace("KIND", kind))
+    seen = good(scenario)
+    seen.counters = {"oops": 0, "warn": 1}
+    assert judge(scenario, seen).verdict == "passed"
