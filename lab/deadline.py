@@ -16,7 +16,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Polling is cheap on the host; a twentieth of a second is below what a person
+# Polling is cheap on the host; a fiftieth of a second is below what a person
 # or a median notices, and a condition variable is used where one can be.
 POLL_SECONDS = 0.02
 

@@ -8,6 +8,7 @@ Public pytest API only. An item runs in its setup phase: what fails there is an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -90,8 +91,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: Iterable[str]) -> None:
-    flavors = {name.rpartition("@")[2].partition("[")[0] for name in ids if "@" in name}
-    _prepare(node.config, flavors)
+    _prepare(node.config, {flavor for name in ids if (flavor := _flavor(name))})
+
+
+def _flavor(node_id: str) -> str:
+    """The flavor in the id of a scenario's item, "" in any other."""
+    path, _, name = node_id.rpartition("::")
+    if not path.endswith(_SUFFIXES):
+        return ""
+    return name.partition("@")[2].partition("[")[0].partition("#")[0]
 
 
 def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
@@ -112,10 +120,11 @@ def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
     try:
         planner.chosen_accel()
         for flavor in wanted:
-            planner.image(planner.kernel(flavor))
+            # The items that need it raise it again, each with its own report.
+            with contextlib.suppress(LabError):
+                planner.image(planner.kernel(flavor))
     except LabError:
-        # The items that need it raise it again, each with its own report.
-        pass
+        pass  # the same
     finally:
         planner.emit, planner.cache.emit = events.ignore, events.ignore
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 import time
@@ -42,7 +43,8 @@ class Session:
     on_guest: Callable[[Run], None] | None = None
     running: set[Run] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopped: bool = False
+    _planning: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def create(
@@ -61,11 +63,13 @@ class Session:
 
         start = time.monotonic()
         emit(events.ItemStarted(item.id))
-        with self._lock:
-            # Threads share kernels and images: each is resolved once.
+        with self._planning:
+            # Threads share kernels and images: each is resolved once. A lock of
+            # its own: `stop` must not wait for a kernel to be built.
             plan = self.planner.plan(item, gdb=self.gdb)
         planned = time.monotonic()
-        with slots.slot(self.planner.cache.root / "slots", plan.guest.shape.memory):
+        folder = self.planner.cache.root / "slots"
+        with slots.slot(folder, plan.guest.shape.memory, self._stopped):
             waited = time.monotonic()
             run = Run(plan, emit)
             seen = self._observe(run)
@@ -85,7 +89,8 @@ class Session:
     def run_all(self, items: Iterable[Item], jobs: int) -> Iterator[Result]:
         """Run items, `jobs` at a time, and yield results as they come.
 
-        An interrupt ends the running guests, and then propagates.
+        An item that can't even be planned is an `error`, and the others run. An
+        interrupt ends the running guests, and then propagates.
         """
         pending = iter(items)
         active: set[Future[Result]] = set()
@@ -93,7 +98,8 @@ class Session:
             try:
                 while True:
                     while len(active) < jobs and (item := next(pending, None)) is not None:
-                        active.add(pool.submit(self.run, item))
+                        self._prepare(item)
+                        active.add(pool.submit(self._run_safely, item))
                     if not active:
                         return
                     done, active = wait(active, return_when=FIRST_COMPLETED)
@@ -103,16 +109,32 @@ class Session:
                 self.stop()
                 raise
 
+    def _prepare(self, item: Item) -> None:
+        # In the caller's thread: an interrupt then ends a kernel's build, too.
+        with contextlib.suppress(LabError), self._planning:
+            self.planner.image(self.planner.kernel(item.flavor))
+
+    def _run_safely(self, item: Item) -> Result:
+        start = time.monotonic()
+        try:
+            return self.run(item)
+        except LabError as error:
+            result = trouble(item, error)
+            append(self.folder, result)
+            seconds = time.monotonic() - start
+            self.emit(events.ItemFinished(item.id, result.verdict, seconds, result.reasons))
+            return result
+
     def stop(self) -> None:
         """End all guests that run now, and start no other."""
         with self._lock:
-            self._stopped = True
+            self._stopped.set()
             for run in self.running:
                 run.stop()
 
     def _observe(self, run: Run) -> Observation:
         with self._lock:
-            if self._stopped:
+            if self._stopped.is_set():
                 return Observation(trouble=InfraError("the run was stopped"))
             self.running.add(run)
         try:
@@ -171,7 +193,8 @@ class Session:
 
 def rerun_line(item: Item) -> str:
     """The one line that runs an item again."""
-    return shlex.join(["lab", "run", str(item.scenario.path), "--only", item.id])
+    kernel = () if item.flavor in item.scenario.kernels else ("--kernel", item.flavor)
+    return shlex.join(["lab", "run", str(item.scenario.path), *kernel, "--only", item.id])
 
 
 def _excerpt(seen: Observation) -> str:

@@ -46,6 +46,7 @@ class BootError(InfraError):
         self, cause: BootCause, *, seconds: float, console: str, cpus: str = "", more: str = ""
     ) -> None:
         self.cause = cause
+        self.console = console
         self.arguments = (cause, seconds, console, cpus, more)
         panic = _PANIC.search(console)
         said = cause.value

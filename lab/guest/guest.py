@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,10 @@ class Guest:
         try:
             ssh = _come_up(machine, who, deadline, spec.vmlinux)
             guest = cls(machine, ssh, who)
-            guest.run("true", deadline)
+            try:
+                guest.run("true", deadline)
+            except ConnectionLost as error:
+                raise _boot_error(machine, error.message, spec.vmlinux) from error
             guest.ready_after = machine.age
             return guest
         except BaseException:
@@ -140,7 +144,7 @@ class Guest:
         """Small files of the guest, read with one command; None for one that can't be read."""
         fence = f"--{secrets.token_hex(8)}--"
         script = "\n".join(
-            f"echo {fence}; cat {path} 2>/dev/null || echo {fence}-" for path in paths
+            f"echo {fence}; cat {shlex.quote(path)} 2>/dev/null || echo {fence}-" for path in paths
         )
         done = self.run(script, deadline)
         parts = done.stdout.split(f"{fence}\n")[1:]

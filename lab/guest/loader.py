@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any
 from urllib.parse import quote
 
@@ -58,6 +59,7 @@ class Loader:
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
         self._posted = 0
+        self._early: deque[LoaderAnswer] = deque()
         self._running: Running = ssh.start(
             "exec kextload serve", deadline, stdin=True, limit=MAX_ANSWER
         )
@@ -74,9 +76,11 @@ class Loader:
         Raises `CommandTimeout` if an earlier `post` still keeps the loader busy.
         """
         while self._posted:
-            self.collect(deadline)
+            # Answers come in the order of the commands; `collect` hands this one out.
+            self._early.append(self._read(deadline))
+            self._posted -= 1
         self._send(verb, arguments, deadline)
-        return parse_answer(self._running.read_line(deadline))
+        return self._read(deadline)
 
     def post(self, verb: str, deadline: Deadline, **arguments: Any) -> None:
         """Give one command without waiting for its answer, which `collect` reads."""
@@ -85,9 +89,14 @@ class Loader:
 
     def collect(self, deadline: Deadline) -> LoaderAnswer:
         """The answer to the oldest posted command."""
-        answer = parse_answer(self._running.read_line(deadline))
+        if self._early:
+            return self._early.popleft()
+        answer = self._read(deadline)
         self._posted -= 1
         return answer
+
+    def _read(self, deadline: Deadline) -> LoaderAnswer:
+        return parse_answer(self._running.read_line(deadline))
 
     def _send(self, verb: str, arguments: dict[str, Any], deadline: Deadline) -> None:
         self._running.send(command_line(verb, arguments).encode() + b"\n", deadline)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import platform
@@ -51,8 +53,7 @@ class Dossier:
 
     def write(self, folder: Path) -> Path:
         """Write it below `folder`, in a subfolder named after the item."""
-        target = folder / re.sub(r"[^A-Za-z0-9._@=,+-]+", "_", self.result.item)
-        target.mkdir(parents=True, exist_ok=True)
+        target = _own_folder(folder, re.sub(r"[^A-Za-z0-9._@=,+-]+", "_", self.result.item))
         texts = {
             "README.txt": explain(self.result) + "\n",
             "result.json": json.dumps(json.loads(self.result.to_json()), indent=2) + "\n",
@@ -66,6 +67,17 @@ class Dossier:
             if text:
                 (target / name).write_text(text, encoding="utf-8")
         return target
+
+
+def _own_folder(folder: Path, name: str) -> Path:
+    # An item that is repeated fails more than once, and each time for itself.
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        target = folder / (name if number == 1 else f"{name}#{number}")
+        with contextlib.suppress(FileExistsError):
+            target.mkdir()
+            return target
+    raise AssertionError("unreachable")
 
 
 def host_facts() -> dict[str, Any]:

@@ -110,7 +110,7 @@ def panic_args(shape: Shape) -> list[str]:
 
 
 def gdb_args(path: Path) -> list[str]:
-    """A gdb stub on a Unix socket; the machine waits for a debugger's `continue`."""
+    """A gdb stub on a Unix socket; the machine runs until a debugger attaches."""
     return ["-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb"]
 
 

@@ -73,6 +73,7 @@ class Machine:
         self.console: Console
         self.qmp: Qmp
         self._child: subprocess.Popen[bytes]
+        self._errors: threading.Thread
 
     # Life
 
@@ -123,9 +124,10 @@ class Machine:
         assert console_out is not None
         assert errors is not None
         self.console = Console(console_out, console_in)
-        threading.Thread(
+        self._errors = threading.Thread(
             target=self._drain, args=(errors,), name="qemu-stderr", daemon=True
-        ).start()
+        )
+        self._errors.start()
         self.qmp = Qmp(self._on_event)
         try:
             self.qmp.connect(ours, LAUNCH_SECONDS)
@@ -277,7 +279,9 @@ class Machine:
         self._child.wait()
         if hasattr(self, "console"):
             self.console.join(2.0)
-        for stream in (self._child.stdin, self._child.stdout):
+        if hasattr(self, "_errors"):
+            self._errors.join(2.0)
+        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()

@@ -6,17 +6,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-from lab.deadline import Deadline
+from lab.deadline import Deadline, DeadlineExceeded
+from lab.errors import InfraError
 
 # Besides its own memory a guest costs QEMU's translation buffers and devices.
 OVERHEAD_MIB = 192
 # Longer than any item may take: whoever waits this long waits for a dead lock.
 WAIT_SECONDS = 3600.0
+_INTERVAL = 0.1
 
 
 def capacity(memory: int) -> int:
@@ -27,8 +30,10 @@ def capacity(memory: int) -> int:
 
 
 @contextlib.contextmanager
-def slot(folder: Path, memory: int) -> Iterator[int]:
+def slot(folder: Path, memory: int, stop: threading.Event | None = None) -> Iterator[int]:
     """Hold one of the host's slots for a guest of `memory` MiB; waits until one is free.
+
+    Raises `InfraError` if none is free in time, or if `stop` is set meanwhile.
 
     The slots are locked files in `folder`; the operating system drops a lock
     when its holder dies.
@@ -46,7 +51,12 @@ def slot(folder: Path, memory: int) -> Iterator[int]:
                 os.close(descriptor)
         return None
 
-    descriptor, number = Deadline(WAIT_SECONDS).poll(take, "a free slot for a guest")
+    try:
+        descriptor, number = Deadline(WAIT_SECONDS).poll(
+            take, "a free slot for a guest", interval=_INTERVAL, stop=stop
+        )
+    except (DeadlineExceeded, InterruptedError) as error:
+        raise InfraError(f"no guest was started: {error}") from error
     try:
         yield number
     finally:

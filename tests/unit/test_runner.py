@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From an item to its result, with a guest that is only made up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from lab import events
+from lab.cache import Cache
+from lab.deadline import Deadline
+from lab.drivers.run import Session, rerun_line
+from lab.errors import InfraError, UserError
+from lab.guest.guest import Guest
+from lab.guest.loader import Loader
+from lab.guest.ssh import CommandTimeout
+from lab.pytest_plugin import _flavor
+from lab.report.dossier import Dossier
+from lab.report.result import Result
+from lab.runner import shell
+from lab.runner.objects import Objects
+from lab.runner.observation import Observation, Pass
+from lab.runner.plan import Planner
+from lab.runner.run import Run
+from lab.scenario.extensions import CExtension
+from lab.scenario.items import Item, items
+from lab.scenario.load import load_scenarios
+from lab.vm import slots
+
+SCENARIO = """
+summary: A shell line works
+steps: [{shell: "true", expect: {status: 0}}]
+expect: {kernel: alive}
+"""
+SOON = Deadline(5)
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> Item:
+    path = tmp_path / "basic" / "case.yaml"
+    path.parent.mkdir()
+    path.write_text(SCENARIO)
+    (scenario,) = load_scenarios(path)
+    return items(scenario)[0]
+
+
+class Lines:
+    """The loader's end of a connection: one answer for each command, in order."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = [json.dumps(answer).encode() for answer in answers]
+        self.sent: list[bytes] = []
+
+    def start(self, *_arguments: Any, **_options: Any) -> Lines:
+        return self
+
+    def send(self, data: bytes, _deadline: Deadline) -> None:
+        self.sent.append(data)
+
+    def read_line(self, _deadline: Deadline) -> bytes:
+        if not self.answers:
+            raise CommandTimeout("nothing more comes")
+        return self.answers.pop(0)
+
+
+def loader(*answers: dict[str, Any]) -> Loader:
+    return Loader(Lines({"ok": True, "protocol": 1}, *answers), SOON)  # type: ignore[arg-type]
+
+
+def test_an_answer_that_a_later_command_overtook_is_still_collected() -> None:
+    one = loader({"ok": True, "retval": 7}, {"ok": True, "programs": []})
+    one.post("run", SOON)
+    assert one.call("stats", SOON)["programs"] == []
+    assert one.collect(SOON)["retval"] == 7
+
+
+def test_runs_that_cannot_be_counted_are_trouble_not_zero() -> None:
+    guest: Any = SimpleNamespace(loader=loader({"ok": False, "stage": "stats", "error": "EPERM"}))
+    extension = CExtension(c="count")
+    objects = Objects(guest, {"main": extension}, {}, Pass(), lambda _seconds: SOON)
+    objects.loaded["main"] = extension
+    with pytest.raises(InfraError, match="could not be counted"):
+        objects.account()
+
+
+class Busy:
+    """A guest whose loader is stuck in the second use."""
+
+    def __init__(self) -> None:
+        self.killed = False
+
+    def run(self, command: str, _deadline: Deadline) -> None:
+        self.killed = self.killed or "kextload" in command
+
+    def forget_loader(self) -> None:
+        assert self.killed
+
+    def end_loader(self) -> None:
+        raise CommandTimeout("the loader does not end")
+
+
+def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
+    seen = Observation(second=Pass(interrupted="step 2: it did not end"), state="alive")
+    run = Run(SimpleNamespace(), seen=seen)  # type: ignore[arg-type]
+    calm = MagicMock()
+    calm.leftovers.return_value, calm.counters.return_value = ([], {}), ("", {})
+    calm.state.return_value = ("alive", [])
+    run._aftermath(Busy(), calm)  # type: ignore[arg-type]
+    calm.fence.assert_called_once()
+
+
+def booting(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
+    class Booted:
+        machine = SimpleNamespace(
+            stop=lambda: None,
+            console=SimpleNamespace(stamped=str),
+            command=("qemu", "-append", "a b"),
+            stderr="",
+        )
+        ready_after = 1.0
+
+        def __enter__(self) -> Booted:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def boot(_spec: Any) -> Booted:
+        meanwhile()
+        return Booted()
+
+    monkeypatch.setattr(Guest, "boot", boot)
+
+
+def test_a_run_that_is_stopped_while_it_boots_does_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Run(SimpleNamespace(guest=None))  # type: ignore[arg-type]
+    booting(monkeypatch, run.stop)
+    seen = run.go()
+    assert "stopped" in str(seen.trouble)
+    assert seen.facts["qemu"] == "qemu -append 'a b'"
+
+
+def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    booting(monkeypatch, lambda: None)
+    run = Run(SimpleNamespace(guest=None))  # type: ignore[arg-type]
+
+    def inside(_guest: Any) -> None:
+        run._watch = SimpleNamespace(reports=lambda: ["an oops"])  # type: ignore[assignment]
+        raise InfraError("the ledger can't be read")
+
+    monkeypatch.setattr(run, "_ready", lambda _guest: None)
+    monkeypatch.setattr(run, "_inside", inside)
+    monkeypatch.setattr(run, "_add", lambda _evidence: None)
+    monkeypatch.setattr("lab.runner.run.report_evidence", lambda report: report)
+    seen = run.go()
+    assert seen.trouble is not None
+    assert seen.reports == ["an oops"]
+
+
+# Sessions
+
+
+def session(tmp_path: Path, planner: Any) -> Session:
+    return Session(planner, folder=tmp_path / "results")
+
+
+def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_path: Path) -> None:
+    class Refusing(Planner):
+        def kernel(self, flavor: str) -> Any:
+            raise UserError(f"no compiler for {flavor}")
+
+    heard: list[events.Event] = []
+    one = Session(Refusing(Cache(tmp_path), "tcg"), heard.append, tmp_path / "results")
+    results = list(one.run_all([item, item], 1))
+    assert [result.verdict for result in results] == ["error", "error"]
+    assert "no compiler for stock" in results[0].reasons[0]
+    assert sum(isinstance(event, events.ItemFinished) for event in heard) == 2
+
+
+def test_stop_does_not_wait_for_a_plan(item: Item, tmp_path: Path) -> None:
+    planning, go_on = threading.Event(), threading.Event()
+
+    class Slow(Planner):
+        def plan(self, item: Item, *, gdb: bool = False) -> Any:
+            planning.set()
+            assert go_on.wait(10)
+            raise UserError("enough")
+
+    one = session(tmp_path, Slow(Cache(tmp_path), "tcg"))
+    worker = threading.Thread(target=one._run_safely, args=(item,))
+    worker.start()
+    assert planning.wait(10)
+    stopper = threading.Thread(target=one.stop)
+    stopper.start()
+    stopper.join(5)
+    stopped = not stopper.is_alive()
+    go_on.set()
+    worker.join(10)
+    stopper.join(10)
+    assert stopped
+
+
+def test_nobody_waits_for_a_slot_after_a_stop(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slots, "capacity", lambda _memory: 1)
+        with (
+            slots.slot(tmp_path, 256),
+            pytest.raises(InfraError, match="no guest was started"),
+            slots.slot(tmp_path, 256, stop),
+        ):
+            pass
+
+
+def test_the_line_that_runs_an_item_again_names_a_kernel_that_the_scenario_does_not(
+    item: Item,
+) -> None:
+    assert "--kernel" not in rerun_line(item)
+    (other,) = items(item.scenario, ["debian"])
+    assert "--kernel debian --only basic/case@debian" in rerun_line(other)
+
+
+def test_the_flavor_in_an_id_of_pytests() -> None:
+    assert _flavor("scenarios/basic/case.yaml::case@stock#2") == "stock"
+    assert _flavor("scenarios/basic/case.yaml::case@stock[to=a@b]") == "stock"
+    assert _flavor("tests/test_mail.py::test_it[me@home]") == ""
+
+
+# Dossiers and shell lines
+
+
+def test_two_failures_of_one_item_have_two_dossiers(tmp_path: Path) -> None:
+    result = Result("basic/case@stock", "case.yaml", "a case", "stock", "failed")
+    first = Dossier(result, verifier_log="of the first").write(tmp_path)
+    second = Dossier(result, console="of the second").write(tmp_path)
+    assert first != second
+    assert not (second / "verifier.log").exists()
+    assert (first / "verifier.log").read_text() == "of the first"
+
+
+def test_background_work_prints_nothing_but_its_session() -> None:
+    line = shell.own_session("echo noise; echo more >&2")
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().isdigit()
+    assert not done.stderr
+
+
+def test_a_file_of_the_guest_may_have_a_name_with_blanks(tmp_path: Path) -> None:
+    path = tmp_path / "a $b"
+    path.write_text("text\n")
+
+    def run(command: str, _deadline: Any) -> Any:
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+
+    guest: Any = SimpleNamespace(run=run)
+    assert Guest.read_files(guest, [str(path)]) == {str(path): "text\n"}
