@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
+import socket
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fake_kernel import exit_status, write_flavor, write_source, write_tarball
 
 from lab.cache import Cache
+from lab.deadline import Deadline
 from lab.errors import InfraError, UserError
-from lab.host.process import Finished
+from lab.events import Event, StageProgress
+from lab.host.process import Finished, kill_session, run, spawn
 from lab.kernel import apt, patches, source
 from lab.kernel.build import build_kernel, make_plan
 from lab.kernel.flavor import load_flavor
@@ -51,6 +57,47 @@ def test_a_tarball_by_url(tmp_path: Path, cache: Cache) -> None:
     tarball.unlink()  # it was kept
     (folder / "10-all.config").write_text("CONFIG_NET=y\n")
     build_kernel(load_flavor(folder), cache)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address under which it is served."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_tarball_from_a_server_is_fetched_with_progress(
+    tmp_path: Path, cache: Cache, web: tuple[Path, str]
+) -> None:
+    folder, address = web
+    tarball, digest = write_tarball(folder)
+    source = f"source: {{tarball: '{address}/{tarball.name}', sha256: {digest}}}\n"
+    seen: list[Event] = []
+    flavor = load_flavor(write_flavor(tmp_path, source=source))
+    assert build_kernel(flavor, cache, seen.append).release == "6.99.0-fake"
+    size = tarball.stat().st_size
+    fetched = [e for e in seen if isinstance(e, StageProgress) and e.stage == "fetch"]
+    assert (fetched[-1].done, fetched[-1].total) == (size, size)
+
+
+def test_a_tarball_that_the_server_does_not_have(
+    tmp_path: Path, cache: Cache, web: tuple[Path, str]
+) -> None:
+    text = f"source: {{tarball: '{web[1]}/none.tar', sha256: '{'0' * 64}'}}\n"
+    with pytest.raises(UserError, match=r"cannot fetch .*/none\.tar: File not found"):
+        build_kernel(load_flavor(write_flavor(tmp_path, source=text)), cache)
 
 
 @pytest.mark.parametrize("scheme", ["file://", ""])
@@ -120,6 +167,30 @@ def test_a_git_branch_tag_and_commit(tmp_path: Path, cache: Cache) -> None:
         kernel = build_kernel(load_flavor(flavor(name, ref)), cache)
         assert kernel.vmlinux is not None
         assert b"0x29" not in exit_status(kernel.vmlinux)
+
+
+def test_a_repository_that_is_served(tmp_path: Path, cache: Cache) -> None:
+    repository = write_source(tmp_path / "served" / "linux")
+    git(repository, "init", "-q", "-b", "main")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "one")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    daemon = spawn(
+        ["git", "daemon", "--listen=127.0.0.1", f"--port={port}", "--export-all",
+         f"--base-path={tmp_path / 'served'}"],
+    )  # fmt: skip
+    url = f"git://127.0.0.1:{port}/linux"
+    try:
+        answers = ["git", "ls-remote", url]
+        Deadline(30).poll(lambda: run(answers, check=False).ok, "git daemon")
+        for name, ref in (("branch", "main"), ("commit", git(repository, "rev-parse", "HEAD"))):
+            folder = write_flavor(tmp_path, name, source=f"source: {{git: '{url}', ref: {ref}}}\n")
+            assert build_kernel(load_flavor(folder), cache).release == f"6.99.0-{name}"
+    finally:
+        kill_session(daemon)
+        daemon.wait()
 
 
 def test_a_branch_that_moved_is_another_kernel(tmp_path: Path, cache: Cache) -> None:
