@@ -103,16 +103,22 @@ class Watch:
         self.guest.machine.console.wait_for_calm(CALM_SECONDS, scaled(CALM_LIMIT))
 
     def fence(self) -> None:
-        """Make sure that all that the kernel printed until now is on the host's side."""
+        """Make sure that all that the kernel printed until now is on the host's side.
+
+        Raises `ConnectionLost` or `DeadlineExceeded` if it is not: a console
+        that does not show what was just written may not show an oops, either.
+        """
         word = f"kextlab: fence {secrets.token_hex(6)}"
-        with contextlib.suppress(ConnectionLost, DeadlineExceeded):
-            self.guest.run(f"echo '<5>{word}' > /dev/kmsg", scaled(5))
-            self.guest.machine.console.wait_for(
-                lambda lines: any(word in line.text for line in lines[-50:]),
-                scaled(5),
-                "the fence",
-                since=self.baseline.console_mark,
-            )
+        mark = self.guest.machine.console.count
+        self.guest.run(f"echo '<5>{word}' > /dev/kmsg", scaled(5))
+        found = self.guest.machine.console.wait_for(
+            lambda lines: any(word in line.text for line in lines),
+            scaled(5),
+            "a line on the console that was just written to the kernel's log",
+            since=mark,
+        )
+        if not found:
+            raise ConnectionLost("the console closed")
 
     def reports(self) -> list[Report]:
         """The reports on the console since the baseline."""

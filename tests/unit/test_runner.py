@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -16,16 +17,16 @@ import pytest
 
 from lab import events
 from lab.cache import Cache
-from lab.deadline import Deadline
+from lab.deadline import Deadline, DeadlineExceeded
 from lab.drivers.run import Session, rerun_line
 from lab.errors import InfraError, UserError
 from lab.guest.guest import Guest
 from lab.guest.loader import Loader
-from lab.guest.ssh import CommandTimeout
+from lab.guest.ssh import CommandTimeout, ConnectionLost
 from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
 from lab.report.result import Result
-from lab.runner import shell
+from lab.runner import shell, watch
 from lab.runner.objects import Objects
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Planner
@@ -34,6 +35,7 @@ from lab.scenario.extensions import CExtension
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 from lab.vm import slots
+from lab.vm.console import Console
 
 SCENARIO = """
 summary: A shell line works
@@ -109,12 +111,37 @@ class Busy:
 
 def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     seen = Observation(second=Pass(interrupted="step 2: it did not end"), state="alive")
-    run = Run(SimpleNamespace(), seen=seen)  # type: ignore[arg-type]
+    run = Run(MagicMock(), seen=seen)
     calm = MagicMock()
     calm.leftovers.return_value, calm.counters.return_value = ([], {}), ("", {})
     calm.state.return_value = ("alive", [])
     run._aftermath(Busy(), calm)  # type: ignore[arg-type]
     calm.fence.assert_called_once()
+
+
+def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.05))
+    reading, writing = os.pipe()
+    with open(reading, "rb") as source, open(writing, "wb", buffering=0) as kernel:
+        console = Console(source)
+
+        def to_kmsg(command: str, _deadline: Deadline) -> None:
+            if not muted:
+                kernel.write(command.partition("<5>")[2].partition("'")[0].encode() + b"\n")
+
+        guest: Any = SimpleNamespace(run=to_kmsg, machine=SimpleNamespace(console=console))
+        one = watch.Watch(guest, MagicMock(), MagicMock())
+        muted = False
+        one.fence()
+        muted = True
+        with pytest.raises(DeadlineExceeded, match="on the console"):
+            one.fence()
+        kernel.close()
+        console.join(5)
+        with pytest.raises(ConnectionLost, match="closed"):
+            one.fence()
 
 
 def booting(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
