@@ -25,8 +25,8 @@ from lab.scenario.expect import (
     TriggerExpect,
 )
 from lab.scenario.model import Scenario
-from lab.scenario.steps import BaseStep
-from lab.words import ReportKind, Verdict
+from lab.scenario.steps import BaseStep, TriggerStep
+from lab.words import FATAL_REPORTS, ReportKind, Verdict
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,14 @@ def _kernel(expect: Expect, seen: Observation) -> Finding:
         evidence.summary for evidence in seen.evidence if evidence.kind in _STATE_EVIDENCE
     )
     happened = f"it is {seen.state}" + (f" ({why})" if why else "")
-    return Finding("kernel", expect.kernel, happened, seen.state == expect.kernel)
+    holds = seen.state == expect.kernel
+    if holds and expect.kernel == "crashed":
+        # A kernel that was switched off in good order did not crash.
+        holds = any(
+            evidence.kind == "guest-panic" or evidence.data.get("reason") == "guest-reset"
+            for evidence in seen.evidence
+        ) or any(report.kind in FATAL_REPORTS for report in seen.reports)
+    return Finding("kernel", expect.kernel, happened, holds)
 
 
 _STATE_EVIDENCE = ("guest-panic", "qemu-exit", "liveness", "shutdown")
@@ -253,13 +260,11 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
         yield _done(what, result)
     for outcome, bound in (expect.outcome or {}).items():
         yield _bound(f"{what}: outcome {outcome}", bound, result.outcomes[outcome])
-    if expect.status is not None:
-        yield Finding(
-            f"{what}: exit status",
-            str(expect.status),
-            f"it was {result.status}",
-            result.status == expect.status,
-        )
+    shell = isinstance(result.step, TriggerStep) and result.step.trigger.kind == "shell"
+    if expect.status is not None or (shell and result.ended and result.status is not None):
+        wanted = expect.status or 0
+        said = f"it was {result.status} ({result.output.strip()[-200:] or 'it printed nothing'})"
+        yield Finding(f"{what}: exit status", str(wanted), said, result.status == wanted)
     if expect.returns is not None:
         yield _bound(f"{what}: returned value", expect.returns, result.returns)
     if expect.output is not None:

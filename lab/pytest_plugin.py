@@ -78,7 +78,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def _is_scenario(path: Path, config: pytest.Config) -> bool:
     named = {Path(str(arg).partition("::")[0]).resolve() for arg in config.args}
-    return path.resolve() in named or "scenarios" in path.parts
+    if path.resolve() in named or path.is_relative_to(paths.SCENARIOS):
+        return True
+    # Other projects in the same environment may have YAML in folders of that name.
+    return any("scenarios" in arg.parts and path.is_relative_to(arg) for arg in named)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -190,6 +193,7 @@ class ScenarioItem(pytest.Item):
         self.item = item
         self.result: Result | None = None
         for mark in (item.scenario.property, *item.scenario.tags):
+            self.config.addinivalue_line("markers", f"{mark}: of a scenario")
             self.add_marker(getattr(pytest.mark, mark))
 
     def setup(self) -> None:

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lab import events
+from lab import events, paths
 from lab.cache import Cache
 from lab.errors import InfraError, LabError
 from lab.judge import Judgement, judge
@@ -194,7 +196,14 @@ class Session:
 def rerun_line(item: Item) -> str:
     """The one line that runs an item again."""
     kernel = () if item.flavor in item.scenario.kernels else ("--kernel", item.flavor)
-    return shlex.join(["lab", "run", str(item.scenario.path), *kernel, "--only", item.id])
+    return shlex.join([_command(), "run", str(item.scenario.path), *kernel, "--only", item.id])
+
+
+def _command() -> str:
+    """How the user starts the lab: `lab.sh` puts nothing on anybody's PATH."""
+    if shutil.which("lab"):
+        return "lab"
+    return os.path.join(".", os.path.relpath(paths.REPO / "lab.sh"))
 
 
 def _excerpt(seen: Observation) -> str:

@@ -9,6 +9,7 @@ import io
 import json
 import secrets
 import shlex
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,15 @@ from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ss
 from lab.image import identity
 from lab.vm.argv import Shape
 from lab.vm.machine import Boot, Machine
+from lab.vm.qmp import QmpFailed
 from lab.vm.symbols import Symbols
 
 # A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
 BOOT_SECONDS = 60.0
 # From a panic to the restart, which comes after the report is printed.
 LAST_WORDS_SECONDS = 5.0
+# Longer than any item; a machine is stopped by whoever started it.
+FOR_EVER = 1e7
 # How long a kernel that did not come up gets to say where its CPUs are.
 BACKTRACE_SECONDS = 3.0
 
@@ -57,6 +61,7 @@ class Guest:
         self.identity = who
         self.ready_after = machine.age
         self._loader: Loader | None = None
+        threading.Thread(target=self._hang_up, name="guest-end", daemon=True).start()
 
     @classmethod
     def boot(cls, spec: GuestSpec, deadline: Deadline | None = None) -> Guest:
@@ -96,6 +101,14 @@ class Guest:
     def close(self) -> None:
         """End the machine, then the connection: no farewell that a dead guest could stall."""
         self.machine.stop()
+        self.ssh.close()
+
+    def _hang_up(self) -> None:
+        """End the connection when the guest is dead, so that no command waits out its deadline."""
+        vm = self.machine
+        with contextlib.suppress(DeadlineExceeded):
+            vm.wait(lambda: vm.panicked or vm.ended, Deadline(FOR_EVER), "the end of the guest")
+            vm.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
         self.ssh.close()
 
     # Work in the guest
@@ -211,7 +224,7 @@ def _come_up(
             return ssh
     except DeadlineExceeded:
         pass
-    except ConnectionLost as error:
+    except (ConnectionLost, QmpFailed) as error:
         problem = error.message
     raise _boot_error(machine, problem, vmlinux)
 

@@ -8,7 +8,8 @@ A kind says which keys `data` has:
 | `guest-panic`  | QMP      | `action` (what QEMU did then), `info` (QEMU's, often empty) |
 | `shutdown`     | QMP      | `reason` (`guest-reset`, ...), `guest` (bool)               |
 | `qemu-exit`    | exit     | `status`, `signal` (name or ""), `stderr`                   |
-| `liveness`     | nonce    | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`   |
+| `liveness`     | nonce    | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`,  |
+|                |          | `heard` (whether there was an answer at all)                |
 | `report`       | console  | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
 |                |          | `marked`, `caller`                                          |
 | `backtrace`    | console  | `cpu`, `function`, `first_line`; somebody asked, no finding |

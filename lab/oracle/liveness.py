@@ -38,17 +38,22 @@ def judge(nonce: str, answer: str, cpus: int, seconds: float) -> Evidence:
         else:
             strangers += 1
     why = f"{strangers} lines with a wrong nonce or CPU" if strangers else ""
-    return _evidence(nonce, cpus, answered, why, seconds)
+    return _evidence(nonce, cpus, answered, why, seconds, heard=True)
 
 
 def silence(nonce: str, cpus: int, why: str, seconds: float) -> Evidence:
     """Evidence that nobody answered, and why (the connection's own words)."""
-    return _evidence(nonce, cpus, set(), why, seconds)
+    return _evidence(nonce, cpus, set(), why, seconds, heard=False)
 
 
 def all_answered(evidence: Evidence) -> bool:
     """Whether every CPU answered."""
     return bool(evidence.data["asked"]) and not evidence.data["missing"]
+
+
+def was_heard(evidence: Evidence) -> bool:
+    """Whether the guest said anything: then it could be asked, and what is missing is missing."""
+    return bool(evidence.data["heard"])
 
 
 def _object(line: str) -> dict[str, object] | None:
@@ -59,7 +64,9 @@ def _object(line: str) -> dict[str, object] | None:
     return data if isinstance(data, dict) else None
 
 
-def _evidence(nonce: str, cpus: int, answered: set[int], why: str, seconds: float) -> Evidence:
+def _evidence(
+    nonce: str, cpus: int, answered: set[int], why: str, seconds: float, *, heard: bool
+) -> Evidence:
     missing = sorted(set(range(cpus)) - answered)
     if not missing:
         summary = f"all {cpus} CPUs answered within {seconds:.1f} s"
@@ -81,5 +88,6 @@ def _evidence(nonce: str, cpus: int, answered: set[int], why: str, seconds: floa
             "missing": missing,
             "seconds": round(seconds, 3),
             "why": why,
+            "heard": heard,
         },
     )

@@ -26,6 +26,9 @@ LOAD_SECONDS = 60.0
 
 WORK_FOLDER = "/root"
 
+# Errors with which a verifier, or another check of a program, says no.
+REJECTIONS = frozenset({"EACCES", "EINVAL", "E2BIG", "EPERM", "ENOTSUPP", "EOPNOTSUPP", "ERANGE"})
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -90,10 +93,10 @@ class Objects:
             for program in answer.get("programs", []):
                 self._counts[step.load, program["name"]] = (0, 0)
         else:
-            kind = "rejected" if answer.get("stage") in ("load", "open") else ""
-            if kind:
-                result.outcomes[kind] += 1
-                self._done.outcomes[kind] += 1
+            # Out of memory, or no such file, is nobody's rejection.
+            if answer.get("stage") == "load" and answer.get("errname") in REJECTIONS:
+                result.outcomes["rejected"] += 1
+                self._done.outcomes["rejected"] += 1
 
     def _insert(
         self, name: str, extension: ModuleExtension, path: Path, result: StepResult

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from lab import events
 from lab.deadline import Deadline, DeadlineExceeded, host_factor, scaled
 from lab.errors import InfraError
 from lab.guest.boot_errors import BootError
-from lab.guest.guest import Guest
+from lab.guest.guest import BACKTRACE_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.lines import Shape
@@ -116,11 +117,34 @@ class Run:
         self._add(evidence)
         if seen.state == "alive":
             self._aftermath(guest, watch)
-        elif seen.state == "stalled":
-            seen.facts["cpus"] = guest.where(self.plan.kernel.vmlinux)
+        else:
+            self._look_inside(guest)
         self._add(watch.evidence)
         self._read_console(watch)
+        died = seen.first.tool_died or (seen.second is not None and seen.second.tool_died)
+        if died and seen.state == "alive" and not seen.reports and seen.trouble is None:
+            # The kernel is well, so it was the lab's own tool.
+            seen.trouble = InfraError(
+                f"a tool of the lab died in the guest: {interrupted}",
+                hint="the dossier has its last words; this is a bug of the lab",
+            )
         seen.seconds["watch"] = time.monotonic() - start
+
+    def _look_inside(self, guest: Guest) -> None:
+        """Where the CPUs of a kernel are that does not answer."""
+        if guest.machine.ended or guest.machine.panicked:
+            return
+        with contextlib.suppress(InfraError):
+            self.seen.facts["cpus"] = guest.where(self.plan.kernel.vmlinux)
+            if self.seen.state is None:
+                backtraces = guest.machine.ask_backtraces(scaled(BACKTRACE_SECONDS))
+                self.seen.facts["backtraces"] = backtraces
+        if self.seen.state is None:
+            self.seen.trouble = InfraError(
+                "the guest does not answer over SSH, and nothing says that its kernel is stuck",
+                details=self.seen.facts.get("cpus", ""),
+                hint="did the scenario stop the guest's network or its SSH server?",
+            )
 
     def _read_console(self, watch: Watch) -> None:
         self.seen.reports = watch.reports()
@@ -129,7 +153,7 @@ class Run:
     def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
         if not clean:
             return Pass(interrupted="the first use did not end well")
-        driver = self._driver(guest, watch, deadline)
+        driver = self._driver(guest, watch, Deadline(deadline.seconds))
         second = driver.run(self.plan.item.scenario.steps)
         if not second.interrupted:
             self._clean(driver, second)

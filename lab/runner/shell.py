@@ -73,18 +73,20 @@ def background_line(work: BaseBackground, objects: Mapping[str, str]) -> str:
             path = objects[work.load_unload]
             commands = f"load handle=x path={path}\\nunload handle=x\\n"
             body = f"while :; do printf '{commands}'; sleep {work.every}; done"
-            return f"{body} | kextload serve > /dev/null"
+            # A load that fails ends the work, which is noticed when it is stopped.
+            watch = """while read -r l; do case $l in *'"ok":false'*) exit 1;; esac; done"""
+            return f"{body} | kextload serve | {{ {watch}; }}"
         case Traffic():
             times = 200 if work.every is None else 1
             pause = f"sleep {work.every}; " if work.every is not None else ""
             words = f"{TRIGGER} packets dev={work.traffic} times={times} size={work.size}"
             if work.cpu is not None:
                 words += f" cpu={work.cpu}"
-            return f"while :; do {words} > /dev/null; {pause}done"
+            return f"while {words} > /dev/null; do {pause or ':; '}done; exit 1"
         case CpuHotplug():
             knob = f"/sys/devices/system/cpu/cpu{work.cpu_hotplug}/online"
-            turns = "; ".join(f"echo {value} > {knob}; sleep {work.every}" for value in (0, 1))
-            return f"while :; do {turns}; done"
+            turns = " && ".join(f"echo {value} > {knob} && sleep {work.every}" for value in (0, 1))
+            return f"while {turns}; do :; done; exit 1"
         case ShellBackground():
             return on_cpu(work.shell, work.cpu)
         case _:

@@ -21,12 +21,12 @@ from lab.deadline import Deadline, DeadlineExceeded, host_factor
 from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
-from lab.guest.ssh import ConnectionLost, Running
+from lab.guest.ssh import ConnectionLost, Running, ToolDied
 from lab.oracle.console import Report
 from lab.runner import settings, shell
 from lab.runner.objects import Artifact, Objects
 from lab.runner.observation import Pass, StepResult
-from lab.scenario.background import BaseBackground
+from lab.scenario.background import BaseBackground, ShellBackground
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension
 from lab.scenario.steps import (
@@ -90,6 +90,7 @@ class StepDriver:
             last = self.done.results[-1] if self.done.results else None
             where = last.path if last and not last.ended else "after the last step"
             self.done.interrupted = f"{where}: {error}"
+            self.done.tool_died = isinstance(error, ToolDied)
         return self.done
 
     def clean_up(self) -> None:
@@ -253,14 +254,17 @@ class StepDriver:
 
     def _do_stop(self, step: StopStep, result: StepResult) -> None:
         if step.stop in self._running:
-            self._stop(step.stop)
+            result.problem = self._stop(step.stop)
         else:
             self._end_trigger(step.stop)
 
-    def _stop(self, name: str) -> None:
+    def _stop(self, name: str) -> str:
+        """End background work; says so if it had ended by itself, which only a shell line may."""
         running, session = self._running.pop(name)
+        ended = running.done and not isinstance(self.background[name], ShellBackground)
         self.guest.run(shell.end_session(session), self._limit(STEP_SECONDS))
         running.close()
+        return f"the background work {name} had failed before it was stopped" if ended else ""
 
     def _do_set(self, step: SetStep, result: StepResult) -> None:
         limit = self._limit(STEP_SECONDS)

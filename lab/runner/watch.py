@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 
 from lab.deadline import DeadlineExceeded, scaled
+from lab.errors import InfraError
 from lab.guest.guest import LAST_WORDS_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import console as console_oracle
@@ -23,15 +24,20 @@ from lab.oracle import liveness, machine
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Shape
-from lab.words import KernelState
+from lab.words import KernelState, ReportKind
 
 # Seconds on the reference host.
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
 LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
+# The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
+DETECTOR_SECONDS = 20.0
 CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
 CALM_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
 KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
+
+
+_STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
 
 
 @dataclass
@@ -75,8 +81,21 @@ class Watch:
     shape: Shape
     evidence: list[Evidence] = field(default_factory=list)
 
-    def state(self) -> tuple[KernelState, list[Evidence]]:
-        """The kernel's state, and the evidence for it."""
+    def __post_init__(self) -> None:
+        # Fed with every byte as it comes, whatever the console keeps of it.
+        self._parser = console_oracle.Parser(self.shape, prefixed=True)
+        self._broken: Exception | None = None
+        self.close = self.guest.machine.console.tap(self._hear)
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            self._parser.feed(data, self.guest.machine.age)
+        except Exception as error:
+            # The console must be read on, but what the parser says is worth nothing now.
+            self._broken = error
+
+    def state(self) -> tuple[KernelState | None, list[Evidence]]:
+        """The kernel's state, and the evidence for it; None if it could not be told."""
         dead = self._dead()
         if dead:
             return "crashed", dead
@@ -89,7 +108,24 @@ class Watch:
                 return "crashed", dead
             if liveness.all_answered(found):
                 return "alive", [found]
-        return "stalled", evidence
+        if liveness.was_heard(evidence[-1]) or self._stall_is_reported():
+            return "stalled", evidence
+        dead = self._dead()
+        # Nobody answered, and no detector says why: SSH may be all that is gone.
+        return ("crashed", dead) if dead else (None, evidence)
+
+    def _stall_is_reported(self) -> bool:
+        """Whether a detector reports a stall; the slowest of them is waited for."""
+
+        def found(_lines: object) -> bool:
+            kinds = {kind for report in self.reports() for kind in report.kinds}
+            return bool(kinds & _STALLS) or not self._running()
+
+        try:
+            self.guest.machine.console.wait_for(found, scaled(DETECTOR_SECONDS), "a stall report")
+        except DeadlineExceeded:
+            return False
+        return self._running()
 
     def wait_for_late_news(self) -> None:
         """The connection broke: give the panic that may have broken it time to be reported."""
@@ -122,8 +158,9 @@ class Watch:
 
     def reports(self) -> list[Report]:
         """The reports on the console since the baseline."""
-        lines = self.guest.machine.console.lines(since=self.baseline.console_mark)
-        return list(console_oracle.parse([line.text for line in lines], self.shape))
+        if self._broken is not None:
+            raise InfraError(f"the console could not be parsed: {self._broken!r}")
+        return list(self._parser.reports)
 
     def books(self, *, leak_expected: bool = False) -> Books:
         """What the guest holds and counts now, against the baseline.

@@ -171,18 +171,18 @@ class Console:
                 data = os.read(descriptor, _CHUNK)
             except OSError:
                 data = b""
+            # Listeners first: whoever is woken finds that they know as much.
             with self._changed:
-                if not data:
-                    self._flush()
-                    self.closed = True
-                    self._changed.notify_all()
-                    taps = list(self._taps)
-                else:
-                    self._take(data)
-                    self._changed.notify_all()
-                    taps = list(self._taps)
+                taps = list(self._taps)
             for tap in taps:
                 tap(data)
+            with self._changed:
+                if data:
+                    self._take(data)
+                else:
+                    self._flush()
+                    self.closed = True
+                self._changed.notify_all()
             if not data:
                 return
 

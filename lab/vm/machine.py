@@ -239,11 +239,14 @@ class Machine:
         self.console.send(b"l")
         with contextlib.suppress(DeadlineExceeded):
             self.console.wait_for(
-                lambda lines: sum("</TASK>" in line.text for line in lines) >= self.shape.cpus,
+                lambda lines: (
+                    sum("NMI backtrace for cpu" in line.text for line in lines) >= self.shape.cpus
+                ),
                 deadline,
                 "backtraces",
                 since=mark,
             )
+        self.console.wait_for_calm(0.2, deadline)
         return self.console.text(since=mark)
 
     # Internals

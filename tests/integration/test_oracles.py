@@ -151,7 +151,7 @@ def test_a_guest_that_lies_about_being_alive_is_not_believed(
     assert "wrong nonce" in "\n".join(result.reasons)
 
 
-def test_a_guest_that_stops_answering_does_not_pass(judged: Callable[[str], Result]) -> None:
+def test_a_guest_that_stops_answering_is_an_error(judged: Callable[[str], Result]) -> None:
     result = judged(
         """
         summary: SSH is stopped
@@ -159,8 +159,75 @@ def test_a_guest_that_stops_answering_does_not_pass(judged: Callable[[str], Resu
         expect: {kernel: alive}
         """
     )
+    # Its kernel is well, as far as anybody can tell: that is no verdict on it.
+    assert result.verdict == "error"
+    assert "does not answer over SSH" in "\n".join(result.reasons)
+    assert Path(result.dossier, "host.json").read_text().count("NMI backtrace for cpu") >= 1
+
+
+def test_a_guest_that_is_switched_off_did_not_crash(judged: Callable[[str], Result]) -> None:
+    result = judged(
+        """
+        summary: The guest is switched off in good order
+        steps: [{trigger: {shell: poweroff -f}}]
+        expect: {kernel: crashed}
+        """
+    )
     assert result.verdict == "failed"
-    assert "no CPU answered" in "\n".join(result.reasons)
+    assert "switched itself off" in "\n".join(result.reasons)
+
+
+def test_background_work_that_fails_is_noticed(judged: Callable[[str], Result]) -> None:
+    result = judged(
+        """
+        summary: Traffic on a device that is not there
+        background: {noise: {traffic: nosuchdev}}
+        steps:
+          - start: noise
+          - trigger: {wait: 1}
+          - stop: noise
+          - {shell: "true", expect: {status: 0}}
+        expect: {kernel: alive}
+        """
+    )
+    assert result.verdict == "failed"
+    assert "noise had failed" in "\n".join(result.reasons)
+
+
+def test_a_flood_on_the_console_hides_no_report(judged: Callable[[str], Result]) -> None:
+    result = judged(
+        f"""
+        summary: A warning between two floods
+        extensions: {{f: {{module: faults}}}}
+        steps:
+          - load: f
+          - shell: for i in 1 2 3 4 5 6; do cat /etc/* /init; done > /dev/kmsg
+          - shell: {{command: 'echo warn > {FIRE}', timeout: 15}}
+            expect: {{status: 0}}
+          - unload: f
+        expect: {{kernel: alive}}
+        """
+    )
+    assert result.verdict == "failed"
+    assert "warn" in "\n".join(result.reasons).lower()
+
+
+def test_a_tool_of_the_lab_that_dies_is_an_error(judged: Callable[[str], Result]) -> None:
+    result = judged(
+        """
+        summary: The loader is killed
+        extensions: {a: {c: count_getpgid_kprobe}}
+        steps:
+          - load: a
+          - shell: killall -9 kextload
+          - read: {map: a.counts, key: 0}
+            expect: {value: 0}
+          - unload: a
+        expect: {kernel: alive}
+        """
+    )
+    assert result.verdict == "error"
+    assert "a tool of the lab died" in "\n".join(result.reasons)
 
 
 def test_a_pin_that_stays_is_a_leak_and_names_the_map(judged: Callable[[str], Result]) -> None:

@@ -41,9 +41,9 @@ def violations(package: str, tree: ast.AST) -> list[str]:
     found = []
     for name in imports(tree):
         parts = name.split(".")
-        if parts[0] == "lab" and len(parts) > 1 and parts[1] in LEVEL:
-            if LEVEL[parts[1]] > LEVEL[package]:
-                found.append(name)
+        known = parts[0] == "lab" and len(parts) > 1 and parts[1] in LEVEL
+        if known and LEVEL[parts[1]] > LEVEL[package]:
+            found.append(name)
     return found
 
 

@@ -23,6 +23,7 @@ from lab.errors import InfraError, UserError
 from lab.guest.guest import Guest
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout, ConnectionLost
+from lab.oracle.lines import Shape
 from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
 from lab.report.result import Result
@@ -131,8 +132,8 @@ def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
             if not muted:
                 kernel.write(command.partition("<5>")[2].partition("'")[0].encode() + b"\n")
 
-        guest: Any = SimpleNamespace(run=to_kmsg, machine=SimpleNamespace(console=console))
-        one = watch.Watch(guest, MagicMock(), MagicMock())
+        guest: Any = SimpleNamespace(run=to_kmsg, machine=SimpleNamespace(console=console, age=0.0))
+        one = watch.Watch(guest, MagicMock(), Shape(True, True, True))
         muted = False
         one.fence()
         muted = True
