@@ -25,7 +25,7 @@ from lab.scenario.expect import (
     TriggerExpect,
 )
 from lab.scenario.model import Scenario
-from lab.scenario.steps import BaseStep, TriggerStep
+from lab.scenario.steps import BaseStep, LoadStep, TriggerStep
 from lab.words import FATAL_REPORTS, ReportKind, Verdict
 
 
@@ -94,8 +94,18 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     yield from _reports(scenario, seen)
     for result in seen.first.results:
         yield from _step(result)
-    yield from _interruption(expect, seen)
-    yield from _totals(expect, seen.first)
+        if _was_refused(expect, result):
+            # What did not load can't do the rest: that would be said of every step.
+            yield Finding(
+                f"{result.path} ({result.step.label})",
+                "to be loaded",
+                f"it was rejected:\n{_last_words(result)}",
+                False,
+            )
+            break
+    else:
+        yield from _interruption(expect, seen)
+        yield from _totals(expect, seen.first)
     yield from _aftermath(expect, seen)
     if expect.reusable:
         yield from _reuse(seen)
@@ -296,16 +306,6 @@ def _interruption(expect: Expect, seen: Observation) -> Iterator[Finding]:
 def _totals(expect: Expect, done: Pass) -> Iterator[Finding]:
     for outcome, bound in (expect.outcome or {}).items():
         yield _bound(f"outcome {outcome}", bound, done.outcomes[outcome])
-    if not expect.rejected:
-        for result in done.results:
-            wanted = getattr(getattr(result.step, "expect", None), "outcome", None)
-            if result.step.verb == "load" and result.outcomes["rejected"] and wanted is None:
-                yield Finding(
-                    f"{result.path} ({result.step.label})",
-                    "to be loaded",
-                    f"it was rejected: {_last_words(result)}",
-                    False,
-                )
     if expect.verifier_log is not None:
         yield from _text("verifier log", expect.verifier_log, done.log)
     yield from _maps("maps", expect.maps, done.maps)
@@ -323,7 +323,16 @@ def _totals(expect: Expect, done: Pass) -> Iterator[Finding]:
 
 def _last_words(result: StepResult) -> str:
     lines = [line for line in result.log.splitlines() if line and not line.startswith("processed")]
-    return lines[-1] if lines else result.problem
+    return "\n".join(f"    {line}" for line in lines[-6:]) if lines else result.problem
+
+
+def _was_refused(expect: Expect, result: StepResult) -> bool:
+    """Whether this load was rejected though nothing expects it."""
+    if not isinstance(result.step, LoadStep) or not result.outcomes["rejected"]:
+        return False
+    wanted = result.step.expect
+    said = wanted is not None and (wanted.outcome or wanted.error or wanted.verifier_log)
+    return not said and not expect.rejected
 
 
 def _aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:

@@ -34,7 +34,10 @@ def run(
     ] = None,
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     only: Annotated[
-        str | None, typer.Option(help="Only items whose id is, or matches, this pattern.")
+        str | None,
+        typer.Option(
+            help="Only this item, or those whose id holds these words or matches this glob."
+        ),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Run each item so many times.")] = 1,
     jobs: Annotated[
@@ -98,7 +101,10 @@ def select(paths: list[Path], flavors: list[str] | None, only: str | None) -> li
         raise UserError("\n".join(errors))
     if only is not None:
         # An id has brackets, which a pattern would take for a set of letters.
-        found = [item for item in found if item.id == only or fnmatch.fnmatch(item.id, only)]
+        exact = [item for item in found if item.id == only]
+        found = exact or [
+            item for item in found if only in item.id or fnmatch.fnmatch(item.id, only)
+        ]
     if not found:
         raise UserError(
             "no item to run" + (f" matches {only!r}" if only else ""),

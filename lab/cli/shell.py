@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import sys
 import termios
+import threading
 import tty
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,6 +77,8 @@ def shell(
         if console:
             out.print("the guest's console; Ctrl-] ends the guest")
             _console(guest)
+        elif not sys.stdin.isatty():
+            raise typer.Exit(_piped(guest))
         else:
             out.print("`exit` or Ctrl-D ends the guest")
             _ssh(guest)
@@ -99,6 +103,30 @@ def _extensions(kernel: Kernel, planner: Planner, progress: Terminal) -> dict[st
         else:
             files[f"/root/{built.path.name}"] = built.path
     return files
+
+
+def _piped(guest: Guest) -> int:
+    """Run the lines of standard input in the guest's shell, and return its status."""
+    channel = guest.ssh.piped("exec sh -l")
+    feed = threading.Thread(target=_feed, args=(channel,), name="stdin", daemon=True)
+    feed.start()
+    while True:
+        ready = [channel.recv_ready(), channel.recv_stderr_ready()]
+        if ready[0]:
+            os.write(sys.stdout.fileno(), channel.recv(65536))
+        if ready[1]:
+            os.write(sys.stderr.fileno(), channel.recv_stderr(65536))
+        if not any(ready):
+            if channel.exit_status_ready() and channel.eof_received:
+                return channel.recv_exit_status()
+            select.select([channel], [], [], 0.2)
+
+
+def _feed(channel: paramiko.Channel) -> None:
+    with contextlib.suppress(OSError):
+        while typed := os.read(sys.stdin.fileno(), 4096):
+            channel.sendall(typed)
+        channel.shutdown_write()
 
 
 def _ssh(guest: Guest) -> None:

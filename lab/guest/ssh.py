@@ -274,6 +274,15 @@ class Ssh:
         channel.invoke_shell()
         return channel
 
+    def piped(self, command: str) -> paramiko.Channel:
+        """A command whose input and output the caller relays."""
+        transport = self._connection.client.get_transport()
+        if transport is None:
+            raise ConnectionLost("the connection is gone")
+        channel: paramiko.Channel = transport.open_session()
+        channel.exec_command(command)
+        return channel
+
     def close(self) -> None:
         """Hang up."""
         with contextlib.suppress(Exception):

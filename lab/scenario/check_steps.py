@@ -18,7 +18,7 @@ from lab.scenario.checks import (
     text,
     walk,
 )
-from lab.scenario.suggest import did_you_mean
+from lab.scenario.suggest import closest, did_you_mean
 from lab.scenario.yamlpos import Flaw, Map, Mark, Seq
 
 ALL = "*"
@@ -45,7 +45,9 @@ def _shape(data: Map) -> Iterator[Flaw]:
     if "trigger" in data and "steps" in data:
         yield at_key(data, "trigger", "with 'steps' the trigger is one of them: '- trigger: …'")
     busy = any(key in data for key in ("trigger", "steps", "compare"))
-    if not busy and not expects_rejection(data) and "expect" in data:
+    # A misspelt key is told by itself, and stands where this would.
+    misspelt = any(closest(key, ("trigger", "steps")) for key in data)
+    if not busy and not misspelt and not expects_rejection(data) and "expect" in data:
         yield Flaw(data.mark, "nothing happens here: give 'trigger' or 'steps'")
     for step in walk(sequence(data, "steps")):
         boot = mapping(step, "set")

@@ -102,7 +102,7 @@ def choose(requested: str, emit: events.Emit = events.ignore, cache: Cache | Non
         return Accel("kvm", CPU_MODELS["kvm"], reason)
     if requested == "kvm":
         raise UserError(f"KVM is not usable: {report.explanation}", hint=report.remedy)
-    emit(events.Notice(f"guests run under emulation, because {report.explanation}"))
+    emit(events.Notice(f"guests run under emulation: {report.explanation.partition(':')[0]}"))
     return Accel("tcg", CPU_MODELS["tcg"], report.explanation)
 
 

@@ -132,3 +132,17 @@ def test_an_end_in_the_middle_leaves_nothing(
     if number == signal.SIGINT:
         assert "KeyboardInterrupt" in out
     assert call("pytest", "-k", "broken", str(folder), cwd=tmp_path).returncode == 1
+
+
+def test_lab_shell_runs_piped_lines_and_gives_their_status(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "shell", "--accel", "tcg"],
+        input="echo one; echo two >&2\nexit 5\n",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (5, "one\n")
+    assert "two\n" in done.stderr

@@ -201,6 +201,21 @@ def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scena
     assert judge(scenario, seen, inverted=True).verdict == "error"
 
 
+def test_a_rejected_load_is_the_one_reason_and_shows_the_verifiers_words(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.second = None
+    break_load(seen)
+    result_of(seen, "load").log = "0: r1 = 0\nR1 invalid mem access 'scalar'\nprocessed 2 insns\n"
+    result_of(seen, "unload").problem = "main is not loaded"
+    break_nothing_ran(seen)
+    reasons = judge(scenario, seen).reasons
+    assert "R1 invalid mem access 'scalar'" in reasons[0]
+    assert "not loaded" not in "\n".join(reasons)
+
+
 REJECTED = """
     summary: The verifier rejects it
     extension: {c: count}
