@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +65,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        # Workers of pytest-xdist inherit it: one run, one folder of results.
+        os.environ["LAB_RUN"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     names = {*SAFETY_PROPERTIES}
     if paths.SCENARIOS.is_dir():
         names |= {path.name for path in paths.SCENARIOS.iterdir() if path.is_dir()}

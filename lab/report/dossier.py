@@ -21,6 +21,7 @@ from lab.report.result import Result, explain
 
 # Runs kept in the results folder; the oldest give way.
 KEPT_RUNS = 20
+RUN_VARIABLE = "LAB_RUN"
 _RUN = re.compile(r"^\d{8}-\d{6}-\d+$")
 
 
@@ -31,13 +32,23 @@ def results_root() -> Path:
 
 
 def new_run(root: Path | None = None) -> Path:
-    """A name for a new run's folder (made when first written to); old runs are removed."""
+    """The run's folder (made when first written to); old runs are removed.
+
+    Processes that share a run find its name in `$LAB_RUN`.
+    """
     root = root or results_root()
+    own = root / (os.environ.get(RUN_VARIABLE) or run_name())
     if root.is_dir():
         runs = sorted(path for path in root.iterdir() if path.is_dir() and _RUN.match(path.name))
-        for old in runs[: max(0, len(runs) - KEPT_RUNS + 1)]:
+        others = [path for path in runs if path != own]
+        for old in others[: max(0, len(others) - KEPT_RUNS + 1)]:
             shutil.rmtree(old, ignore_errors=True)
-    return root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    return own
+
+
+def run_name() -> str:
+    """A name for a run that starts now; names sort by time."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
 @dataclass
