@@ -103,6 +103,16 @@ class Guest:
         self.machine.stop()
         self.ssh.close()
 
+    def reconnect(self, deadline: Deadline) -> None:
+        """Connect anew, where the connection broke; the loader went with the old one.
+
+        Raises `ConnectionLost` if nobody answers.
+        """
+        self.forget_loader()
+        self.ssh.close()
+        self.ssh = _dial(self.machine, self.identity)
+        self.ssh.connect(deadline)
+
     def _hang_up(self) -> None:
         """End the connection when the guest is dead, so that no command waits out its deadline."""
         vm = self.machine
@@ -202,11 +212,15 @@ def _report(done: Completed) -> dict[str, Any]:
     return data
 
 
+def _dial(machine: Machine, who: identity.Identity) -> Ssh:
+    client_key = paramiko.Ed25519Key.from_private_key(io.StringIO(who.client_key))
+    host_key = paramiko.Ed25519Key(data=_blob(who.host_public))
+    return Ssh(machine.ssh_port(), client_key, host_key)
+
+
 def _come_up(
     machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
 ) -> Ssh:
-    client_key = paramiko.Ed25519Key.from_private_key(io.StringIO(who.client_key))
-    host_key = paramiko.Ed25519Key(data=_blob(who.host_public))
     problem = ""
     try:
         machine.console.wait_for(
@@ -219,7 +233,7 @@ def _come_up(
             "boot",
         )
         if not (machine.ended or machine.panicked):
-            ssh = Ssh(machine.ssh_port(), client_key, host_key)
+            ssh = _dial(machine, who)
             ssh.connect(deadline)
             return ssh
     except DeadlineExceeded:

@@ -52,10 +52,6 @@ class Completed:
         return self.status == 0
 
 
-class ToolDied(ConnectionLost):
-    """A command ended where it should have answered; the connection still stands."""
-
-
 class Running:
     """A command that runs in the guest: its output collects, its end can be awaited."""
 
@@ -109,8 +105,7 @@ class Running:
                 raise InfraError(f"`{self.command}` wrote a line longer than {self._limit} bytes")
             if self._channel.closed or self._channel.eof_received:
                 error = bytes(self._err).decode(errors="replace")
-                kind = ToolDied if self._alive() else ConnectionLost
-                raise kind(f"`{self.command}` ended without an answer", details=error)
+                raise ConnectionLost(f"`{self.command}` ended without an answer", details=error)
             self._wait(deadline)
 
     def wait(self, deadline: Deadline) -> Completed:

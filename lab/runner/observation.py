@@ -47,7 +47,8 @@ class Pass:
 
     results: list[StepResult] = field(default_factory=list)
     interrupted: str = ""
-    tool_died: bool = False
+    # The interruption was the end of the connection, or of a tool of the lab.
+    lost: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     misses: int = 0
     maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)

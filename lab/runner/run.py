@@ -121,12 +121,12 @@ class Run:
             self._look_inside(guest)
         self._add(watch.evidence)
         self._read_console(watch)
-        died = seen.first.tool_died or (seen.second is not None and seen.second.tool_died)
-        if died and seen.state == "alive" and not seen.reports and seen.trouble is None:
-            # The kernel is well, so it was the lab's own tool.
+        lost = seen.first.lost or (seen.second is not None and seen.second.lost)
+        if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
+            # The kernel is well, so this says nothing about it.
             seen.trouble = InfraError(
-                f"a tool of the lab died in the guest: {interrupted}",
-                hint="the dossier has its last words; this is a bug of the lab",
+                f"the connection, or a tool of the lab in the guest, broke: {interrupted}",
+                hint="did the scenario end the guest's SSH server or the loader?",
             )
         seen.seconds["watch"] = time.monotonic() - start
 

@@ -21,7 +21,7 @@ from lab.deadline import Deadline, DeadlineExceeded, host_factor
 from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
-from lab.guest.ssh import ConnectionLost, Running, ToolDied
+from lab.guest.ssh import CommandTimeout, ConnectionLost, Running
 from lab.oracle.console import Report
 from lab.runner import settings, shell
 from lab.runner.objects import Artifact, Objects
@@ -90,7 +90,7 @@ class StepDriver:
             last = self.done.results[-1] if self.done.results else None
             where = last.path if last and not last.ended else "after the last step"
             self.done.interrupted = f"{where}: {error}"
-            self.done.tool_died = isinstance(error, ToolDied)
+            self.done.lost = not isinstance(error, CommandTimeout | DeadlineExceeded)
         return self.done
 
     def clean_up(self) -> None:

@@ -24,6 +24,7 @@ from lab.oracle import liveness, machine
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Shape
+from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind
 
 # Seconds on the reference host.
@@ -214,8 +215,11 @@ class Watch:
         start = time.monotonic()
         cpus = self.guest.machine.shape.cpus
         try:
+            if not self.guest.ssh.alive and self._running():
+                # What broke may be the connection alone: a new one will tell.
+                self.guest.reconnect(limit)
             answer = self.guest.alive(nonce, limit, scaled(patience).seconds)
-        except ConnectionLost as error:
+        except (ConnectionLost, QmpFailed) as error:
             return liveness.silence(nonce, cpus, str(error), time.monotonic() - start)
         return liveness.judge(nonce, answer, cpus, time.monotonic() - start)
 

@@ -177,6 +177,19 @@ def test_a_guest_that_is_switched_off_did_not_crash(judged: Callable[[str], Resu
     assert "switched itself off" in "\n".join(result.reasons)
 
 
+def test_a_connection_that_breaks_is_an_error(judged: Callable[[str], Result]) -> None:
+    result = judged(
+        """
+        summary: The SSH session is killed, the server lives
+        steps: [{shell: 'kill -9 $PPID', expect: {status: 0}}]
+        expect: {kernel: alive}
+        """
+    )
+    assert result.verdict == "error"
+    assert result.state == "alive"
+    assert "the connection, or a tool" in "\n".join(result.reasons)
+
+
 def test_background_work_that_fails_is_noticed(judged: Callable[[str], Result]) -> None:
     result = judged(
         """
@@ -227,7 +240,7 @@ def test_a_tool_of_the_lab_that_dies_is_an_error(judged: Callable[[str], Result]
         """
     )
     assert result.verdict == "error"
-    assert "a tool of the lab died" in "\n".join(result.reasons)
+    assert "a tool of the lab in the guest, broke" in "\n".join(result.reasons)
 
 
 def test_a_pin_that_stays_is_a_leak_and_names_the_map(judged: Callable[[str], Result]) -> None:
