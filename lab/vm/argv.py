@@ -40,7 +40,7 @@ class Shape:
 def machine_args(shape: Shape) -> list[str]:
     """Machine type; nothing on it that no scenario uses."""
     if shape.machine == "microvm":
-        options = "microvm,acpi=on,pit=off,pic=off,rtc=on,isa-serial=on,auto-kernel-cmdline=on"
+        options = "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,auto-kernel-cmdline=on"
         return ["-M", options]
     return ["-M", "q35,vmport=off,hpet=off,smbus=off,sata=off,usb=off"]
 

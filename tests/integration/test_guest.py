@@ -23,7 +23,9 @@ from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.guest import Guest, GuestSpec
 from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Ssh
 from lab.image import cpio
-from lab.vm.argv import Shape
+from lab.kernel.artifact import Kernel
+from lab.runner.plan import Planner
+from lab.vm.argv import MACHINES, Shape
 from lab.vm.machine import LaunchError
 
 pytestmark = pytest.mark.integration
@@ -92,6 +94,18 @@ def test_cpus_are_seen_from_outside(guest: Guest, spec: GuestSpec) -> None:
     lines = guest.where(spec.vmlinux).splitlines()
     assert len(lines) == spec.shape.cpus
     assert "+0x" in lines[0]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_machine_boots_and_reports_a_panic(
+    planner: Planner, stock: Kernel, machine: str
+) -> None:
+    with Guest.boot(planner.guest_spec(stock, planner.image(stock), machine=machine)) as guest:
+        guest.start("echo c > /proc/sysrq-trigger")
+        guest.machine.wait(lambda: guest.machine.ended, scaled(20), "the end of a panic")
+        assert guest.machine.panicked
+        guest.machine.wait_for_last_words(scaled(5))
+        assert "sysrq triggered crash" in guest.machine.console.text()
 
 
 # Guests that do not come up
