@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* kextload: loads, attaches, runs and lists BPF programs inside a guest. */
+/*
+ * kextload: loads, attaches, runs and lists BPF programs inside a guest.
+ *
+ * Called by its other name, kexttrigger, it makes them run. One file, for each
+ * carries a C library into every guest.
+ */
 #include "answer.h"
 #include "loader.h"
+#include "trigger.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,6 +38,8 @@ static int usage(void)
 
 int main(int count, char **words)
 {
+	if (count && !strcmp(basename(words[0]), "kexttrigger"))
+		return trigger_main(words + 1);
 	if (count == 2 && !strcmp(words[1], "serve"))
 		return serve();
 	if (count == 2 && !strcmp(words[1], "ledger"))

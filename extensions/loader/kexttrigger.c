@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* kexttrigger: does what makes an attached program run, as often as asked, where asked. */
+/* `kexttrigger`: does what makes an attached program run, as often as asked, where asked. */
 #include "answer.h"
 #include "command.h"
 #include "cpus.h"
@@ -87,14 +87,14 @@ static int64_t parse_and_pull(char **words, struct json *answer)
 	return pull(&command, system_call, answer);
 }
 
-int main(int count, char **words)
+int trigger_main(char **words)
 {
 	struct json answer = { 0 };
 	double start = seconds();
 	int64_t done;
 
 	answer_ok(&answer);
-	done = parse_and_pull(words + (count > 0), &answer);
+	done = parse_and_pull(words, &answer);
 	if (done >= 0)
 		json_signed(&answer, "done", done);
 	json_seconds(&answer, "seconds", seconds() - start);

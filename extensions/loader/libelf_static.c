@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the static libelf of elfutils 0.192 (Debian 13) forgot to bring along.
+ * What libelf needs from elsewhere, where it is linked statically.
  *
- * Its objects call four functions of an internal library that is not installed
- * (elfutils bug 32293). They keep a search tree, whose root is the first field
- * of a structure that is libelf's own; a lock may follow it, and one thread
- * needs none. All are weak: where libelf brings them, those are used.
+ * The objects of elfutils 0.192 (Debian 13) call four functions of an internal
+ * library that is not installed (elfutils bug 32293). They keep a search tree,
+ * whose root is the first field of a structure that is libelf's own; a lock may
+ * follow it, and one thread needs none.
+ *
+ * They also compress and decompress sections with zstd, which no BPF object
+ * has: a tenth of the guest's image for nothing, so that they find functions
+ * which fail.
+ *
+ * All are weak: where libelf brings them, those are used.
  */
 #include <search.h>
 #include <stddef.h>
@@ -50,4 +56,39 @@ __attribute__((weak)) void *eu_tdelete(const void *key, struct search_tree *tree
 				       comparison compare)
 {
 	return tdelete(key, &tree->root, compare);
+}
+
+size_t ZSTD_compressStream2(void *context, void *output, void *input, int end);
+size_t ZSTD_decompress(void *to, size_t room, const void *from, size_t size);
+void *ZSTD_createCCtx(void);
+size_t ZSTD_freeCCtx(void *context);
+unsigned int ZSTD_isError(size_t result);
+
+__attribute__((weak)) size_t ZSTD_compressStream2(void *context, void *output, void *input,
+						  int end)
+{
+	(void)context, (void)output, (void)input, (void)end;
+	return (size_t)-1;
+}
+
+__attribute__((weak)) size_t ZSTD_decompress(void *to, size_t room, const void *from, size_t size)
+{
+	(void)to, (void)room, (void)from, (void)size;
+	return (size_t)-1;
+}
+
+__attribute__((weak)) void *ZSTD_createCCtx(void)
+{
+	return NULL;
+}
+
+__attribute__((weak)) size_t ZSTD_freeCCtx(void *context)
+{
+	(void)context;
+	return 0;
+}
+
+__attribute__((weak)) unsigned int ZSTD_isError(size_t result)
+{
+	return result == (size_t)-1;
 }

@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+/* The whole command, without its name; its exit status. */
+int trigger_main(char **words);
+
 /* -1 with a bad answer begun if it could not be done. */
 int64_t trigger_syscall(const char *name, uint64_t times, struct json *answer);
 int64_t trigger_pagefault(uint64_t times, struct json *answer);

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loader and the triggers: static C programs that run in every guest."""
+"""The loader, which is the triggers too: a static C program that runs in every guest."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab import events
@@ -15,58 +14,29 @@ from lab.paths import EXTENSIONS
 
 LOADER = EXTENSIONS / "loader"
 
-# Used by both programs.
-_SHARED = ("answer.c", "command.c", "cpus.c", "frame.c", "json.c")
-
 # Reproducible: no build id, no paths, no symbols.
 FLAGS = (
     "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",
     "-static", "-Wl,--build-id=none", "-s",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Tool:
-    name: str
-    sources: tuple[Path, ...]
-    libraries: tuple[str, ...]
+_LIBRARIES = ("bpf", "elf", "z")
 
 
 def build_loader(cache: Cache, emit: events.Emit = events.ignore) -> Path:
-    """The static program `kextload`, built if the cache lacks it.
+    """The static program `kextload` (`kexttrigger` by its other name), built if it is not cached.
 
     Raises `UserError` if a compiler or library is missing.
     """
-    own = [path.name for path in LOADER.glob("*.c") if "trigger" not in path.name]
-    sources = tuple(LOADER / name for name in sorted({*own, *_SHARED}))
-    # libelf of Debian 13 decompresses with zstd, that of Debian 12 does not;
-    # where nothing needs it, nothing of it is linked.
-    zstd = ("zstd",) if _archive("zstd") else ()
-    return _build(_Tool("kextload", sources, ("bpf", "elf", "z", *zstd)), cache, emit)
-
-
-def build_trigger(cache: Cache, emit: events.Emit = events.ignore) -> Path:
-    """The static program `kexttrigger`, built if the cache lacks it.
-
-    Raises `UserError` if a compiler is missing.
-    """
-    own = [path.name for path in LOADER.glob("*trigger*.c")]
-    sources = tuple(LOADER / name for name in sorted({*own, *_SHARED}))
-    return _build(_Tool("kexttrigger", sources, ()), cache, emit)
-
-
-def _build(tool: _Tool, cache: Cache, emit: events.Emit) -> Path:
-    archives = {name: _archive(name) for name in ("c", *tool.libraries)}
+    archives = {name: _archive(name) for name in ("c", *_LIBRARIES)}
     missing = [name for name, path in archives.items() if path is None]
     if missing:
         raise UserError(
-            f"{tool.name} can't be linked: no static {', '.join(f'lib{m}.a' for m in missing)}",
+            f"kextload can't be linked: no static {', '.join(f'lib{m}.a' for m in missing)}",
             hint="apt install libc6-dev libbpf-dev libelf-dev zlib1g-dev",
         )
-    files = [*tool.sources, *sorted(LOADER.glob("*.h"))]
     key = key_of(
-        what=tool.name,
-        sources={path.name: file_digest(path) for path in files},
+        what="kextload",
+        sources={path.name: file_digest(path) for path in sorted(LOADER.glob("*.[ch]"))},
         flags=FLAGS,
         compiler=process.run(["gcc", "--version"]).stdout.partition("\n")[0],
         libraries={name: file_digest(path) for name, path in archives.items() if path},
@@ -74,30 +44,26 @@ def _build(tool: _Tool, cache: Cache, emit: events.Emit) -> Path:
 
     def build(aside: Path) -> None:
         started = time.monotonic()
-        emit(events.StageStarted(tool.name, "compile"))
-        _compile(tool, aside / tool.name)
-        emit(events.StageFinished(tool.name, "compile", time.monotonic() - started))
+        emit(events.StageStarted("kextload", "compile"))
+        _compile(aside / "kextload")
+        emit(events.StageFinished("kextload", "compile", time.monotonic() - started))
 
-    return cache.get("tools", key, build, what=tool.name) / tool.name
+    return cache.get("tools", key, build, what="kextload") / "kextload"
 
 
-def _compile(tool: _Tool, target: Path) -> None:
+def _compile(target: Path) -> None:
     result = process.run(
         [
             "gcc", *FLAGS, f"-ffile-prefix-map={LOADER}=.",
-            *(path.name for path in tool.sources),
-            "-o", target, *(f"-l{name}" for name in tool.libraries),
+            *sorted(path.name for path in LOADER.glob("*.c")),
+            "-o", target, *(f"-l{name}" for name in _LIBRARIES),
         ],
         cwd=LOADER,
         env={"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"},
         check=False,
     )  # fmt: skip
-    if result.ok:
-        return
-    hint = ""
-    if "ZSTD_" in result.stderr:
-        hint = "apt install libzstd-dev (this system's libelf.a needs it)"
-    raise process.ToolFailed(result, hint=hint)
+    if not result.ok:
+        raise process.ToolFailed(result)
 
 
 def _archive(name: str) -> Path | None:

@@ -19,7 +19,7 @@ from lab.image import cpio, debs, describe, elf
 FILE_NAME = "image.cpio"
 MODULES_FOLDER = "lib/modules-lab"
 LOADER_PATH = "/usr/bin/kextload"
-TRIGGER_PATH = "/usr/bin/kexttrigger"
+_LOADER_LINKS = ("/usr/bin/kexttrigger",)
 
 # Part of every key: raise it when the same inputs shall give other bytes.
 _FORMAT = 1
@@ -50,7 +50,6 @@ def build_image(
     *,
     kernel_modules: Sequence[Path] = (),
     loader: Path | None = None,
-    trigger: Path | None = None,
     extra: Mapping[str, Path] | None = None,
     emit: events.Emit = events.ignore,
     folder: Path | None = None,
@@ -68,11 +67,9 @@ def build_image(
         _Content(item.to, base / item.source, item.mode) for item in description.files
     ] + _programs(description, cache, emit)
     for to, source in (
-        *((LOADER_PATH, loader),) * (loader is not None),
-        *((TRIGGER_PATH, trigger),) * (trigger is not None),
+        *({LOADER_PATH: loader} if loader else {}).items(),
         *(extra or {}).items(),
     ):
-        assert source is not None
         contents.append(_Content(to, source, 0o755 if _executable(source) else 0o644))
     missing = [str(item.source) for item in contents if not item.source.is_file()]
     missing += [str(module) for module in kernel_modules if not module.is_file()]
@@ -87,14 +84,15 @@ def build_image(
     )
 
     def build(into: Path) -> None:
-        data = cpio.archive(_entries(description, contents, kernel_modules))
-        if len(data) > description.max_bytes:
+        entries = _entries(description, contents)
+        size = len(cpio.archive(entries))
+        if size > description.max_bytes:
             raise UserError(
-                f"image {name} would be {len(data)} bytes, its limit is {description.max_bytes}",
+                f"image {name} would be {size} bytes, its limit is {description.max_bytes}",
                 hint="leave something out, or raise max_bytes in its description",
                 details=_largest(contents),
             )
-        (into / FILE_NAME).write_bytes(data)
+        (into / FILE_NAME).write_bytes(cpio.archive(entries + _module_entries(kernel_modules)))
 
     path = cache.get("image", key, build, what=f"image {name}") / FILE_NAME
     return Image(path, key, path.stat().st_size)
@@ -141,9 +139,7 @@ def _executable(path: Path) -> bool:
     return path.is_file() and bool(path.stat().st_mode & 0o100)
 
 
-def _entries(
-    description: describe.Description, contents: list[_Content], modules: Sequence[Path]
-) -> list[cpio.Entry]:
+def _entries(description: describe.Description, contents: list[_Content]) -> list[cpio.Entry]:
     entries = [cpio.directory(item.path, item.mode) for item in description.directories]
     entries += [
         cpio.character_device(item.path, item.major, item.minor, item.mode)
@@ -154,7 +150,8 @@ def _entries(
     for item in contents:
         if item.to == _BUSYBOX:
             entries += _applets(item.source, taken)
-    entries += _module_entries(modules)
+        if item.to == LOADER_PATH:
+            entries += [cpio.symlink(link, Path(LOADER_PATH).name) for link in _LOADER_LINKS]
     return entries
 
 

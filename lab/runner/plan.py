@@ -11,7 +11,7 @@ from lab.cache import Cache
 from lab.errors import LabError, UserError
 from lab.extension.c import CompileRejected, build_c
 from lab.extension.module import build_module
-from lab.extension.tools import build_loader, build_trigger
+from lab.extension.tools import build_loader
 from lab.guest.guest import GuestSpec
 from lab.image.build import Image, build_image
 from lab.kernel.artifact import Kernel
@@ -100,7 +100,6 @@ class Planner:
                 self.cache,
                 kernel_modules=kernel.modules,
                 loader=build_loader(self.cache, self.emit),
-                trigger=build_trigger(self.cache, self.emit),
                 emit=self.emit,
             )
         return self._images[kernel.key]

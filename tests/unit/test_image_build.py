@@ -53,18 +53,18 @@ def test_holds_what_is_described(images: Path, cache: Cache) -> None:
     assert image.size == image.path.stat().st_size
 
 
-def test_loader_trigger_and_extra_files_go_in(images: Path, cache: Cache, tmp_path: Path) -> None:
+def test_the_loader_by_both_names_and_extra_files_go_in(
+    images: Path, cache: Cache, tmp_path: Path
+) -> None:
     program = tmp_path / "program"
     program.write_bytes(b"P")
     program.chmod(0o755)
     data = tmp_path / "data"
     data.write_bytes(b"D")
-    image = build.build_image(
-        "tiny", cache, folder=images, loader=program, trigger=program, extra={"/etc/x": data}
-    )
+    image = build.build_image("tiny", cache, folder=images, loader=program, extra={"/etc/x": data})
     found = entries(image)
     assert found["usr/bin/kextload"] == cpio.regular("usr/bin/kextload", b"P", 0o755)
-    assert stat.S_IMODE(found["usr/bin/kexttrigger"].mode) == 0o755
+    assert found["usr/bin/kexttrigger"] == cpio.symlink("usr/bin/kexttrigger", "kextload")
     assert found["etc/x"] == cpio.regular("etc/x", b"D", 0o644)
 
 

@@ -26,7 +26,7 @@ from lab.cache import Cache, file_digest
 from lab.deadline import Deadline, DeadlineExceeded, scaled
 from lab.extension.c import build_c
 from lab.extension.module import build_module
-from lab.extension.tools import build_loader, build_trigger
+from lab.extension.tools import build_loader
 from lab.host import process
 from lab.kernel.artifact import Kernel
 
@@ -90,8 +90,8 @@ def common_files(kernel: Kernel, scratch: Path) -> Path:
     for name in ("faults", "hello"):
         module = build_module(name, kernel, cache)
         shutil.copy2(module, root / f"{name}.ko")
-    for tool in (build_loader(cache), build_trigger(cache)):
-        shutil.copy2(tool, root / tool.name)
+    shutil.copy2(build_loader(cache), root / "kextload")
+    (root / "kexttrigger").symlink_to("kextload")
     shutil.copy2(build_c("loop_nested_stall", kernel, cache).path, root / "stall.bpf.o")
     broken = bytearray((root / "hello.ko").read_bytes())
     magic = broken.index(b"vermagic=") + len("vermagic=")
