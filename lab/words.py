@@ -25,11 +25,9 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 # State of the kernel at the end. `stalled`: some CPU no longer makes progress.
 KernelState = Literal["alive", "stalled", "crashed"]
-KERNEL_STATES: tuple[KernelState, ...] = get_args(KernelState)
 
 # What became of the objects that an extension had acquired.
 Resources = Literal["released", "kept"]
-RESOURCES: tuple[Resources, ...] = get_args(Resources)
 
 # `error`: the lab could not tell. It is never mixed up with `failed`.
 Verdict = Literal["passed", "failed", "error"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError, UserError
@@ -151,11 +151,6 @@ def parse_version(text: str) -> Version:
 def dotted(version: Version) -> str:
     """A version as people write it."""
     return ".".join(map(str, version))
-
-
-def with_minimum(tool: Tool, *minimum: int) -> Tool:
-    """The tool, but at least of this version."""
-    return replace(tool, minimum=minimum)
 
 
 def _newest(name: str) -> Path | None:

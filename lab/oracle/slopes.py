@@ -11,8 +11,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from lab.oracle.evidence import Evidence
-
 MIN_SAMPLES = 4
 
 
@@ -32,17 +30,6 @@ def slope(samples: Sequence[float | tuple[float, float]]) -> float:
     if not slopes:
         raise ValueError("a slope needs samples of at least two repetitions")
     return float(statistics.median(slopes))
-
-
-def evidence(gauge: str, samples: list[tuple[float, float]]) -> Evidence:
-    """The slope of a gauge as evidence."""
-    value = slope(samples)
-    return Evidence(
-        "slope",
-        "counters",
-        f"{gauge} changes by {value:.3g} per repetition over {len(samples)} samples",
-        {"gauge": gauge, "slope": value, "samples": samples},
-    )
 
 
 def _point(index: int, sample: float | tuple[float, float]) -> tuple[float, float]:
