@@ -67,6 +67,7 @@ void verb_unpin(struct loader *loader, const struct command *command, struct jso
 int serve(void);
 int ledger(void);
 int alive(char **words);
+int park(void);
 
 /* objects.c: NULL with a bad answer begun if there is none of that name. */
 struct handle *find_handle(struct loader *loader, const struct command *command,

@@ -10,7 +10,6 @@ from lab.errors import InfraError
 
 MARK_INIT = "kextlab: init"
 MARK_NETWORK = "kextlab: network"
-MARK_SSH = "kextlab: ssh"
 
 TAIL_LINES = 25
 
@@ -25,7 +24,8 @@ class BootCause(enum.Enum):
     NO_CONSOLE = "the kernel printed nothing"
     NO_INIT = "the kernel started, but init did not"
     NO_NETWORK = "init ran, but the network did not come up"
-    NO_SSH = "the network is up, but SSH does not answer"
+    NO_PARK = "the network is up, but the guest did not report on its second serial port"
+    NO_SSH = "the guest was released, but SSH does not answer"
 
 
 _HINTS = {
@@ -35,6 +35,7 @@ _HINTS = {
     "vmlinux, CONFIG_PVH?",
     BootCause.NO_INIT: "is CONFIG_BLK_DEV_INITRD on, and does the image hold /init?",
     BootCause.NO_NETWORK: "is CONFIG_VIRTIO_NET on, or its module in the image?",
+    BootCause.NO_PARK: "does the kernel have CONFIG_SERIAL_8250_RUNTIME_UARTS of 2 or more?",
     BootCause.NO_SSH: "dropbear's messages are on the console; `lab shell --console` looks inside",
 }
 
@@ -73,14 +74,19 @@ def _again(cause: BootCause, seconds: float, console: str, cpus: str, more: str)
     return BootError(cause, seconds=seconds, console=console, cpus=cpus, more=more)
 
 
-def diagnose(console: str, *, panicked: bool, running: bool) -> BootCause:
-    """The cause, from what the machine did and how far its console came."""
+def diagnose(console: str, *, panicked: bool, running: bool, parked: bool = False) -> BootCause:
+    """The cause, from what the machine did and how far its console came.
+
+    `parked` says whether the guest reported that it waits to be released.
+    """
     if panicked or _PANIC.search(console):
         return BootCause.KERNEL_PANICKED
     if not running:
         return BootCause.ENDED
-    if MARK_NETWORK in console:
+    if parked:
         return BootCause.NO_SSH
+    if MARK_NETWORK in console:
+        return BootCause.NO_PARK
     if MARK_INIT in console:
         return BootCause.NO_NETWORK
     if console.strip():

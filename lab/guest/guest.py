@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import itertools
 import json
 import secrets
 import shlex
@@ -20,14 +21,14 @@ import paramiko
 
 from lab.deadline import Deadline, DeadlineExceeded, scaled
 from lab.errors import InfraError
-from lab.guest import boot_errors
+from lab.guest import boot_errors, identity
 from lab.guest.boot_errors import BootCause, BootError
+from lab.guest.job import Job
 from lab.guest.loader import Loader
+from lab.guest.release import await_parked, release
 from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
-from lab.image import identity
 from lab.vm.argv import Shape
 from lab.vm.machine import Boot, Machine
-from lab.vm.qmp import QmpFailed
 from lab.vm.symbols import Symbols
 
 # A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
@@ -61,6 +62,7 @@ class Guest:
         self.identity = who
         self.ready_after = machine.age
         self._loader: Loader | None = None
+        self._job_numbers = itertools.count(1)
         threading.Thread(target=self._hang_up, name="guest-end", daemon=True).start()
 
     @classmethod
@@ -72,7 +74,7 @@ class Guest:
         """
         deadline = deadline or scaled(BOOT_SECONDS)
         who = identity.fresh()
-        boot = Boot(spec.kernel, (spec.image, identity.overlay(who)), spec.arguments)
+        boot = Boot(spec.kernel, spec.image, spec.arguments)
         machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
         try:
             ssh = _come_up(machine, who, deadline, spec.vmlinux)
@@ -130,6 +132,12 @@ class Guest:
     def start(self, command: str, deadline: Deadline | None = None) -> Running:
         """Start a shell command and let it run."""
         return self.ssh.start(command, deadline or scaled(15))
+
+    def job(self, command: str, deadline: Deadline | None = None, *, keep: bool = False) -> Job:
+        """Start a shell line that goes on beside others; `keep` keeps what it prints."""
+        return Job.start(
+            self.run, next(self._job_numbers), command, deadline or scaled(15), keep=keep
+        )
 
     def push(self, files: Mapping[str, Path | bytes], deadline: Deadline | None = None) -> None:
         """Put files into the guest."""
@@ -221,36 +229,33 @@ def _dial(machine: Machine, who: identity.Identity) -> Ssh:
 def _come_up(
     machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
 ) -> Ssh:
-    problem = ""
+    parked = False
     try:
-        machine.console.wait_for(
-            lambda lines: (
-                machine.panicked
-                or machine.ended
-                or any(boot_errors.MARK_SSH in line.text for line in lines)
-            ),
-            deadline,
-            "boot",
-        )
-        if not (machine.ended or machine.panicked):
-            ssh = _dial(machine, who)
-            ssh.connect(deadline)
-            return ssh
-    except DeadlineExceeded:
-        pass
-    except (ConnectionLost, QmpFailed) as error:
-        problem = error.message
-    raise _boot_error(machine, problem, vmlinux)
+        await_parked(machine, deadline)
+        parked = True
+        release(machine, who, deadline)
+        ssh = _dial(machine, who)
+        ssh.connect(deadline)
+    except (DeadlineExceeded, InfraError) as error:
+        problem = str(error)
+    else:
+        return ssh
+    raise _boot_error(machine, problem, vmlinux, parked=parked)
 
 
-def _boot_error(machine: Machine, problem: str, vmlinux: Path | None) -> BootError:
+def _boot_error(
+    machine: Machine, problem: str, vmlinux: Path | None, *, parked: bool = True
+) -> BootError:
     seconds = machine.age
     cpus = ""
     if machine.panicked or machine.ended:
         # A panic is reported the moment it happens; its text may still be on its way.
         machine.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
     cause = boot_errors.diagnose(
-        machine.console.text(), panicked=machine.panicked, running=not machine.ended
+        machine.console.text(),
+        panicked=machine.panicked,
+        running=not machine.ended,
+        parked=parked,
     )
     console = machine.console.text()
     more = problem

@@ -238,7 +238,8 @@ class Ssh:
             channel.settimeout(max(0.1, deadline.remaining))
             channel.exec_command(line)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            kind = CommandTimeout if transport.is_active() else ConnectionLost
+            late = transport.is_active() and deadline.expired
+            kind = CommandTimeout if late else ConnectionLost
             raise kind(f"`{command}` could not be started: {error}") from error
         return Running(channel, command, started_at, limit)
 

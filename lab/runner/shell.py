@@ -26,6 +26,9 @@ from lab.scenario.triggers import (
 )
 
 TRIGGER = "kexttrigger"
+ALL_CPUS_ONLINE = (
+    "for f in /sys/devices/system/cpu/cpu*/online; do read v < $f; [ $v = 1 ] || echo 1 > $f; done"
+)
 
 
 def trigger_line(trigger: BaseTrigger) -> str:
@@ -91,23 +94,6 @@ def background_line(work: BaseBackground, objects: Mapping[str, str]) -> str:
             return on_cpu(work.shell, work.cpu)
         case _:
             raise TypeError(f"no shell line for background work of kind {work.kind}")
-
-
-def own_session(line: str) -> str:
-    """The line in a session of its own that prints its id first, so that all of it can be ended."""
-    # Nobody reads what it prints: it would stop when the connection's window is full.
-    inner = f"echo $$; exec >/dev/null 2>&1; {line}"
-    return f"exec setsid sh -c {shlex.quote(inner)}"
-
-
-def end_session(session: int) -> str:
-    """The line that ends what `own_session` started, and waits until it is gone."""
-    return (
-        f"kill -KILL -- -{session} 2>/dev/null; "
-        f"while kill -0 -- -{session} 2>/dev/null; do usleep 10000; done; "
-        "for f in /sys/devices/system/cpu/cpu*/online; do "
-        "read v < $f; [ $v = 1 ] || echo 1 > $f; done"
-    )
 
 
 def sysctl_path(name: str) -> str:

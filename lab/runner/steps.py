@@ -18,15 +18,15 @@ import pexpect
 
 from lab import events
 from lab.deadline import Deadline, DeadlineExceeded, host_factor
-from lab.errors import InfraError
 from lab.guest.guest import Guest
+from lab.guest.job import Job
 from lab.guest.loader import LoaderAnswer
-from lab.guest.ssh import CommandTimeout, ConnectionLost, Running
+from lab.guest.ssh import CommandTimeout, ConnectionLost
 from lab.oracle.console import Report
 from lab.runner import settings, shell
 from lab.runner.objects import Artifact, Objects
 from lab.runner.observation import Pass, StepResult
-from lab.scenario.background import BaseBackground, ShellBackground
+from lab.scenario.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension
 from lab.scenario.steps import (
@@ -70,8 +70,8 @@ class StepDriver:
     def __post_init__(self) -> None:
         self.done = Pass()
         self._objects = Objects(self.guest, self.extensions, self.artifacts, self.done, self._limit)
-        self._running: dict[str, tuple[Running, int]] = {}
-        self._triggers: dict[str, tuple[Running | None, StepResult]] = {}
+        self._running: dict[str, Job] = {}
+        self._triggers: dict[str, tuple[Job | None, StepResult]] = {}
         self._undo: list[tuple[str, str]] = []
         self._talk: Any = None
 
@@ -181,30 +181,29 @@ class StepDriver:
             self.guest.loader.post("run", limit, **_run_arguments(trigger))
             self._triggers[step.label] = (None, result)
         else:
-            running = self.guest.start(shell.trigger_line(trigger), limit)
-            self._triggers[step.label] = (running, result)
+            job = self.guest.job(shell.trigger_line(trigger), limit, keep=True)
+            self._triggers[step.label] = (job, result)
 
     def _end_trigger(self, name: str) -> None:
-        running, result = self._triggers.pop(name)
+        job, result = self._triggers.pop(name)
         assert isinstance(result.step, TriggerStep)
         trigger = result.step.trigger
         limit = self._limit(trigger.timeout)
-        if running is None:
+        if job is None:
             assert isinstance(trigger, RunTrigger)
             self._take_run(self.guest.loader.collect(limit), result, trigger)
         else:
-            done = running.wait(limit)
+            done = job.wait(limit)
             self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
         self._count(result.step, result)
 
     def _drop_trigger(self, name: str) -> None:
         """End a trigger that nobody waited for."""
-        running, _ = self._triggers.pop(name)
-        if running is None:
+        job, _ = self._triggers.pop(name)
+        if job is None:
             self.guest.loader.collect(self._limit(STEP_SECONDS))
         else:
-            self.guest.run("killall kexttrigger 2>/dev/null; true", self._limit(STEP_SECONDS))
-            running.close()
+            job.end(self._limit(STEP_SECONDS))
 
     def _take_run(self, answer: LoaderAnswer, result: StepResult, trigger: RunTrigger) -> None:
         if not answer.ok:
@@ -244,13 +243,8 @@ class StepDriver:
             for name, artifact in self.artifacts.items()
             if artifact.path is not None
         }
-        line = shell.own_session(shell.background_line(self.background[step.start], objects))
-        limit = self._limit(STEP_SECONDS)
-        running = self.guest.start(line, limit)
-        session = running.read_line(limit)
-        if not session.strip().isdigit():
-            raise InfraError(f"background work {step.start} did not start: {session!r}")
-        self._running[step.start] = (running, int(session))
+        line = shell.background_line(self.background[step.start], objects)
+        self._running[step.start] = self.guest.job(line, self._limit(STEP_SECONDS))
 
     def _do_stop(self, step: StopStep, result: StepResult) -> None:
         if step.stop in self._running:
@@ -260,11 +254,13 @@ class StepDriver:
 
     def _stop(self, name: str) -> str:
         """End background work; says so if it had ended by itself, which only a shell line may."""
-        running, session = self._running.pop(name)
-        ended = running.done and not isinstance(self.background[name], ShellBackground)
-        self.guest.run(shell.end_session(session), self._limit(STEP_SECONDS))
-        running.close()
-        return f"the background work {name} had failed before it was stopped" if ended else ""
+        work = self.background[name]
+        ended = self._running.pop(name).end(self._limit(STEP_SECONDS))
+        if isinstance(work, CpuHotplug):
+            self.guest.run(shell.ALL_CPUS_ONLINE, self._limit(STEP_SECONDS))
+        if ended and not isinstance(work, ShellBackground):
+            return f"the background work {name} had failed before it was stopped"
+        return ""
 
     def _do_set(self, step: SetStep, result: StepResult) -> None:
         limit = self._limit(STEP_SECONDS)

@@ -62,9 +62,9 @@ def size_args(shape: Shape) -> list[str]:
     return ["-smp", str(shape.cpus), "-m", f"{shape.memory}M"]
 
 
-def kernel_args(boot: Path, initrd: str, command_line: str) -> list[str]:
+def kernel_args(boot: Path, initrd: Path, command_line: str) -> list[str]:
     """Direct boot: a PVH vmlinux or a bzImage, the image, and the boot arguments."""
-    return ["-kernel", str(boot), "-initrd", initrd, "-append", command_line]
+    return ["-kernel", str(boot), "-initrd", str(initrd), "-append", command_line]
 
 
 def quiet_args() -> list[str]:
@@ -82,12 +82,11 @@ def qmp_args(fd: int) -> list[str]:
     return ["-chardev", f"socket,id=qmp,fd={fd}", "-mon", "chardev=qmp,mode=control"]
 
 
-def channel_args(shape: Shape, fd: int) -> list[str]:
-    """A virtio-serial port on an inherited socket: a line into the guest without its network."""
+def channel_args(fd: int) -> list[str]:
+    """The second serial port on an inherited socket: a line into the guest without its network."""
     return [
-        "-device", _virtio("virtio-serial", shape),
         "-chardev", f"socket,id=channel,fd={fd}",
-        "-device", "virtserialport,chardev=channel,name=kextlab",
+        "-device", "isa-serial,chardev=channel,index=1",
     ]  # fmt: skip
 
 
@@ -131,9 +130,10 @@ def command(
     shape: Shape,
     *,
     boot: Path,
-    initrd: str,
+    initrd: Path,
     command_line: str,
     qmp_fd: int,
+    channel_fd: int,
     gdb_socket: Path | None = None,
 ) -> list[str]:
     """The whole command line of one machine."""
@@ -146,6 +146,7 @@ def command(
         *kernel_args(boot, initrd, command_line),
         *console_args(),
         *qmp_args(qmp_fd),
+        *channel_args(channel_fd),
         *network_args(shape),
         *entropy_args(shape),
         *panic_args(shape),

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError
 from lab.host.process import kill_session, spawn
 from lab.vm import argv
+from lab.vm.channel import Channel
 from lab.vm.console import Console
 from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
 
@@ -49,10 +50,10 @@ class LaunchError(InfraError):
 
 @dataclass(frozen=True)
 class Boot:
-    """What a machine starts from: kernel, image (bytes of its initramfs, in parts), arguments."""
+    """What a machine starts from: kernel, initramfs, arguments."""
 
     kernel: Path
-    initrd: tuple[Path | bytes, ...]
+    initrd: Path
     arguments: tuple[str, ...]
 
 
@@ -71,6 +72,7 @@ class Machine:
         self._stderr: list[bytes] = []
         self.command: tuple[str, ...] = ()
         self.console: Console
+        self.channel: Channel
         self.qmp: Qmp
         self._child: subprocess.Popen[bytes]
         self._errors: threading.Thread
@@ -91,7 +93,9 @@ class Machine:
     def _start(self, stack: contextlib.ExitStack) -> None:
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
-        with theirs, _initrd(self.boot.initrd) as initrd_fd:
+        near, far = socket.socketpair()
+        stack.callback(near.close)
+        with theirs, far:
             if self._want_gdb:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kextlab-gdb-"))
                 self.gdb_socket = Path(folder) / "gdb.sock"
@@ -100,9 +104,10 @@ class Machine:
                     QEMU,
                     self.shape,
                     boot=self.boot.kernel,
-                    initrd=f"/proc/self/fd/{initrd_fd}",
+                    initrd=self.boot.initrd,
                     command_line=" ".join(self.boot.arguments),
                     qmp_fd=theirs.fileno(),
+                    channel_fd=far.fileno(),
                     gdb_socket=self.gdb_socket,
                 )
             )
@@ -112,7 +117,7 @@ class Machine:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(), initrd_fd),
+                pass_fds=(theirs.fileno(), far.fileno()),
             )
         stack.callback(self._reap)
         console_in, console_out, errors = (
@@ -124,6 +129,8 @@ class Machine:
         assert console_out is not None
         assert errors is not None
         self.console = Console(console_out, console_in)
+        self.channel = Channel(near, self._wake)
+        stack.callback(self.channel.close)
         self._errors = threading.Thread(
             target=self._drain, args=(errors,), name="qemu-stderr", daemon=True
         )
@@ -203,7 +210,7 @@ class Machine:
         self.console.wait_for_calm(0.1, deadline)
 
     def wait(self, found: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        """Wait until `found()`, looked at whenever an event comes or QEMU ends."""
+        """Wait until `found()`, looked at whenever an event or a line comes, or QEMU ends."""
         with self.changed:
             while not found():
                 if deadline.expired:
@@ -259,6 +266,9 @@ class Machine:
 
     def _watch(self) -> None:
         self._child.wait()
+        self._wake()
+
+    def _wake(self) -> None:
         with self.changed:
             self.changed.notify_all()
 
@@ -288,18 +298,3 @@ class Machine:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-
-
-@contextlib.contextmanager
-def _initrd(parts: tuple[Path | bytes, ...]) -> Iterator[int]:
-    """The parts of an initramfs as one nameless file in memory: nothing to clean up."""
-    descriptor = os.memfd_create("kextlab-initrd")
-    try:
-        with os.fdopen(os.dup(descriptor), "wb") as stream:
-            for part in parts:
-                stream.write(part if isinstance(part, bytes) else part.read_bytes())
-                # The kernel accepts archives one after the other on 4-byte boundaries.
-                stream.write(b"\0" * (-stream.tell() % 4))
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -85,7 +85,7 @@ def test_the_guest_has_its_own_identity_and_its_key_is_pinned(guest: Guest) -> N
 def _other_key() -> bytes:
     import base64
 
-    from lab.image.identity import fresh
+    from lab.guest.identity import fresh
 
     return base64.b64decode(fresh().host_public.split()[1])
 
@@ -106,6 +106,25 @@ def test_every_machine_boots_and_reports_a_panic(
         assert guest.machine.panicked
         guest.machine.wait_for_last_words(scaled(5))
         assert "sysrq triggered crash" in guest.machine.console.text()
+
+
+def test_jobs_that_end_disturb_no_command(guest: Guest) -> None:
+    for turn in range(8):
+        jobs = [guest.job(f"usleep {9000 * n + 300 * turn}", keep=True) for n in range(3)]
+        for _ in range(4):
+            assert guest.run("true").ok
+        for job in jobs:
+            job.wait(scaled(15))
+
+
+def test_all_of_a_job_is_killed(guest: Guest) -> None:
+    before = guest.run("pidof sleep").stdout.split()
+    job = guest.job("sleep 1234 & sleep 1234; true")
+    scaled(10).poll(
+        lambda: len(guest.run("pidof sleep").stdout.split()) == len(before) + 2, "both to run"
+    )
+    assert not job.end(scaled(15))
+    assert guest.run("pidof sleep").stdout.split() == before
 
 
 # Guests that do not come up
@@ -151,7 +170,7 @@ def test_a_kernel_without_init_is_told_and_cpus_are_shown(spec: GuestSpec, tmp_p
     ("said", "cause"),
     [
         ("kextlab: init", BootCause.NO_NETWORK),
-        ("kextlab: init\nkextlab: network", BootCause.NO_SSH),
+        ("kextlab: init\nkextlab: network", BootCause.NO_PARK),
     ],
 )
 def test_how_far_init_came_is_told(

@@ -12,8 +12,9 @@ import pytest
 
 from lab.cache import Cache
 from lab.deadline import scaled
+from lab.guest import identity
 from lab.guest.guest import Guest, GuestSpec
-from lab.image import build, cpio, debs, elf, identity
+from lab.image import build, cpio, debs, elf
 from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration

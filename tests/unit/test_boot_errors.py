@@ -21,11 +21,16 @@ PANIC = "[ 1.0] Kernel panic - not syncing: VFS: Unable to mount root fs"
         ("", False, True, BootCause.NO_CONSOLE),
         ("Linux version 6.12", False, True, BootCause.NO_INIT),
         ("Linux\nkextlab: init", False, True, BootCause.NO_NETWORK),
-        ("kextlab: init\nkextlab: network", False, True, BootCause.NO_SSH),
+        ("kextlab: init\nkextlab: network", False, True, BootCause.NO_PARK),
     ],
 )
 def test_causes(console: str, panicked: bool, running: bool, cause: BootCause) -> None:
     assert diagnose(console, panicked=panicked, running=running) is cause
+
+
+def test_a_guest_that_parked_had_all_but_ssh() -> None:
+    cause = diagnose("kextlab: network", panicked=False, running=True, parked=True)
+    assert cause is BootCause.NO_SSH
 
 
 def test_the_message_carries_panic_cpus_and_console() -> None:

@@ -27,7 +27,7 @@ from lab.oracle.lines import Shape
 from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
 from lab.report.result import Result
-from lab.runner import shell, watch
+from lab.runner import watch
 from lab.runner.objects import Objects
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Planner
@@ -275,13 +275,6 @@ def test_two_failures_of_one_item_have_two_dossiers(tmp_path: Path) -> None:
     assert first != second
     assert not (second / "verifier.log").exists()
     assert (first / "verifier.log").read_text() == "of the first"
-
-
-def test_background_work_prints_nothing_but_its_session() -> None:
-    line = shell.own_session("echo noise; echo more >&2")
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().isdigit()
-    assert not done.stderr
 
 
 def test_a_file_of_the_guest_may_have_a_name_with_blanks(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from lab.vm import argv
 
 def line(shape: argv.Shape) -> str:
     return " ".join(
-        argv.command("qemu", shape, boot=Path("/k"), initrd="/i", command_line="a b", qmp_fd=7)
+        argv.command(
+            "qemu",
+            shape,
+            boot=Path("/k"),
+            initrd=Path("/i"),
+            command_line="a b",
+            qmp_fd=7,
+            channel_fd=8,
+        )
     )
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest's identity: keys of its own, and a nonce, made fresh for each guest.
 
-They reach the guest as a small archive behind the image. The host key is
-pinned on the host's side, so nothing else can answer in the guest's place.
+They reach the guest when it is released (release.py). The host key is pinned
+on the host's side, so nothing else can answer in the guest's place.
 """
 
 from __future__ import annotations
@@ -14,12 +14,6 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from lab.image import cpio
-
-HOST_KEY_PATH = "etc/dropbear/host_key"
-AUTHORIZED_KEYS_PATH = "root/.ssh/authorized_keys"
-NONCE_PATH = "etc/kextlab/identity"
 
 _TYPE = "ssh-ed25519"
 
@@ -54,20 +48,6 @@ def fresh() -> Identity:
         host_key=_dropbear_key(host),
         host_public=_public_line(_public_bytes(host)),
         nonce=secrets.token_hex(16),
-    )
-
-
-def overlay(identity: Identity) -> bytes:
-    """The archive that gives a guest its identity; it goes behind the image's bytes."""
-    return cpio.archive(
-        [
-            cpio.directory("etc/dropbear", 0o700),
-            cpio.directory("root", 0o700),
-            cpio.directory("root/.ssh", 0o700),
-            cpio.regular(HOST_KEY_PATH, identity.host_key, 0o600),
-            cpio.regular(AUTHORIZED_KEYS_PATH, f"{identity.client_public}\n".encode(), 0o600),
-            cpio.regular(NONCE_PATH, f"{identity.nonce}\n".encode()),
-        ]
     )
 
 

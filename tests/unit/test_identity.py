@@ -6,14 +6,13 @@ from __future__ import annotations
 import base64
 import io
 import shutil
-import stat
 import subprocess
 from pathlib import Path
 
 import paramiko
 import pytest
 
-from lab.image import cpio, identity
+from lab.guest import identity
 
 
 def test_two_guests_share_nothing() -> None:
@@ -54,13 +53,3 @@ def test_dropbear_reads_the_host_key(tmp_path: Path) -> None:
         ["dropbearkey", "-y", "-f", str(path)], check=True, capture_output=True, text=True
     ).stdout
     assert made.host_public in out
-
-
-def test_overlay_holds_it_with_narrow_modes() -> None:
-    made = identity.fresh()
-    found = {entry.path: entry for entry in cpio.read(identity.overlay(made))}
-    assert found["etc/dropbear/host_key"].data == made.host_key
-    assert found["root/.ssh/authorized_keys"].data.decode() == f"{made.client_public}\n"
-    assert found["etc/kextlab/identity"].data.decode() == f"{made.nonce}\n"
-    assert stat.S_IMODE(found["etc/dropbear/host_key"].mode) == 0o600
-    assert stat.S_IMODE(found["root/.ssh"].mode) == 0o700
