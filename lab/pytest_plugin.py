@@ -12,6 +12,7 @@ import contextlib
 import functools
 import os
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _SESSION = pytest.StashKey["Session"]()
 _SUFFIXES = (".yaml", ".yml")
+_PART = "seconds_"
 
 
 class VerdictFailed(Exception):
@@ -58,6 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--repeat", type=int, default=1, metavar="N", help="run each scenario item N times"
+    )
+    group.addoption(
+        "--cold", action="store_true", help="boot each guest instead of forking a booted one"
     )
     group.addoption(
         "--keep-dossiers", action="store_true", help="write a dossier for passed items too"
@@ -157,9 +162,20 @@ def _session(config: pytest.Config) -> Session:
 
     found = config.stash.get(_SESSION, None)
     if found is None:
-        found = Session.create(accel=config.option.accel, keep=config.option.keep_dossiers)
+        found = Session.create(
+            accel=config.option.accel,
+            keep=config.option.keep_dossiers,
+            cold=config.option.cold,
+        )
+        found.forks.emit = _warn
         config.stash[_SESSION] = found
     return found
+
+
+def _warn(event: events.Event) -> None:
+    """What a person should know goes into pytest's summary of warnings."""
+    if isinstance(event, events.Notice) and event.level == "warning":
+        warnings.warn(pytest.PytestWarning(f"lab: {event.text}"), stacklevel=2)
 
 
 @functools.cache
@@ -167,6 +183,24 @@ def _catalog() -> Any:
     from lab.scenario.catalog import Catalog
 
     return Catalog.from_repo()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Where the time of scenario items went, over all workers."""
+    items: dict[str, dict[str, float]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            parts = {
+                str(name).removeprefix(_PART): float(value)
+                for name, value in getattr(report, "user_properties", [])
+                if str(name).startswith(_PART)
+            }
+            if parts:
+                items[report.nodeid] = parts
+    if items:
+        from lab.report.parts import time_by_part
+
+        terminalreporter.write_line(f"lab: {time_by_part(items.values())}")
 
 
 class ScenarioFile(pytest.File):
@@ -206,7 +240,7 @@ class ScenarioItem(pytest.Item):
         self.user_properties += [
             ("kernel", self.item.flavor),
             ("verdict", self.result.verdict),
-            *((f"seconds_{part}", round(s, 3)) for part, s in self.result.parts.items()),
+            *((f"{_PART}{part}", round(s, 3)) for part, s in self.result.parts.items()),
         ]
         if self.result.verdict == "error":
             raise LabTrouble

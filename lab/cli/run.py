@@ -15,6 +15,7 @@ from rich.console import Console
 from lab import events
 from lab.drivers.run import Session
 from lab.errors import LabError, UserError
+from lab.report.parts import time_by_part
 from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
 from lab.runner.run import Run
@@ -47,6 +48,9 @@ def run(
         bool,
         typer.Option("--gdb", help="Stop before the first step, with a gdb stub to attach to."),
     ] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Boot each guest instead of forking a booted one.")
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Write a dossier for passed items too.")
     ] = False,
@@ -56,7 +60,7 @@ def run(
     out = Console(highlight=False, soft_wrap=True)
     with Terminal(out) as progress:
         bus = events.Bus(progress)
-        session = Session.create(accel=accel, emit=bus, keep=keep or gdb)
+        session = Session.create(accel=accel, emit=bus, keep=keep or gdb, cold=cold)
         if gdb:
             if len(chosen) != 1:
                 raise UserError(
@@ -140,3 +144,6 @@ def _summary(
     word = "interrupted: " if interrupted else ""
     style = "green" if counts["passed"] == total else "red"
     out.print(f"{word}{', '.join(parts)} in {seconds:.1f} s", style=style)
+    timed = [result.parts for result in results if result.parts]
+    if timed:
+        out.print(time_by_part(timed), style="dim")

@@ -24,6 +24,7 @@ from lab.cli.run import gdb_line
 from lab.deadline import scaled
 from lab.errors import LabError
 from lab.extension.c import build_c, c_names
+from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.report.terminal import Terminal
@@ -40,6 +41,9 @@ def shell(
     ] = False,
     gdb: Annotated[
         bool, typer.Option("--gdb", help="Start a gdb stub and print the line to attach with.")
+    ] = False,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Boot the guest instead of forking a booted one.")
     ] = False,
     cpus: Annotated[int, typer.Option(min=1, help="Virtual CPUs.")] = 2,
     memory: Annotated[int, typer.Option(min=64, help="Memory in MiB.")] = 256,
@@ -62,7 +66,8 @@ def shell(
             gdb=gdb,
         )
         files = _extensions(built, planner, progress)
-    with Guest.boot(spec) as guest:
+        guest = Forks(planner.cache, cold, emit).start(spec)
+    with guest:
         if files:
             guest.push(files, scaled(60))
         if gdb:

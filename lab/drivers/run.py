@@ -20,6 +20,7 @@ from pathlib import Path
 from lab import events, paths
 from lab.cache import Cache
 from lab.errors import InfraError, LabError
+from lab.guest.forks import Forks
 from lab.judge import Judgement, judge
 from lab.report.dossier import Dossier, new_run
 from lab.report.result import Result, append
@@ -38,6 +39,7 @@ class Session:
     """One run of the lab over any number of items."""
 
     planner: Planner
+    forks: Forks
     emit: events.Emit = events.ignore
     folder: Path = field(default_factory=new_run)
     keep: bool = False
@@ -50,10 +52,16 @@ class Session:
 
     @classmethod
     def create(
-        cls, *, accel: str = "auto", emit: events.Emit = events.ignore, keep: bool = False
+        cls,
+        *,
+        accel: str = "auto",
+        emit: events.Emit = events.ignore,
+        keep: bool = False,
+        cold: bool = False,
     ) -> Session:
-        """A session on the user's cache."""
-        return cls(Planner(Cache.default(emit), accel, emit), emit, keep=keep)
+        """A session on the user's cache; with `cold` it boots its guests."""
+        cache = Cache.default(emit)
+        return cls(Planner(cache, accel, emit), Forks(cache, cold, emit), emit, keep=keep)
 
     def run(self, item: Item) -> Result:
         """Plan, run and judge one item. Raises `UserError` for what the user has to mend."""
@@ -73,7 +81,7 @@ class Session:
         folder = self.planner.cache.root / "slots"
         with slots.slot(folder, plan.guest.shape.memory, self._stopped):
             waited = time.monotonic()
-            run = Run(plan, emit)
+            run = Run(plan, emit, self.forks.start)
             seen = self._observe(run)
         judgement = judge(item.scenario, seen, inverted=item.twin is not None)
         parts = {"plan": planned - start, "wait": waited - planned, **seen.seconds}

@@ -28,7 +28,8 @@ from lab.guest.loader import Loader
 from lab.guest.release import await_parked, release
 from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
 from lab.vm.argv import Shape
-from lab.vm.machine import Boot, Machine
+from lab.vm.machine import Boot, Machine, Restore
+from lab.vm.snapshot import Snapshot
 from lab.vm.symbols import Symbols
 
 # A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
@@ -61,6 +62,7 @@ class Guest:
         self.ssh = ssh
         self.identity = who
         self.ready_after = machine.age
+        self.how = "cold"
         self._loader: Loader | None = None
         self._job_numbers = itertools.count(1)
         threading.Thread(target=self._hang_up, name="guest-end", daemon=True).start()
@@ -73,11 +75,27 @@ class Guest:
         machine gone.
         """
         deadline = deadline or scaled(BOOT_SECONDS)
-        who = identity.fresh()
         boot = Boot(spec.kernel, spec.image, spec.arguments)
-        machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
+        return cls._released(boot_parked(spec, boot, deadline), spec, deadline)
+
+    @classmethod
+    def fork(cls, spec: GuestSpec, saved: Snapshot, deadline: Deadline | None = None) -> Guest:
+        """A copy of the parked guest that was saved for `spec`, as somebody of its own.
+
+        Raises `LaunchError` or `RestoreFailed` (QEMU), or `BootError`, with the
+        machine gone.
+        """
+        deadline = deadline or scaled(BOOT_SECONDS)
+        origin = Restore(saved.memory, saved.state, saved.console)
+        guest = cls._released(Machine(spec.shape, origin).start(), spec, deadline)
+        guest.how = "fork"
+        return guest
+
+    @classmethod
+    def _released(cls, machine: Machine, spec: GuestSpec, deadline: Deadline) -> Guest:
+        who = identity.fresh()
         try:
-            ssh = _come_up(machine, who, deadline, spec.vmlinux)
+            ssh = _call_in(machine, who, deadline, spec.vmlinux)
             guest = cls(machine, ssh, who)
             try:
                 guest.run("true", deadline)
@@ -226,21 +244,32 @@ def _dial(machine: Machine, who: identity.Identity) -> Ssh:
     return Ssh(machine.ssh_port(), client_key, host_key)
 
 
-def _come_up(
-    machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
-) -> Ssh:
-    parked = False
+def boot_parked(spec: GuestSpec, boot: Boot, deadline: Deadline) -> Machine:
+    """A machine whose guest has parked; raises `LaunchError` or `BootError`, the machine gone."""
+    machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
     try:
         await_parked(machine, deadline)
-        parked = True
+    except (DeadlineExceeded, InfraError) as error:
+        try:
+            raise _boot_error(machine, str(error), spec.vmlinux, parked=False) from error
+        finally:
+            machine.stop()
+    except BaseException:
+        machine.stop()
+        raise
+    return machine
+
+
+def _call_in(
+    machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
+) -> Ssh:
+    try:
         release(machine, who, deadline)
         ssh = _dial(machine, who)
         ssh.connect(deadline)
     except (DeadlineExceeded, InfraError) as error:
-        problem = str(error)
-    else:
-        return ssh
-    raise _boot_error(machine, problem, vmlinux, parked=parked)
+        raise _boot_error(machine, str(error), vmlinux) from error
+    return ssh
 
 
 def _boot_error(

@@ -14,7 +14,7 @@ from lab import events
 from lab.deadline import Deadline, DeadlineExceeded, host_factor, scaled
 from lab.errors import InfraError
 from lab.guest.boot_errors import BootError
-from lab.guest.guest import BACKTRACE_SECONDS, Guest
+from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.lines import Shape
@@ -31,6 +31,8 @@ class Run:
 
     plan: Plan
     emit: events.Emit = events.ignore
+    # How a guest is had: booted, forked, or one that waits already.
+    start: Callable[[GuestSpec], Guest] = Guest.boot
     seen: Observation = field(default_factory=Observation)
     guest: Guest | None = None
     _watch: Watch | None = None
@@ -50,7 +52,7 @@ class Run:
         seen = self.seen
         guest: Guest | None = None
         try:
-            with Guest.boot(self.plan.guest) as guest:
+            with self.start(self.plan.guest) as guest:
                 self.guest = guest
                 if self._stopped:
                     raise InfraError("the run was stopped")
@@ -76,7 +78,8 @@ class Run:
     def _ready(self, guest: Guest) -> None:
         self.seen.seconds["start"] = guest.ready_after
         accel = self.plan.guest.shape.accel
-        self.emit(events.GuestReady(self.plan.item.id, guest.ready_after, "cold", accel))
+        self.seen.facts["start"] = guest.how
+        self.emit(events.GuestReady(self.plan.item.id, guest.ready_after, guest.how, accel))
 
     def _inside(self, guest: Guest) -> None:
         seen, scenario = self.seen, self.plan.item.scenario

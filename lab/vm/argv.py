@@ -62,6 +62,20 @@ def size_args(shape: Shape) -> list[str]:
     return ["-smp", str(shape.cpus), "-m", f"{shape.memory}M"]
 
 
+def memory_args(shape: Shape, path: str, *, shared: bool) -> list[str]:
+    """Memory that is a file: written to (`shared`), or a private copy of what it holds."""
+    share = "on" if shared else "off"
+    return [
+        "-object", f"memory-backend-file,id=ram,size={shape.memory}M,mem-path={path},share={share}",
+        "-machine", "memory-backend=ram",
+    ]  # fmt: skip
+
+
+def restore_args() -> list[str]:
+    """Wait for a saved machine's state instead of starting one."""
+    return ["-incoming", "defer"]
+
+
 def kernel_args(boot: Path, initrd: Path, command_line: str) -> list[str]:
     """Direct boot: a PVH vmlinux or a bzImage, the image, and the boot arguments."""
     return ["-kernel", str(boot), "-initrd", str(initrd), "-append", command_line]
@@ -125,30 +139,58 @@ def _virtio(name: str, shape: Shape, *options: str, rom: bool = True) -> str:
     return ",".join([f"{name}-{bus}", *options, *extra])
 
 
+@dataclass(frozen=True)
+class Descriptors:
+    """The descriptors that QEMU inherits: sockets of QMP and of the channel."""
+
+    qmp: int
+    channel: int
+
+
+def _devices(shape: Shape, inherited: Descriptors) -> list[str]:
+    return [
+        *console_args(),
+        *qmp_args(inherited.qmp),
+        *channel_args(inherited.channel),
+        *network_args(shape),
+        *entropy_args(shape),
+        *panic_args(shape),
+    ]
+
+
+def _machine(qemu: str, shape: Shape) -> list[str]:
+    return [qemu, *quiet_args(), *machine_args(shape), *accel_args(shape), *size_args(shape)]
+
+
 def command(
     qemu: str,
     shape: Shape,
+    inherited: Descriptors,
     *,
     boot: Path,
     initrd: Path,
     command_line: str,
-    qmp_fd: int,
-    channel_fd: int,
+    memory: Path | None = None,
     gdb_socket: Path | None = None,
 ) -> list[str]:
-    """The whole command line of one machine."""
+    """The whole command line of a machine that boots; its memory is kept in `memory`, if given."""
     return [
-        qemu,
-        *quiet_args(),
-        *machine_args(shape),
-        *accel_args(shape),
-        *size_args(shape),
+        *_machine(qemu, shape),
+        *(memory_args(shape, str(memory), shared=True) if memory else []),
         *kernel_args(boot, initrd, command_line),
-        *console_args(),
-        *qmp_args(qmp_fd),
-        *channel_args(channel_fd),
-        *network_args(shape),
-        *entropy_args(shape),
-        *panic_args(shape),
+        *_devices(shape, inherited),
         *(gdb_args(gdb_socket) if gdb_socket else []),
+    ]
+
+
+def fork_command(qemu: str, shape: Shape, inherited: Descriptors, *, memory_fd: int) -> list[str]:
+    """The whole command line of a machine that is restored from a saved one.
+
+    It has no kernel: that is in its memory. Without one, QEMU starts sooner.
+    """
+    return [
+        *_machine(qemu, shape),
+        *memory_args(shape, f"/proc/self/fd/{memory_fd}", shared=False),
+        *_devices(shape, inherited),
+        *restore_args(),
     ]

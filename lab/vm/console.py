@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -37,15 +37,25 @@ class Line:
 
 
 class Console:
-    """Collects a machine's console from a stream, in a thread of its own."""
+    """Collects a machine's console from a stream, in a thread of its own.
 
-    def __init__(self, source: IO[bytes], sink: IO[bytes] | None = None) -> None:
+    `history` is what was printed before: by the machine that this one is a fork of.
+    """
+
+    def __init__(
+        self,
+        source: IO[bytes],
+        sink: IO[bytes] | None = None,
+        history: Sequence[Line] = (),
+    ) -> None:
         self._source = source
         self._sink = sink
         self._start = time.monotonic()
         self._head: list[Line] = []
         self._tail: deque[Line] = deque(maxlen=TAIL_LINES)
         self._count = 0
+        for line in history:
+            self._append(line)
         self._partial = b""
         self._partial_at: float | None = None
         self._changed = threading.Condition()

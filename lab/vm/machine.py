@@ -23,13 +23,18 @@ from lab.errors import InfraError
 from lab.host.process import kill_session, spawn
 from lab.vm import argv
 from lab.vm.channel import Channel
-from lab.vm.console import Console
+from lab.vm.console import Console, Line
 from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
 
 QEMU = "qemu-system-x86_64"
 
 # From fork to the QMP greeting; QEMU needs a tenth of a second on an idle host.
 LAUNCH_SECONDS = 20.0
+# Loading a state of a megabyte takes a twentieth of a second.
+RESTORE_SECONDS = 20.0
+
+# The memory is in a file of its own, not in the state.
+IGNORE_SHARED = {"capability": "x-ignore-shared", "state": True}
 
 
 class LaunchError(InfraError):
@@ -48,6 +53,17 @@ class LaunchError(InfraError):
         return (LaunchError, self.arguments)
 
 
+class RestoreFailed(InfraError):
+    """A saved machine could not be loaded."""
+
+    def __init__(self, message: str, output: str) -> None:
+        super().__init__(message, details=output.rstrip())
+        self.arguments = (message, output)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (RestoreFailed, self.arguments)
+
+
 @dataclass(frozen=True)
 class Boot:
     """What a machine starts from: kernel, initramfs, arguments."""
@@ -55,14 +71,25 @@ class Boot:
     kernel: Path
     initrd: Path
     arguments: tuple[str, ...]
+    # Where the machine's memory is kept while it runs, if it is to be saved.
+    memory: Path | None = None
+
+
+@dataclass(frozen=True)
+class Restore:
+    """What a fork starts from: a saved machine's memory, state and console so far."""
+
+    memory: Path
+    state: Path
+    console: tuple[Line, ...]
 
 
 class Machine:
     """A running QEMU. Use as a context manager: leaving it leaves nothing behind."""
 
-    def __init__(self, shape: argv.Shape, boot: Boot, *, gdb: bool = False) -> None:
+    def __init__(self, shape: argv.Shape, origin: Boot | Restore, *, gdb: bool = False) -> None:
         self.shape = shape
-        self.boot = boot
+        self.origin = origin
         self.events: list[QmpEvent] = []
         self.changed = threading.Condition()
         self.started_at = 0.0
@@ -95,29 +122,41 @@ class Machine:
         stack.callback(ours.close)
         near, far = socket.socketpair()
         stack.callback(near.close)
-        with theirs, far:
-            if self._want_gdb:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kextlab-gdb-"))
-                self.gdb_socket = Path(folder) / "gdb.sock"
-            self.command = tuple(
-                argv.command(
+        with contextlib.ExitStack() as handed:
+            # Closed on this side when QEMU has them.
+            handed.enter_context(theirs)
+            handed.enter_context(far)
+            fds = [theirs.fileno(), far.fileno()]
+            inherited = argv.Descriptors(*fds)
+            state_fd = -1
+            origin = self.origin
+            if isinstance(origin, Restore):
+                memory_fd = _opened(handed, origin.memory, os.O_RDWR)
+                state_fd = _opened(handed, origin.state, os.O_RDONLY)
+                fds += [memory_fd, state_fd]
+                words = argv.fork_command(QEMU, self.shape, inherited, memory_fd=memory_fd)
+            else:
+                if self._want_gdb:
+                    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kextlab-gdb-"))
+                    self.gdb_socket = Path(folder) / "gdb.sock"
+                words = argv.command(
                     QEMU,
                     self.shape,
-                    boot=self.boot.kernel,
-                    initrd=self.boot.initrd,
-                    command_line=" ".join(self.boot.arguments),
-                    qmp_fd=theirs.fileno(),
-                    channel_fd=far.fileno(),
+                    inherited,
+                    boot=origin.kernel,
+                    initrd=origin.initrd,
+                    command_line=" ".join(origin.arguments),
+                    memory=origin.memory,
                     gdb_socket=self.gdb_socket,
                 )
-            )
+            self.command = tuple(words)
             self.started_at = time.monotonic()
             self._child = spawn(
                 self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(), far.fileno()),
+                pass_fds=tuple(fds),
             )
         stack.callback(self._reap)
         console_in, console_out, errors = (
@@ -128,7 +167,8 @@ class Machine:
         assert console_in is not None
         assert console_out is not None
         assert errors is not None
-        self.console = Console(console_out, console_in)
+        history = self.origin.console if isinstance(self.origin, Restore) else ()
+        self.console = Console(console_out, console_in, history)
         self.channel = Channel(near, self._wake)
         stack.callback(self.channel.close)
         self._errors = threading.Thread(
@@ -143,6 +183,34 @@ class Machine:
             raise LaunchError(status, shlex.join(self.command), self.stderr) from error
         stack.callback(self.qmp.close)
         threading.Thread(target=self._watch, name="qemu-exit", daemon=True).start()
+        if isinstance(self.origin, Restore):
+            self._restore(state_fd)
+
+    def _restore(self, state_fd: int) -> None:
+        """Load the saved state; the machine runs when this returns."""
+        capabilities = [IGNORE_SHARED, {"capability": "events", "state": True}]
+        self.qmp.execute("migrate-set-capabilities", capabilities=capabilities)
+        try:
+            self.qmp.execute("migrate-incoming", uri=f"fd:{state_fd}")
+            self.wait(
+                lambda: self._migration in ("completed", "failed") or not self.running,
+                Deadline(RESTORE_SECONDS),
+                "the saved machine to be loaded",
+            )
+            if self._migration == "completed":
+                self.qmp.execute("cont")
+                return
+        except (DeadlineExceeded, QmpFailed) as error:
+            self._settle(1.0)
+            raise RestoreFailed(f"the saved machine is not loaded: {error}", self.stderr) from error
+        self._settle(1.0)
+        raise RestoreFailed("QEMU can't load the saved machine", self.stderr)
+
+    @property
+    def _migration(self) -> str:
+        """How far QEMU says that it has come with loading a state."""
+        said = [event.data.get("status", "") for event in self.events if event.name == "MIGRATION"]
+        return str(said[-1]) if said else ""
 
     def stop(self) -> None:
         """End the machine; harmless when it has ended already."""
@@ -298,3 +366,10 @@ class Machine:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
+
+
+def _opened(stack: contextlib.ExitStack, path: Path, flags: int) -> int:
+    """A descriptor that is closed with the stack: what QEMU maps is what was looked at."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    stack.callback(os.close, descriptor)
+    return descriptor

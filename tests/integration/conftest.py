@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.cache import Cache
+from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
@@ -31,8 +32,14 @@ def spec(planner: Planner, stock: Kernel) -> GuestSpec:
     return planner.guest_spec(stock, planner.image(stock))
 
 
+@pytest.fixture(scope="session")
+def forks() -> Forks:
+    """Guests as scenarios get them."""
+    return Forks(Cache.default())
+
+
 @pytest.fixture(scope="module")
-def guest(spec: GuestSpec) -> Iterator[Guest]:
+def guest(spec: GuestSpec, forks: Forks) -> Iterator[Guest]:
     """A guest that the tests of a module share; none of them may harm it."""
-    with Guest.boot(spec) as guest:
+    with forks.start(spec) as guest:
         yield guest

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.drivers.run import Session
+from lab.guest.forks import Forks
 from lab.report.result import Result
 from lab.runner.plan import Planner
 from lab.scenario.catalog import Catalog
@@ -31,7 +32,7 @@ def judged(planner: Planner, tmp_path: Path) -> Callable[[str], Result]:
         path.write_text(textwrap.dedent(text))
         (scenario,) = load_scenarios(path, Catalog.from_repo())
         (item,) = items(scenario)
-        return Session(planner, folder=tmp_path / "results").run(item)
+        return Session(planner, Forks(planner.cache), folder=tmp_path / "results").run(item)
 
     return run
 

@@ -20,6 +20,7 @@ from lab.cache import Cache
 from lab.deadline import Deadline, DeadlineExceeded
 from lab.drivers.run import Session, rerun_line
 from lab.errors import InfraError, UserError
+from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout, ConnectionLost
@@ -145,7 +146,7 @@ def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
             one.fence()
 
 
-def booting(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
+def booting(meanwhile: Callable[[], None]) -> Any:
     class Booted:
         machine = SimpleNamespace(
             stop=lambda: None,
@@ -165,22 +166,19 @@ def booting(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> N
         meanwhile()
         return Booted()
 
-    monkeypatch.setattr(Guest, "boot", boot)
+    return boot
 
 
-def test_a_run_that_is_stopped_while_it_boots_does_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_run_that_is_stopped_while_it_boots_does_nothing() -> None:
     run = Run(SimpleNamespace(guest=None))  # type: ignore[arg-type]
-    booting(monkeypatch, run.stop)
+    run.start = booting(run.stop)
     seen = run.go()
     assert "stopped" in str(seen.trouble)
     assert seen.facts["qemu"] == "qemu -append 'a b'"
 
 
 def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    booting(monkeypatch, lambda: None)
-    run = Run(SimpleNamespace(guest=None))  # type: ignore[arg-type]
+    run = Run(SimpleNamespace(guest=None), start=booting(lambda: None))  # type: ignore[arg-type]
 
     def inside(_guest: Any) -> None:
         run._watch = SimpleNamespace(reports=lambda: ["an oops"])  # type: ignore[assignment]
@@ -199,7 +197,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
 
 
 def session(tmp_path: Path, planner: Any) -> Session:
-    return Session(planner, folder=tmp_path / "results")
+    return Session(planner, Forks(planner.cache), folder=tmp_path / "results")
 
 
 def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_path: Path) -> None:
@@ -208,7 +206,8 @@ def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_
             raise UserError(f"no compiler for {flavor}")
 
     heard: list[events.Event] = []
-    one = Session(Refusing(Cache(tmp_path), "tcg"), heard.append, tmp_path / "results")
+    planner = Refusing(Cache(tmp_path), "tcg")
+    one = Session(planner, Forks(planner.cache), heard.append, tmp_path / "results")
     results = list(one.run_all([item, item], 1))
     assert [result.verdict for result in results] == ["error", "error"]
     assert "no compiler for stock" in results[0].reasons[0]

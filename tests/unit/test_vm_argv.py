@@ -16,11 +16,10 @@ def line(shape: argv.Shape) -> str:
         argv.command(
             "qemu",
             shape,
+            argv.Descriptors(qmp=7, channel=8),
             boot=Path("/k"),
             initrd=Path("/i"),
             command_line="a b",
-            qmp_fd=7,
-            channel_fd=8,
         )
     )
 
@@ -50,3 +49,27 @@ def test_the_shape_decides_cpus_memory_and_accelerator() -> None:
 def test_unknown_machines_are_refused() -> None:
     with pytest.raises(UserError, match="pc98"):
         argv.Shape(machine="pc98")
+
+
+@pytest.mark.parametrize("machine", argv.MACHINES)
+def test_a_fork_has_the_devices_of_the_machine_that_was_saved(machine: str) -> None:
+    shape = argv.Shape(machine=machine)
+    inherited = argv.Descriptors(qmp=7, channel=8)
+    saved = argv.command(
+        "qemu",
+        shape,
+        inherited,
+        boot=Path("/k"),
+        initrd=Path("/i"),
+        command_line="a",
+        memory=Path("/m"),
+    )
+    fork = argv.fork_command("qemu", shape, inherited, memory_fd=9)
+    own = {"-kernel", "-initrd", "-append", "/k", "/i", "a", "-incoming", "defer"}
+
+    def shared(words: list[str]) -> list[str]:
+        return [word for word in words if word not in own and "mem-path" not in word]
+
+    assert shared(fork) == shared(saved)
+    assert "mem-path=/m,share=on" in " ".join(saved)
+    assert "mem-path=/proc/self/fd/9,share=off" in " ".join(fork)

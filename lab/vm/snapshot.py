@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Snapshots: a machine's state and memory on disk, for others to be forked from.
+
+The memory is the very file that the saved machine ran on. Forks map it
+privately, so what none of them writes is in the host's memory once. QEMU's
+own part (devices, CPUs) is a stream of less than a megabyte beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.deadline import Deadline
+from lab.errors import InfraError
+from lab.vm.console import Line
+from lab.vm.machine import IGNORE_SHARED, Machine
+
+MEMORY = "memory"
+STATE = "state"
+CONSOLE = "console.json"
+MANIFEST = "manifest.json"
+_FILES = (MEMORY, STATE, CONSOLE)
+
+# The kernel's own late work (the clock's calibration is the last of it, a
+# second after it began) must be done, or every fork does it again.
+CALM_SECONDS = 1.5
+IDLE_SAMPLES = 6
+_IDLE_INTERVAL = 0.05
+SAVE_SECONDS = 60.0
+_CHUNK = 1 << 20
+
+
+class SnapshotDamaged(InfraError):
+    """A snapshot's files are not what was saved."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A saved machine; `console` is what it had printed, with times before the save (negative)."""
+
+    folder: Path
+    console: tuple[Line, ...]
+
+    @property
+    def memory(self) -> Path:
+        return self.folder / MEMORY
+
+    @property
+    def state(self) -> Path:
+        return self.folder / STATE
+
+
+def wait_until_quiet(machine: Machine, deadline: Deadline) -> None:
+    """Wait until a guest has nothing left to do: a calm console, and all CPUs halted.
+
+    Raises `DeadlineExceeded` if it does not come to rest.
+    """
+    machine.console.wait_for_calm(CALM_SECONDS, deadline)
+    seen = 0
+
+    def idle() -> bool:
+        nonlocal seen
+        halted = re.findall(r"HLT=(\d)", machine.qmp.monitor("info registers -a"))
+        seen = seen + 1 if halted and set(halted) == {"1"} else 0
+        return seen >= IDLE_SAMPLES
+
+    deadline.poll(idle, "all CPUs of the guest to be idle", interval=_IDLE_INTERVAL)
+
+
+def save(machine: Machine, folder: Path, deadline: Deadline) -> None:
+    """Stop a machine whose memory is `folder / MEMORY`, and write the rest of it there.
+
+    Raises `QmpFailed`, `DeadlineExceeded`, or `InfraError` with QEMU's reason.
+    """
+    machine.qmp.execute("stop")
+    machine.qmp.execute("migrate-set-capabilities", capabilities=[IGNORE_SHARED])
+    machine.qmp.execute("migrate", uri=f"exec:cat > {shlex.quote(str(folder / STATE))}")
+
+    def done() -> bool:
+        answer = machine.qmp.execute("query-migrate")
+        if answer.get("status") in ("failed", "cancelled"):
+            raise InfraError(
+                "QEMU could not save the machine", details=str(answer.get("error-desc", answer))
+            )
+        return bool(answer.get("status") == "completed")
+
+    deadline.poll(done, "the machine to be saved")
+    age = machine.age
+    lines = [[round(line.at - age, 6), line.text] for line in machine.console.lines()]
+    (folder / CONSOLE).write_text(json.dumps(lines))
+
+
+def seal(folder: Path) -> None:
+    """Write down what the files of a saved machine are; the machine must have ended."""
+    files = {name: _fingerprint(folder / name) for name in _FILES}
+    (folder / MANIFEST).write_text(json.dumps({"version": 1, "files": files}))
+
+
+_verified: dict[Path, list[tuple[int, ...]]] = {}
+_verifying = threading.Lock()
+
+
+def load(folder: Path) -> Snapshot:
+    """A saved machine, checked: whole once per process, by time stamp and size after that.
+
+    Raises `SnapshotDamaged`.
+    """
+    try:
+        with _verifying:
+            signatures = [_signature(folder / name) for name in (*_FILES, MANIFEST)]
+            if _verified.get(folder) != signatures:
+                _verify(folder)
+                _verified[folder] = signatures
+        lines = json.loads((folder / CONSOLE).read_text())
+        return Snapshot(folder, tuple(Line(float(at), str(text)) for at, text in lines))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotDamaged(f"the snapshot in {folder} can't be read: {error}") from error
+
+
+def _verify(folder: Path) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for name in _FILES:
+        if manifest["files"][name] != _fingerprint(folder / name):
+            raise SnapshotDamaged(f"{name} of the snapshot in {folder} is not what was saved")
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _fingerprint(path: Path) -> str:
+    """Size and checksum. Blocks of zeros count by their place only, be they holes or not."""
+    digest = hashlib.blake2b(digest_size=20)
+    zeros = bytes(_CHUNK)
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        at = 0
+        while at < size:
+            try:
+                at = os.lseek(stream.fileno(), at, os.SEEK_DATA) // _CHUNK * _CHUNK
+            except OSError:
+                break  # nothing but a hole up to the end
+            block = os.pread(stream.fileno(), _CHUNK, at)
+            if block != zeros[: len(block)]:
+                digest.update(at.to_bytes(8, "big"))
+                digest.update(block)
+            at += _CHUNK
+    return f"{size}:{digest.hexdigest()}"
