@@ -167,7 +167,7 @@ def _session(config: pytest.Config) -> Session:
             keep=config.option.keep_dossiers,
             cold=config.option.cold,
         )
-        found.forks.emit = _warn
+        found.pool.forks.emit = _warn
         config.stash[_SESSION] = found
     return found
 
@@ -183,6 +183,18 @@ def _catalog() -> Any:
     from lab.scenario.catalog import Catalog
 
     return Catalog.from_repo()
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """While this item runs, the next one's guest is being made."""
+    if isinstance(item, ScenarioItem) and isinstance(nextitem, ScenarioItem):
+        _session(item.config).expect(nextitem.item)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(_SESSION, None)
+    if session is not None:
+        session.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shlex
 import shutil
@@ -21,17 +22,20 @@ from lab import events, paths
 from lab.cache import Cache
 from lab.errors import InfraError, LabError
 from lab.guest.forks import Forks
+from lab.guest.guest import GuestSpec
 from lab.judge import Judgement, judge
 from lab.report.dossier import Dossier, new_run
 from lab.report.result import Result, append
 from lab.runner.observation import Observation
 from lab.runner.plan import Planner
+from lab.runner.pool import Pool
 from lab.runner.run import Run
 from lab.scenario.items import Item
 from lab.vm import slots
 
 EXCERPT_LINES = 30
 EXCERPT_REPORTS = 3
+SLOTS = "slots"
 
 
 @dataclass
@@ -39,7 +43,7 @@ class Session:
     """One run of the lab over any number of items."""
 
     planner: Planner
-    forks: Forks
+    pool: Pool
     emit: events.Emit = events.ignore
     folder: Path = field(default_factory=new_run)
     keep: bool = False
@@ -61,7 +65,8 @@ class Session:
     ) -> Session:
         """A session on the user's cache; with `cold` it boots its guests."""
         cache = Cache.default(emit)
-        return cls(Planner(cache, accel, emit), Forks(cache, cold, emit), emit, keep=keep)
+        pool = Pool(Forks(cache, cold, emit), cache.root / SLOTS)
+        return cls(Planner(cache, accel, emit), pool, emit, keep=keep)
 
     def run(self, item: Item) -> Result:
         """Plan, run and judge one item. Raises `UserError` for what the user has to mend."""
@@ -78,10 +83,10 @@ class Session:
             # its own: `stop` must not wait for a kernel to be built.
             plan = self.planner.plan(item, gdb=self.gdb)
         planned = time.monotonic()
-        folder = self.planner.cache.root / "slots"
+        folder = self.planner.cache.root / SLOTS
         with slots.slot(folder, plan.guest.shape.memory, self._stopped):
             waited = time.monotonic()
-            run = Run(plan, emit, self.forks.start)
+            run = Run(plan, emit, self.pool.start)
             seen = self._observe(run)
         judgement = judge(item.scenario, seen, inverted=item.twin is not None)
         parts = {"plan": planned - start, "wait": waited - planned, **seen.seconds}
@@ -110,6 +115,10 @@ class Session:
                     while len(active) < jobs and (item := next(pending, None)) is not None:
                         self._prepare(item)
                         active.add(pool.submit(self._run_safely, item))
+                        ahead = next(pending, None)
+                        if ahead is not None:
+                            pending = itertools.chain([ahead], pending)
+                            self.expect(ahead)
                     if not active:
                         return
                     done, active = wait(active, return_when=FIRST_COMPLETED)
@@ -118,6 +127,24 @@ class Session:
             except BaseException:
                 self.stop()
                 raise
+            finally:
+                self.close()
+
+    def expect(self, item: Item) -> None:
+        """This item comes soon: have a guest ready for it. Builds nothing, and never waits."""
+        if not self.gdb:
+            self.pool.prepare(lambda: self._spec(item))
+
+    def _spec(self, item: Item) -> GuestSpec | None:
+        # Whoever runs the item builds its kernel, where it can be interrupted.
+        if not self.planner.has(item.flavor):
+            return None
+        with self._planning:
+            return self.planner.plan(item).guest
+
+    def close(self) -> None:
+        """End what waits for items that will not come."""
+        self.pool.close()
 
     def _prepare(self, item: Item) -> None:
         # In the caller's thread: an interrupt then ends a kernel's build, too.

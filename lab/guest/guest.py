@@ -101,6 +101,7 @@ class Guest:
                 guest.run("true", deadline)
             except ConnectionLost as error:
                 raise _boot_error(machine, error.message, spec.vmlinux) from error
+            machine.mark("command")
             guest.ready_after = machine.age
             return guest
         except BaseException:
@@ -249,6 +250,7 @@ def boot_parked(spec: GuestSpec, boot: Boot, deadline: Deadline) -> Machine:
     machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
     try:
         await_parked(machine, deadline)
+        machine.mark("boot")
     except (DeadlineExceeded, InfraError) as error:
         try:
             raise _boot_error(machine, str(error), spec.vmlinux, parked=False) from error
@@ -265,8 +267,10 @@ def _call_in(
 ) -> Ssh:
     try:
         release(machine, who, deadline)
+        machine.mark("release")
         ssh = _dial(machine, who)
         ssh.connect(deadline)
+        machine.mark("SSH")
     except (DeadlineExceeded, InfraError) as error:
         raise _boot_error(machine, str(error), vmlinux) from error
     return ssh

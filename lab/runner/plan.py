@@ -79,6 +79,10 @@ class Planner:
         )
         return Plan(item, kernel, image, spec, artifacts)
 
+    def has(self, flavor: str) -> bool:
+        """Whether a flavor's kernel is at hand."""
+        return flavor in self._kernels
+
     def kernel(self, flavor: str) -> Kernel:
         """The kernel of a flavor, built if it has to be."""
         if flavor in self._failed:

@@ -51,12 +51,13 @@ class Run:
         """
         seen = self.seen
         guest: Guest | None = None
+        asked = time.monotonic()
         try:
             with self.start(self.plan.guest) as guest:
                 self.guest = guest
                 if self._stopped:
                     raise InfraError("the run was stopped")
-                self._ready(guest)
+                self._ready(guest, time.monotonic() - asked)
                 if on_guest is not None:
                     on_guest(self)
                 self._inside(guest)
@@ -75,8 +76,9 @@ class Run:
             seen.facts["qemu_stderr"] = guest.machine.stderr
         return seen
 
-    def _ready(self, guest: Guest) -> None:
-        self.seen.seconds["start"] = guest.ready_after
+    def _ready(self, guest: Guest, waited: float) -> None:
+        # The guest's own start, also where it was made while something else ran.
+        self.seen.seconds["start"] = max(waited, guest.ready_after)
         accel = self.plan.guest.shape.accel
         self.seen.facts["start"] = guest.how
         self.emit(events.GuestReady(self.plan.item.id, guest.ready_after, guest.how, accel))

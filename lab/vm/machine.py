@@ -93,6 +93,8 @@ class Machine:
         self.events: list[QmpEvent] = []
         self.changed = threading.Condition()
         self.started_at = 0.0
+        # Seconds that each part of the start took, in order.
+        self.parts: dict[str, float] = {}
         self.gdb_socket: Path | None = None
         self._want_gdb = gdb
         self._stack = contextlib.ExitStack()
@@ -183,8 +185,10 @@ class Machine:
             raise LaunchError(status, shlex.join(self.command), self.stderr) from error
         stack.callback(self.qmp.close)
         threading.Thread(target=self._watch, name="qemu-exit", daemon=True).start()
+        self.mark("QEMU")
         if isinstance(self.origin, Restore):
             self._restore(state_fd)
+            self.mark("load")
 
     def _restore(self, state_fd: int) -> None:
         """Load the saved state; the machine runs when this returns."""
@@ -251,6 +255,10 @@ class Machine:
     def age(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self.started_at
+
+    def mark(self, part: str) -> None:
+        """A part of the start has just ended: note how long it took."""
+        self.parts[part] = self.age - sum(self.parts.values())
 
     @property
     def stderr(self) -> str:

@@ -38,22 +38,12 @@ def slot(folder: Path, memory: int, stop: threading.Event | None = None) -> Iter
     The slots are locked files in `folder`; the operating system drops a lock
     when its holder dies.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    count = capacity(memory)
-
-    def take() -> tuple[int, int] | None:
-        for number in range(count):
-            descriptor = os.open(folder / f"slot-{number}", os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor, number
-            except BlockingIOError:
-                os.close(descriptor)
-        return None
-
     try:
         descriptor, number = Deadline(WAIT_SECONDS).poll(
-            take, "a free slot for a guest", interval=_INTERVAL, stop=stop
+            lambda: _take(folder, memory, "slot"),
+            "a free slot for a guest",
+            interval=_INTERVAL,
+            stop=stop,
         )
     except (DeadlineExceeded, InterruptedError) as error:
         raise InfraError(f"no guest was started: {error}") from error
@@ -61,3 +51,25 @@ def slot(folder: Path, memory: int, stop: threading.Event | None = None) -> Iter
         yield number
     finally:
         os.close(descriptor)
+
+
+def try_slot(stack: contextlib.ExitStack, folder: Path, memory: int, prefix: str) -> bool:
+    """Hold a slot of another kind until `stack` ends, if one is free; never waits."""
+    taken = _take(folder, memory, prefix)
+    if taken is None:
+        return False
+    stack.callback(os.close, taken[0])
+    return True
+
+
+def _take(folder: Path, memory: int, prefix: str) -> tuple[int, int] | None:
+    """The descriptor and number of a free slot; it is free again when that is closed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(capacity(memory)):
+        descriptor = os.open(folder / f"{prefix}-{number}", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor, number
+        except BlockingIOError:
+            os.close(descriptor)
+    return None

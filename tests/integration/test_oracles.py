@@ -13,6 +13,7 @@ from lab.drivers.run import Session
 from lab.guest.forks import Forks
 from lab.report.result import Result
 from lab.runner.plan import Planner
+from lab.runner.pool import Pool
 from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
@@ -32,7 +33,9 @@ def judged(planner: Planner, tmp_path: Path) -> Callable[[str], Result]:
         path.write_text(textwrap.dedent(text))
         (scenario,) = load_scenarios(path, Catalog.from_repo())
         (item,) = items(scenario)
-        return Session(planner, Forks(planner.cache), folder=tmp_path / "results").run(item)
+        return Session(
+            planner, Pool(Forks(planner.cache), tmp_path / "slots"), folder=tmp_path / "results"
+        ).run(item)
 
     return run
 

@@ -32,6 +32,7 @@ from lab.runner import watch
 from lab.runner.objects import Objects
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Planner
+from lab.runner.pool import Pool
 from lab.runner.run import Run
 from lab.scenario.extensions import CExtension
 from lab.scenario.items import Item, items
@@ -184,7 +185,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
         run._watch = SimpleNamespace(reports=lambda: ["an oops"])  # type: ignore[assignment]
         raise InfraError("the ledger can't be read")
 
-    monkeypatch.setattr(run, "_ready", lambda _guest: None)
+    monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
     monkeypatch.setattr(run, "_inside", inside)
     monkeypatch.setattr(run, "_add", lambda _evidence: None)
     monkeypatch.setattr("lab.runner.run.report_evidence", lambda report: report)
@@ -197,7 +198,9 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
 
 
 def session(tmp_path: Path, planner: Any) -> Session:
-    return Session(planner, Forks(planner.cache), folder=tmp_path / "results")
+    return Session(
+        planner, Pool(Forks(planner.cache), tmp_path / "slots"), folder=tmp_path / "results"
+    )
 
 
 def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_path: Path) -> None:
@@ -207,7 +210,9 @@ def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_
 
     heard: list[events.Event] = []
     planner = Refusing(Cache(tmp_path), "tcg")
-    one = Session(planner, Forks(planner.cache), heard.append, tmp_path / "results")
+    one = Session(
+        planner, Pool(Forks(planner.cache), tmp_path / "slots"), heard.append, tmp_path / "results"
+    )
     results = list(one.run_all([item, item], 1))
     assert [result.verdict for result in results] == ["error", "error"]
     assert "no compiler for stock" in results[0].reasons[0]
