@@ -199,6 +199,7 @@ class Session:
             evidence=tuple(evidence.to_json() for evidence in seen.evidence),
             outcomes=dict(seen.first.outcomes),
             state=seen.state or "",
+            guest=str(seen.facts.get("start", "")),
             excerpt=_excerpt(seen) if judgement.verdict != "passed" else "",
             seconds=seconds,
             parts=parts,

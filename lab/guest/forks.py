@@ -8,6 +8,7 @@ asked for after that is a fork of it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -21,10 +22,11 @@ from lab import events
 from lab.cache import Cache, file_digest, key_of
 from lab.deadline import Deadline, DeadlineExceeded, scaled
 from lab.errors import InfraError
+from lab.guest.boot_errors import BootError
 from lab.guest.guest import BOOT_SECONDS, Guest, GuestSpec, boot_parked
 from lab.host import process
 from lab.vm import argv, snapshot
-from lab.vm.machine import QEMU, Boot, LaunchError, RestoreFailed
+from lab.vm.machine import QEMU, Boot, RestoreFailed
 from lab.vm.snapshot import Snapshot, SnapshotDamaged
 
 KIND = "snapshot"
@@ -42,7 +44,7 @@ class Forks:
     cache: Cache
     cold: bool = False
     emit: events.Emit = events.ignore
-    _refused: dict[str, str] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, spec: GuestSpec, deadline: Deadline | None = None) -> Guest:
@@ -53,20 +55,32 @@ class Forks:
         if self.cold or spec.gdb:
             return Guest.boot(spec, deadline)
         key = key_of_snapshot(spec)
+        if key not in self._refused:
+            try:
+                return self._fork(spec, key, deadline)
+            except (SnapshotFailed, SnapshotDamaged) as error:
+                self._refuse(key, error)
+        return Guest.boot(spec, deadline)
+
+    def _fork(self, spec: GuestSpec, key: str, deadline: Deadline | None) -> Guest:
+        """A fork; a snapshot that does not work is made anew, once. Raises `SnapshotFailed`."""
+        for last in (False, True):
+            saved = self.snapshot(spec, key)
+            try:
+                return Guest.fork(spec, saved, deadline)
+            except (RestoreFailed, BootError) as error:
+                if last:
+                    raise SnapshotFailed(error.message) from error
+                self.emit(events.Notice(f"{error.message}: it is made anew", "warning"))
+                self.cache.remove(KIND, key)
+        raise AssertionError("not reached")
+
+    def _refuse(self, key: str, error: InfraError) -> None:
         with self._lock:
-            refused = key in self._refused
-        if refused:
-            return Guest.boot(spec, deadline)
-        try:
-            return Guest.fork(spec, self.snapshot(spec, key), deadline)
-        except (LaunchError, RestoreFailed, SnapshotDamaged, SnapshotFailed) as error:
-            with self._lock:
-                news = self._refused.setdefault(key, error.message) is error.message
-            if news:
-                self.emit(
-                    events.Notice(f"guests are booted, not forked: {error.message}", "warning")
-                )
-            return Guest.boot(spec, deadline)
+            news = key not in self._refused
+            self._refused.add(key)
+        if news:
+            self.emit(events.Notice(f"guests are booted, not forked: {error.message}", "warning"))
 
     def snapshot(self, spec: GuestSpec, key: str | None = None) -> Snapshot:
         """The snapshot that guests of `spec` are forks of, made or made anew where it must be.
@@ -90,8 +104,9 @@ class Forks:
             self.emit(events.Notice(f"{error.message}: it is made anew", "warning"))
             self.cache.remove(KIND, key)
             found = snapshot.load(self.cache.get(KIND, key, build, what=what))
-        os.utime(found.folder)
-        self._prune(key)
+        with contextlib.suppress(OSError):  # another process may remove it, not what is open
+            os.utime(found.folder)
+            self._prune(key)
         return found
 
     def _prune(self, key: str) -> None:

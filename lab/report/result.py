@@ -21,7 +21,7 @@ class Result:
 
     `seconds` is the whole time on the host's clock, `parts` its parts by name.
     `findings` are all that the judge looked at, `reasons` those that did not
-    hold. `rerun` is the line that runs the item again.
+    hold. `guest` is `fork` or `cold`. `rerun` is the line that runs the item again.
     """
 
     item: str
@@ -34,6 +34,7 @@ class Result:
     evidence: tuple[dict[str, Any], ...] = ()
     outcomes: dict[str, int] = field(default_factory=dict)
     state: str = ""
+    guest: str = ""
     excerpt: str = ""
     seconds: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)

@@ -16,10 +16,12 @@ import pytest
 from lab import events
 from lab.cache import Cache
 from lab.deadline import scaled
+from lab.drivers.bench import bench_start
 from lab.guest.forks import KIND, Forks, key_of_snapshot
 from lab.guest.guest import Guest, GuestSpec
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
+from lab.runner.pool import Pool
 from lab.vm import snapshot
 from lab.vm.argv import MACHINES
 
@@ -127,22 +129,39 @@ def damage(path: Path, harm: str) -> None:
             stream.write(bytes([byte[0] ^ 1]))
 
 
+def break_state(folder: Path) -> None:
+    """Whole by its checksums, and yet nothing that QEMU can load."""
+    (folder / snapshot.STATE).write_bytes(b"no state at all")
+    snapshot.seal(folder)
+
+
+def test_a_snapshot_that_qemu_cannot_load_is_made_anew(spec: GuestSpec, own: Cache) -> None:
+    forks, said = heard(own)
+    break_state(forks.snapshot(spec).folder)
+    said.clear()
+    with forks.start(spec) as guest:
+        assert guest.how == "fork"
+    assert made(said) == 1
+
+
 def test_what_cannot_be_forked_is_booted_and_that_is_said_once(
     spec: GuestSpec, own: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forks, said = heard(own)
-    folder = forks.snapshot(spec).folder
-    # Whole by its checksums, and yet nothing that QEMU can load.
-    (folder / snapshot.STATE).write_bytes(b"no state at all")
-    snapshot.seal(folder)
-    said.clear()
+    seal = snapshot.seal
+
+    def broken(folder: Path) -> None:
+        (folder / snapshot.STATE).write_bytes(b"no state at all")
+        seal(folder)
+
+    monkeypatch.setattr(snapshot, "seal", broken)
+    own.remove(KIND, key_of_snapshot(spec))
     for _ in range(2):
         with forks.start(spec) as guest:
             assert guest.how == "cold"
             assert guest.run("true").ok
-    notices = [event for event in said if isinstance(event, events.Notice)]
-    assert len(notices) == 1
-    assert "booted, not forked" in notices[0].text
+    notices = [event.text for event in said if isinstance(event, events.Notice)]
+    assert sum("booted, not forked" in text for text in notices) == 1
     own.remove(KIND, key_of_snapshot(spec))
 
 
@@ -187,3 +206,33 @@ def test_the_key_holds_all_that_a_snapshot_depends_on(spec: GuestSpec, tmp_path:
     keys = {key_of_snapshot(one) for one in [spec, *others]}
     assert len(keys) == 1 + len(others)
     assert key_of_snapshot(dataclasses.replace(spec)) == key_of_snapshot(spec)
+
+
+def test_the_benchmark_measures_forks_and_cold_boots_by_part(spec: GuestSpec, own: Cache) -> None:
+    found = bench_start(spec, None, heard(own)[0], turns=1, guests=2)
+    assert list(found.fork.parts) == ["QEMU", "load", "release", "SSH", "command"]
+    assert list(found.cold.parts) == ["QEMU", "boot", "release", "SSH", "command"]
+    assert len(found.fork.seconds) == 4
+    assert abs(sum(found.cold.parts.values()) - found.cold.median) < 0.05
+    assert found.vng is None
+    assert found.why_no_vng
+
+
+def test_the_next_guest_is_made_meanwhile_and_none_is_left(
+    spec: GuestSpec, own: Cache, tmp_path: Path
+) -> None:
+    with Pool(heard(own)[0], tmp_path) as pool:
+        with pool.start(spec) as first:
+            pool.prepare(lambda: spec)
+            scaled(20).poll(
+                lambda: pool._waiting and pool._waiting[0].guest.done(), "the next guest"
+            )
+            waiting = pool._waiting[0].guest.result()
+            assert waiting.identity.nonce != first.identity.nonce
+        second = pool.start(spec)
+        assert second is waiting
+        second.close()
+        pool.prepare(lambda: spec)
+        scaled(20).poll(lambda: pool._waiting and pool._waiting[0].guest.done(), "another")
+        left = pool._waiting[0].guest.result().machine.pid
+    assert not psutil.pid_exists(left)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The shipped scenarios, all of them, as a user runs them."""
+"""The shipped scenarios, all of them, as a user runs them; forked and booted alike."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from lab import paths
+from lab.report.result import Result
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("spec")]
 
 
-def test_every_shipped_scenario_passes(tmp_path: Path) -> None:
-    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", str(paths.SCENARIOS)]
+def run_all(results: Path, *options: str) -> dict[str, Result]:
+    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", *options, str(paths.SCENARIOS)]
     done = subprocess.run(
         [sys.executable, "-m", *words],
         cwd=paths.REPO,
-        env={**os.environ, "LAB_RESULTS": str(tmp_path)},
+        env={**os.environ, "LAB_RESULTS": str(results)},
         capture_output=True,
         text=True,
         check=False,
@@ -28,3 +29,31 @@ def test_every_shipped_scenario_passes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-20_000:]
     assert " passed" in done.stdout
     assert "failed" not in done.stdout
+    assert "lab: time of" in done.stdout
+    (lines,) = results.rglob("results.jsonl")
+    found = [Result.from_json(line) for line in lines.read_text().splitlines()]
+    return {result.item: result for result in found}
+
+
+@pytest.fixture(scope="module")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    return run_all(tmp_path_factory.mktemp("forked"))
+
+
+def test_every_shipped_scenario_passes_in_a_fork(forked: dict[str, Result]) -> None:
+    assert len(forked) > 30
+    assert {result.guest for result in forked.values()} == {"fork"}
+    assert {result.verdict for result in forked.values()} == {"passed"}
+
+
+def test_verdicts_are_the_same_in_booted_guests(forked: dict[str, Result], tmp_path: Path) -> None:
+    cold = run_all(tmp_path, "--cold")
+    assert {result.guest for result in cold.values()} == {"cold"}
+    assert judged(cold) == judged(forked)
+
+
+def judged(results: dict[str, Result]) -> dict[str, tuple[object, ...]]:
+    """What must not depend on how a guest came to be."""
+    return {
+        item: (result.verdict, result.reasons, result.state) for item, result in results.items()
+    }

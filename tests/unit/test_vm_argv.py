@@ -9,6 +9,7 @@ import pytest
 
 from lab.errors import UserError
 from lab.vm import argv
+from lab.vm.accel import CPU_MODELS
 
 
 def line(shape: argv.Shape) -> str:
@@ -73,3 +74,7 @@ def test_a_fork_has_the_devices_of_the_machine_that_was_saved(machine: str) -> N
     assert shared(fork) == shared(saved)
     assert "mem-path=/m,share=on" in " ".join(saved)
     assert "mem-path=/proc/self/fd/9,share=off" in " ".join(fork)
+
+
+def test_on_kvm_the_cpu_is_one_that_a_snapshot_can_be_loaded_on() -> None:
+    assert "migratable=on" in CPU_MODELS["kvm"]
