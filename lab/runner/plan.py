@@ -13,6 +13,7 @@ from lab.extension.c import CompileRejected, build_c
 from lab.extension.module import build_module
 from lab.extension.tools import build_loader
 from lab.guest.guest import GuestSpec
+from lab.host.tsc import frequency_khz
 from lab.image.build import Image, build_image
 from lab.kernel.artifact import Kernel
 from lab.kernel.build import build_kernel
@@ -128,8 +129,13 @@ class Planner:
             accel=accel.name,
             cpu=accel.cpu_model,
         )
-        arguments = (*kernel.boot_args, MARKED_CONSOLE, *extra)
+        arguments = (*kernel.boot_args, MARKED_CONSOLE, *self._clock_args(accel), *extra)
         return GuestSpec(kernel.boot, image.path, arguments, shape, kernel.vmlinux, gdb)
+
+    def _clock_args(self, accel: Accel) -> tuple[str, ...]:
+        """Tells an emulated guest how fast its time-stamp counter runs, as KVM's clock does."""
+        khz = frequency_khz(self.cache) if accel.name == "tcg" else None
+        return (f"tsc_early_khz={khz}",) if khz else ()
 
     def chosen_accel(self) -> Accel:
         """The accelerator, chosen once."""

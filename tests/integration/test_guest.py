@@ -22,6 +22,7 @@ from lab.errors import InfraError
 from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.guest import Guest, GuestSpec
 from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Ssh
+from lab.host.tsc import frequency_khz
 from lab.image import cpio
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
@@ -44,6 +45,20 @@ def test_files_arrive_whole_and_executable_ones_run(guest: Guest, tmp_path: Path
     guest.push({"/root/hello": script, "/root/deep/data": data})
     assert guest.run("/root/hello").stdout == "hello\n"
     assert guest.run("wc -c < /root/deep/data").stdout.strip() == "300000"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_an_emulated_guest_need_not_measure_its_counter(
+    planner: Planner, stock: Kernel, machine: str
+) -> None:
+    """On a busy host it measured nothing, and a microvm's kernel never came up."""
+    told = frequency_khz()
+    if told is None:
+        pytest.skip("the host's counter can't be measured")
+    spec = planner.guest_spec(stock, planner.image(stock), machine=machine)
+    with Guest.boot(spec) as guest:
+        log = guest.run("dmesg").stdout
+    assert f"tsc: Detected {told / 1000:.3f} MHz TSC" in log
 
 
 def test_output_is_bounded(guest: Guest) -> None:
