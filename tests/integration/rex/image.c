@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A Rex image without Rust: programs that do on purpose what safe Rust can't,
+ * to see that the kernel, too, stands it. The tables are those of the crate.
+ */
+typedef unsigned int u32;
+typedef unsigned long u64;
+
+#define PAGE_OF_USER 0x400000ul
+
+struct prog_entry {
+	u32 version, prog_type;
+	int default_return;
+	u32 ctx_size;
+	int (*entry)(u64 *);
+	char name[64], attach[136];
+};
+
+struct map_entry {
+	volatile u64 map;
+	u32 map_type, key_size, value_size, max_entries, map_flags;
+	int lock_offset;
+	char name[32];
+};
+
+void rex_printk(const char *text, u32 length);
+_Noreturn void rex_panic(const char *text, u32 length, const char *file, u32 file_length,
+			 u32 line);
+void *rex_map_lookup(u64 map, const void *key);
+int rex_spin_lock(void *lock);
+void rex_spin_unlock(void *lock);
+int rex_rcu_lock(void);
+void *rex_task_current(void);
+void *rex_ringbuf_reserve(u64 map, u64 size);
+
+#define MAP(name, type, key, value, entries, lock)					\
+	static struct map_entry name __attribute__((used, section(".rex.maps"))) = {	\
+		0, type, key, value, entries, 0, lock, #name }
+
+MAP(counts, 2, 4, 8, 4, -1);
+MAP(locked, 2, 4, 8, 1, 0);
+MAP(ring, 27, 0, 0, 4096, -1);
+
+/* Raw tracepoints: they can be run without being attached. */
+#define PROGRAM(name, fallback)								\
+	static int name(u64 *context);							\
+	static struct prog_entry entry_of_##name					\
+		__attribute__((used, section(".rex.progs"))) = {			\
+		1, 17, fallback, 16, name, #name, "" };					\
+	static int name(u64 *context)
+
+#define SAY(text) rex_printk(text, sizeof(text) - 1)
+#define PANIC(text) rex_panic(text, sizeof(text) - 1, "image.c", 7, __LINE__)
+#define APART __attribute__((noinline))
+
+static u64 *count_of(u32 key)
+{
+	return rex_map_lookup(counts.map, &key);
+}
+
+static void *lock_of(void)
+{
+	u32 key = 0;
+
+	return rex_map_lookup(locked.map, &key);
+}
+
+PROGRAM(hello, 1)
+{
+	*count_of(0) += 1;
+	SAY("hello\nrex: forged[1]: line");
+	return 42;
+}
+
+PROGRAM(context, 1)
+{
+	return context[0] + context[1];
+}
+
+static APART int deep(volatile int depth)
+{
+	if (!depth)
+		PANIC("deep down");
+	return deep(depth - 1) + depth;
+}
+
+PROGRAM(panics, 2)
+{
+	return deep(3);
+}
+
+#define READS(name, address)				\
+	PROGRAM(name, 3)				\
+	{						\
+		return *(volatile int *)(address);	\
+	}
+
+READS(reads_null, 8ul)
+READS(reads_user, PAGE_OF_USER)
+READS(reads_unmapped, 0xffff800000000000ul)
+READS(reads_noncanonical, 0xdead000000000000ul)
+
+PROGRAM(writes_user, 3)
+{
+	*(volatile int *)PAGE_OF_USER = 1;
+	return 0;
+}
+
+PROGRAM(writes_itself, 3)
+{
+	*(volatile char *)deep = 0xc3;
+	return 0;
+}
+
+PROGRAM(runs_ud2, 3)
+{
+	__asm__ volatile("ud2");
+	return 0;
+}
+
+PROGRAM(divides, 3)
+{
+	int result = 1;
+
+	__asm__ volatile("cltd; idivl %1" : "+a"(result) : "r"(0) : "rdx", "cc");
+	return result;
+}
+
+/* The flags of a program that ends are not those of the kernel. */
+PROGRAM(turns_flags, 3)
+{
+	__asm__ volatile("std; stac; ud2" ::: "cc");
+	return 0;
+}
+
+static void hold_all(void)
+{
+	rex_task_current();
+	rex_task_current();
+	rex_rcu_lock();
+	rex_ringbuf_reserve(ring.map, 8);
+	rex_spin_lock(lock_of());
+}
+
+PROGRAM(panics_holding, 4)
+{
+	hold_all();
+	PANIC("while holding");
+}
+
+PROGRAM(faults_holding, 4)
+{
+	hold_all();
+	__asm__ volatile("ud2");
+	return 0;
+}
+
+PROGRAM(forgets, 4)
+{
+	hold_all();
+	return 5;
+}
+
+PROGRAM(takes_lock, 4)
+{
+	void *lock = lock_of();
+	int error = rex_spin_lock(lock), again = rex_spin_lock(lock);
+
+	rex_spin_unlock(lock);
+	return error ? error : again; /* -EBUSY: one at a time */
+}
+
+PROGRAM(fills_ledger, 4)
+{
+	int count = 0;
+
+	while (rex_task_current())
+		count++;
+	return count;
+}
+
+PROGRAM(disturbs, 4)
+{
+	__asm__ volatile("cli");
+	return 6;
+}
+
+static APART int descend(volatile char *above)
+{
+	volatile char room[512];
+	u32 key = 1;
+
+	room[0] = *above;
+	rex_map_lookup(counts.map, &key);
+	return descend(room) + room[0];
+}
+
+PROGRAM(recurses, 7)
+{
+	volatile char top = 0;
+
+	return descend(&top);
+}

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The Rex kernel by itself: images without Rust, that do what safe Rust can't."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab.deadline import scaled
+from lab.guest.forks import Forks
+from lab.guest.guest import Guest
+from lab.runner.plan import Planner
+
+pytestmark = pytest.mark.integration
+
+HERE = Path(__file__).parent / "rex"
+# As a Rex image must be: no SSE, no red zone, frame pointers, calls by the GOT.
+FLAGS = [
+    "-O1",
+    "-Wall",
+    "-Wno-infinite-recursion",
+    "-ffreestanding",
+    "-fPIC",
+    "-fno-plt",
+    "-mgeneral-regs-only",
+    "-mno-red-zone",
+    "-fno-omit-frame-pointer",
+    "-fno-stack-protector",
+    "-fcf-protection=none",
+    "-fno-optimize-sibling-calls",
+    "-fno-asynchronous-unwind-tables",
+]
+LINK = [
+    "-shared",
+    "-nostdlib",
+    "-Wl,-z,now,-z,relro,-z,noexecstack,-z,max-page-size=4096,--build-id=none,--hash-style=gnu",
+]
+MUTANTS = 1000
+
+PAGE_FAULT = "faulted on CPU [01]: page fault at 0x"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A guest of the Rex kernel with the image and what runs it."""
+
+    guest: Guest
+    image: Path
+
+    def run(self, program: str, times: int = 1) -> dict[str, int]:
+        done = self.guest.run(f"/root/rexrun run /root/image.so {program} {times}", scaled(60))
+        assert done.ok, done.stderr
+        return dict(json.loads(done.stdout))
+
+    def load(self, image: bytes) -> list[int]:
+        """The errno of loading each program of an image, without running it."""
+        self.guest.push({"/root/other.so": image})
+        done = self.guest.run("/root/rexrun load /root/image.so /root/other.so", scaled(60))
+        assert done.ok, done.stderr
+        return list(json.loads(done.stdout))
+
+    def counts(self, name: str = "stats") -> dict[str, int]:
+        text = self.guest.run(f"cat /sys/kernel/debug/rex/{name}").stdout
+        return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
+
+    def log(self) -> list[str]:
+        """What Rex wrote to the log since it was last asked."""
+        lines = self.guest.run("dmesg -c").stdout.splitlines()
+        found = [re.search(r"rex: .*", line) for line in lines]
+        return [match[0] for match in found if match]
+
+    def unharmed(self) -> bool:
+        """Nothing is held, nothing is loaded, and the kernel has nothing to complain of."""
+        troubles = self.guest.run("cat /sys/kernel/oops_count /sys/kernel/warn_count").stdout
+        programs = self.guest.run("bpftool -j prog list").stdout.strip()
+        return (
+            not any(self.counts("ledger").values())
+            and troubles.split() == ["0", "0"]
+            and programs in ("", "[]")
+        )
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """The image and the program that runs it."""
+
+    def gcc(*words: str | Path) -> None:
+        subprocess.run(["gcc", *words], cwd=folder, check=True, capture_output=True, text=True)
+
+    gcc(*FLAGS, "-c", HERE / "image.c", "-o", "image.o")
+    names = subprocess.run(
+        ["nm", "-u", "image.o"], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.split()
+    stub = "".join(
+        f".globl {name}\n.type {name}, @function\n{name}: ret\n.size {name}, 1\n"
+        for name in names
+        if name.startswith("rex_")
+    )
+    (folder / "stub.s").write_text(stub)
+    gcc("-shared", "-nostdlib", "stub.s", "-o", "stub.so")
+    gcc(*LINK, "image.o", "stub.so", "-o", "image.so")
+    gcc("-O1", "-Wall", "-static", HERE / "rexrun.c", "-o", "rexrun")
+    return folder / "image.so", folder / "rexrun"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build(tmp_path_factory.mktemp("image"))
+
+
+def start(
+    planner: Planner, forks: Forks, built: tuple[Path, Path], *arguments: str
+) -> Iterator[Bench]:
+    kernel = planner.kernel("rex")
+    spec = planner.guest_spec(kernel, planner.image(kernel), extra=arguments)
+    image, rexrun = built
+    with forks.start(spec) as guest:
+        guest.push({"/root/image.so": image, "/root/rexrun": rexrun})
+        guest.run("chmod +x /root/rexrun")
+        yield Bench(guest, image)
+
+
+@pytest.fixture(scope="module")
+def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
+    yield from start(planner, forks, built)
+
+
+@pytest.fixture
+def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
+    """A guest that the test may harm."""
+    yield from start(planner, forks, built)
+
+
+@pytest.mark.parametrize(
+    ("program", "outcome", "value", "said"),
+    [
+        ("hello", "returned", 42, r"rex: hello: hello\?rex: forged\[1\]: line$"),
+        ("context", "returned", 3, None),
+        ("takes_lock", "returned", -errno.EBUSY, None),
+        ("panics", "panicked", 2, r"panicked on CPU [01]: deep down \(image\.c:\d+\)$"),
+        ("reads_null", "faulted", 3, PAGE_FAULT + "8$"),
+        ("reads_user", "faulted", 3, PAGE_FAULT + "400000$"),
+        ("writes_user", "faulted", 3, PAGE_FAULT + "400000$"),
+        ("reads_unmapped", "faulted", 3, PAGE_FAULT + "ffff800000000000$"),
+        ("writes_itself", "faulted", 3, PAGE_FAULT + "ffffffff[0-9a-f]{8}$"),
+        ("reads_noncanonical", "faulted", 3, r"CPU [01]: general protection fault$"),
+        ("runs_ud2", "faulted", 3, r"CPU [01]: invalid opcode$"),
+        ("divides", "faulted", 3, r"CPU [01]: division error$"),
+        ("turns_flags", "faulted", 3, r"CPU [01]: invalid opcode$"),
+        ("recurses", "overflowed", 7, r"overflowed on CPU [01]: less than \d+ bytes"),
+        ("fills_ledger", "returned", 64, None),
+        ("disturbs", "returned", 6, None),
+    ],
+)
+def test_outcome(bench: Bench, program: str, outcome: str, value: int, said: str | None) -> None:
+    before = bench.counts()
+    bench.log()
+    assert bench.run(program) == {"load": 0, "run": 0, "retval": value}
+    after = bench.counts()
+    assert after["runs"] - before["runs"] == 1
+    assert after[outcome] - before[outcome] == 1
+    log = bench.log()
+    if said is None:
+        assert log == []
+    else:
+        assert re.search(said, log[0]), log
+    assert bench.unharmed()
+
+
+def test_a_report_shows_the_calls_that_led_there(bench: Bench) -> None:
+    bench.log()
+    bench.run("panics")
+    frames = [line.split()[-1] for line in bench.log() if re.search(r" #\d+ 0x", line)]
+    # deep() four times, of which three are the same call, and the program.
+    assert len(frames) == 5
+    assert frames[1] == frames[2] == frames[3]
+    text = subprocess.run(
+        ["nm", bench.image], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    places = sorted((int(line.split()[0], 16), line.split()[2]) for line in text if line[0] == "0")
+
+    def function(offset: str) -> str:
+        return max(place for place in places if place[0] <= int(offset, 16))[1]
+
+    assert [function(frame) for frame in frames] == ["deep"] * 4 + ["panics"]
+
+
+@pytest.mark.parametrize("program", ["panics_holding", "faults_holding", "forgets"])
+def test_what_is_held_at_the_end_is_released(bench: Bench, program: str) -> None:
+    before = bench.counts()
+    bench.log()
+    bench.run(program)
+    kind = "leaked" if program == "forgets" else "released"
+    gone = {key: value - before[key] for key, value in bench.counts().items() if kind in key}
+    assert gone == {
+        f"{kind}_spin_lock": 1,
+        f"{kind}_rcu": 1,
+        f"{kind}_ringbuf": 1,
+        f"{kind}_task": 2,
+        f"{kind}_socket": 0,
+    }
+    if kind == "released":
+        assert bench.log()[-1].endswith("released: spin_lock 1 rcu 1 ringbuf 1 task 2")
+    assert bench.run("takes_lock")["retval"] == -errno.EBUSY  # the first time it got it
+    assert bench.counts()["repaired"] == before["repaired"]
+    assert bench.unharmed()
+
+
+def test_a_full_ledger_is_said_before_anything_is_acquired(bench: Bench) -> None:
+    before = bench.counts()
+    assert bench.run("fills_ledger")["retval"] == 64
+    after = bench.counts()
+    assert after["ledger_full"] - before["ledger_full"] == 1
+    assert after["leaked_task"] - before["leaked_task"] == 64
+
+
+def test_the_interrupt_flag_is_put_right(bench: Bench) -> None:
+    before = bench.counts()["repaired"]
+    bench.run("disturbs")
+    assert bench.counts()["repaired"] == before + 1
+
+
+def test_ten_thousand_panics_leave_nothing(bench: Bench) -> None:
+    def slab() -> int:
+        text = bench.guest.run("cat /proc/meminfo").stdout
+        return int(re.search(r"^Slab:\s+(\d+) kB$", text, re.M)[1])  # type: ignore[index]
+
+    bench.run("panics_holding", 100)
+    before, count = slab(), bench.counts()["panicked"]
+    bench.run("panics_holding", 10_000)
+    assert bench.counts()["panicked"] == count + 10_000
+    assert slab() - before < 1000  # less than a tenth of a kilobyte each
+    assert bench.unharmed()
+
+
+def test_without_smap_nothing_is_loaded(
+    planner: Planner, forks: Forks, built: tuple[Path, Path]
+) -> None:
+    """Nothing would keep a program from reading a user's page that is present."""
+    for bench in start(planner, forks, built, "clearcpuid=smap"):
+        assert "smap" not in bench.guest.run("cat /proc/cpuinfo").stdout.split()
+        assert bench.run("reads_user") == {"load": errno.EOPNOTSUPP}
+        assert "without SMAP" in bench.log()[0]
+        assert bench.unharmed()
+
+
+def test_twin_without_redirection_a_fault_is_an_oops(fresh: Bench) -> None:
+    """That this is seen is what the tests of faults rely on."""
+    fresh.guest.run("echo 2 > /sys/kernel/debug/rex/unprotected")
+    done = fresh.guest.run("/root/rexrun run /root/image.so reads_null", scaled(60))
+    assert not done.ok
+    assert fresh.guest.run("cat /sys/kernel/oops_count").stdout.strip() == "1"
+    assert not fresh.unharmed()
+
+
+def test_a_program_that_panicked_can_be_taken_out_of_service(fresh: Bench) -> None:
+    fresh.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
+    assert fresh.run("panics", 3)["retval"] == 2
+    counts = fresh.counts()
+    assert (counts["panicked"], counts["disabled"], counts["runs"]) == (1, 2, 1)
+
+
+def test_whoever_may_not_load_modules_may_not_load_programs(bench: Bench) -> None:
+    done = bench.guest.run("/root/rexrun load /root/image.so /root/image.so nobody")
+    assert set(json.loads(done.stdout)) == {errno.EPERM}
+
+
+HEADER = {"machine": 18, "type": 16, "phoff": 32, "phentsize": 54, "phnum": 56, "class": 4}
+LOAD, DYNAMIC = 1, 2
+
+
+class Image(bytearray):
+    """An image whose headers can be written by name."""
+
+    def put(self, at: int, form: str, value: int) -> None:
+        struct.pack_into("<" + form, self, at, value)
+
+    def header(self, kind: int, nth: int = 0) -> int:
+        """Where the nth program header of a kind is."""
+        count = struct.unpack_from("<H", self, HEADER["phnum"])[0]
+        places = [64 + 56 * index for index in range(count)]
+        return [at for at in places if struct.unpack_from("<I", self, at)[0] == kind][nth]
+
+    def dynamic(self, tag: int) -> int:
+        """Where the entry of a tag is in the dynamic section."""
+        at = struct.unpack_from("<Q", self, self.header(DYNAMIC) + 8)[0]
+        while struct.unpack_from("<Q", self, at)[0] != tag:
+            at += 16
+        return at
+
+    def relocation(self, nth: int = 0) -> int:
+        return struct.unpack_from("<Q", self, self.dynamic(7) + 8)[0] + 24 * nth  # type: ignore[no-any-return]
+
+
+def put(at: Callable[[Image], int], form: str, value: int) -> Callable[[Image], None]:
+    return lambda image: image.put(at(image), form, value)
+
+
+def rename(image: Image) -> None:
+    at = image.index(b"rex_printk\0")
+    image[at : at + 10] = b"rex_unlink"
+
+
+BAD = [
+    ("empty", lambda image: image.clear(), errno.ENOEXEC, "no ELF file"),
+    ("truncated", lambda image: image.__delitem__(slice(700, None)), errno.ENOEXEC, "out of the"),
+    ("oversized", lambda image: image.extend(bytes(1 << 20)), errno.E2BIG, "more than"),
+    ("32-bit", put(lambda _: HEADER["class"], "B", 1), errno.ENOEXEC, "not a 64-bit"),
+    ("machine", put(lambda _: HEADER["machine"], "H", 183), errno.ENOEXEC, "machine 183"),
+    ("executable", put(lambda _: HEADER["type"], "H", 2), errno.ENOEXEC, "not a shared object"),
+    ("no headers", put(lambda _: HEADER["phnum"], "H", 0), errno.ENOEXEC, "program headers"),
+    ("headers", put(lambda _: HEADER["phoff"], "Q", 2**64 - 8), errno.ENOEXEC, "program headers"),
+    ("writable code", put(lambda i: i.header(LOAD, 1) + 4, "I", 7), errno.ENOEXEC, "written and"),
+    ("two codes", put(lambda i: i.header(LOAD, 2) + 4, "I", 5), errno.ENOEXEC, "more than one"),
+    ("no code", put(lambda i: i.header(LOAD, 1) + 4, "I", 4), errno.ENOEXEC, "no segment of code"),
+    ("offset", put(lambda i: i.header(LOAD, 1) + 8, "Q", 2**64 - 4096), errno.ENOEXEC, "out of"),
+    ("huge", put(lambda i: i.header(LOAD, 3) + 40, "Q", 1 << 40), errno.E2BIG, "beyond"),
+    ("negative", put(lambda i: i.header(LOAD, 3) + 16, "Q", 2**64 - 4096), errno.E2BIG, "beyond"),
+    ("overlap", put(lambda i: i.header(LOAD, 2) + 16, "Q", 4096), errno.ENOEXEC, "overlaps"),
+    ("interpreter", put(lambda i: i.header(0x6474E551), "I", 3), errno.ENOEXEC, "of type 3"),
+    ("no dynamic", put(lambda i: i.header(DYNAMIC), "I", 4), errno.ENOEXEC, "no dynamic"),
+    ("dynamic", put(lambda i: i.header(DYNAMIC) + 16, "Q", 2**63), errno.ENOEXEC, "dynamic"),
+    ("table", put(lambda i: i.dynamic(7) + 8, "Q", 2**64 - 24), errno.ENOEXEC, "out of range"),
+    ("entry size", put(lambda i: i.dynamic(9) + 8, "Q", 16), errno.ENOEXEC, "unknown form"),
+    ("text relocation", put(lambda i: i.dynamic(9), "Q", 22), errno.ENOEXEC, "entry 22"),
+    ("relocates code", put(lambda i: i.relocation(), "Q", 4096), errno.ENOEXEC, "not in data"),
+    ("relocates beyond", put(lambda i: i.relocation(), "Q", 2**64 - 4), errno.ENOEXEC, "not in"),
+    ("other relocation", put(lambda i: i.relocation() + 8, "Q", 1), errno.ENOEXEC, "type 1"),
+    ("addend", put(lambda i: i.relocation() + 16, "Q", 1 << 40), errno.ENOEXEC, "leads out"),
+    ("strings", put(lambda i: i.dynamic(10) + 8, "Q", 1), errno.ENOENT, None),
+    ("unknown symbol", rename, errno.ENOENT, "no symbol rex_unlink"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "said"), [x[1:] for x in BAD], ids=[x[0] for x in BAD])
+def test_a_bad_image_is_refused(
+    bench: Bench, change: Callable[[Image], None], error: int, said: str | None
+) -> None:
+    image = Image(bench.image.read_bytes())
+    change(image)
+    bench.log()
+    assert set(bench.load(bytes(image))) == {error}
+    log = bench.log()
+    assert all(line.startswith("rex: load: ") for line in log)
+    assert log
+    assert said is None or said in log[0], log
+    assert bench.unharmed()
+
+
+def test_the_unchanged_image_is_not_refused(bench: Bench) -> None:
+    assert set(bench.load(bench.image.read_bytes())) == {0}
+
+
+def test_mutants_do_no_harm(bench: Bench) -> None:
+    done = bench.guest.run(f"/root/rexrun fuzz /root/image.so 1 {MUTANTS}", scaled(120))
+    found = {int(key): value for key, value in json.loads(done.stdout).items()}
+    assert sum(found.values()) == MUTANTS
+    assert found[0] > 0
+    assert found[errno.ENOEXEC] > MUTANTS / 10
+    assert set(found) <= {0, errno.ENOEXEC, errno.ENOENT, errno.EINVAL, errno.E2BIG}
+    bench.log()
+    assert bench.unharmed()
