@@ -154,6 +154,7 @@ def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[
         ("runs_ud2", "faulted", 3, r"CPU [01]: invalid opcode$"),
         ("divides", "faulted", 3, r"CPU [01]: division error$"),
         ("turns_flags", "faulted", 3, r"CPU [01]: invalid opcode$"),
+        ("calls_other", "panicked", 2, r"panicked on CPU [01]: a call that is not for this type"),
         ("recurses", "overflowed", 7, r"overflowed on CPU [01]: less than \d+ bytes"),
         ("fills_ledger", "returned", 64, None),
         ("disturbs", "returned", 6, None),

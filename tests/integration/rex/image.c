@@ -30,6 +30,7 @@ void *rex_map_lookup(u64 map, const void *key);
 int rex_spin_lock(void *lock);
 void rex_spin_unlock(void *lock);
 int rex_rcu_lock(void);
+u32 rex_packet_len(void *context);
 void *rex_task_current(void);
 void *rex_ringbuf_reserve(u64 map, u64 size);
 
@@ -87,6 +88,12 @@ static APART int deep(volatile int depth)
 PROGRAM(panics, 2)
 {
 	return deep(3);
+}
+
+/* An image imports what any of its programs calls: loaded, but not to be called by this one. */
+PROGRAM(calls_other, 2)
+{
+	return rex_packet_len(context);
 }
 
 #define READS(name, address)				\
