@@ -17,7 +17,7 @@ from lab.guest.loader import LoaderAnswer
 from lab.runner import shell
 from lab.runner.observation import Pass, StepResult
 from lab.scenario.base import Ref
-from lab.scenario.extensions import BaseExtension, CExtension, ModuleExtension
+from lab.scenario.extensions import BaseExtension, ModuleExtension, ProgramExtension
 from lab.scenario.steps import AttachStep, LoadStep, PinStep, ReadStep, WriteStep
 
 # Seconds on the reference host. A verifier that explores a million
@@ -83,9 +83,7 @@ class Objects:
             seconds=LOAD_SECONDS,
             handle=step.load,
             path=artifact.in_guest,
-            autoload=",".join(extension.programs)
-            if isinstance(extension, CExtension) and extension.programs
-            else None,
+            autoload=_autoload(extension),
         )
         result.log = str(answer.get("log", ""))
         if answer.ok:
@@ -132,7 +130,7 @@ class Objects:
         wanted: list[tuple[str, str | None, int | None]]
         if spec.program is not None:
             wanted = [(spec.program, spec.to, spec.cpu)]
-        elif isinstance(extension, CExtension) and extension.attach is not None:
+        elif isinstance(extension, ProgramExtension) and extension.attach is not None:
             wanted = [(one.program, one.to, one.cpu) for one in extension.attach]
         else:
             names = [program for handle, program in self._counts if handle == spec.extension]
@@ -226,3 +224,10 @@ class Objects:
             result.problem = answer.problem
             result.errname = str(answer.get("errname", ""))
         return answer
+
+
+def _autoload(extension: BaseExtension) -> str | None:
+    """The programs to load as the loader is told them; None is all."""
+    if not isinstance(extension, ProgramExtension) or extension.programs is None:
+        return None
+    return ",".join(extension.programs)

@@ -19,7 +19,7 @@ from lab.kernel.artifact import Kernel
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
 from lab.runner.objects import Artifact
-from lab.scenario.extensions import CExtension, ModuleExtension
+from lab.scenario.extensions import CExtension, ModuleExtension, RustExtension
 from lab.scenario.items import Item
 from lab.scenario.model import Scenario
 from lab.scenario.steps import ConsoleStep, LoadStep
@@ -28,6 +28,8 @@ from lab.vm.argv import Shape
 
 # Makes the image's init offer a shell on the console.
 CONSOLE_SHELL = "lab.console=shell"
+# What a kernel needs for native programs.
+REX = "CONFIG_BPF_REX"
 # Each console line then says whether the kernel wrote it or a program did,
 # through /dev/kmsg: a forged report can be told from a real one.
 MARKED_CONSOLE = "console_msg_format=syslog"
@@ -162,9 +164,22 @@ class Planner:
             return Artifact(built.path)
         if isinstance(extension, ModuleExtension):
             return Artifact(build_module(extension.source, kernel, self.cache, self.emit))
+        if isinstance(extension, RustExtension):
+            need_rex(scenario, extension, kernel)
         raise UserError(
             f"{scenario.path}: extensions of kind {extension.kind} can't be built yet",
             hint="this version of the lab runs C extensions and kernel modules",
+        )
+
+
+def need_rex(scenario: Scenario, extension: RustExtension, kernel: Kernel) -> None:
+    """Raise `UserError` if a kernel can't run a Rust extension, before anything is built for it."""
+    if not kernel.has(REX):
+        raise UserError(
+            f"{scenario.path}: kernel {kernel.flavor} can't run the Rust extension "
+            f"{extension.source}: it has no {REX}",
+            hint=f"run it on the flavor {RustExtension.flavor}: leave 'kernels' out, "
+            f"or give --kernel {RustExtension.flavor}",
         )
 
 

@@ -21,7 +21,6 @@ from lab.scenario.suggest import did_you_mean
 from lab.scenario.yamlpos import Flaw, Map, Mark, Seq
 
 _LATER = {
-    "rust": "Rust extensions are not in this version of the lab",
     "compare": "comparisons are not in this version of the lab",
     "twins": "negative twins are not in this version of the lab",
 }
@@ -73,9 +72,7 @@ def _source(catalog: Catalog, extension: Map) -> Iterator[Flaw]:
         name = text(extension, kind)
         if name is None:
             continue
-        if kind in catalog.later:
-            yield at_key(extension, kind, _LATER[kind])
-        elif name not in (known := catalog.sources(kind)):
+        if name not in (known := catalog.sources(kind)):
             plain = name.removesuffix(".c").removesuffix(".bpf")
             meant = did_you_mean(plain if plain in known else name, known)
             if plain in known:

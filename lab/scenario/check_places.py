@@ -18,7 +18,8 @@ from lab.scenario.checks import (
 from lab.scenario.yamlpos import Flaw, Map, Mark
 
 # By the first word of a program's section, the kinds of target that it can go to. These
-# are libbpf's words for sections; what is not here is left to the loader.
+# are libbpf's words for sections, and those of Rust's attributes behind `rex_`; what is
+# not here is left to the loader.
 _KINDS = {
     "kprobe": ("kprobe", "kretprobe"),
     "kretprobe": ("kprobe", "kretprobe"),
@@ -71,8 +72,11 @@ def against(catalog: Catalog, data: Map) -> Iterator[Flaw]:
 
 
 def _source(catalog: Catalog, extension: Map) -> Source:
-    name = text(extension, "c")
-    return catalog.c.get(name, Source()) if name is not None else Source()
+    for kind in ("c", "rust"):
+        name = text(extension, kind)
+        if name is not None:
+            return catalog.sources(kind).get(name, Source())
+    return Source()
 
 
 def _attached_whole(data: Map, known: dict[str, Map]) -> Iterator[tuple[str, Mark]]:
@@ -100,7 +104,7 @@ def _one(source: Source, spec: Map) -> Iterator[Flaw]:
         yield at_value(
             spec,
             "to",
-            f"'{spec['program']}' is in the section '{section}': "
+            f"'{spec['program']}' {_where(source, section)}: "
             f"it can only go to {' or '.join(f'{kind}:…' for kind in kinds)}",
         )
 
@@ -110,14 +114,28 @@ def _unplaced(source: Source, program: str, mark: Mark) -> Iterator[Flaw]:
     if section is None:
         return
     word = _word(section)
-    placed = "/" in section and word not in _NEVER_PLACED
+    # libbpf takes no device from a section; an attribute names whatever its kind goes to.
+    never = source.marks == "section" and word in _NEVER_PLACED
+    placed = "/" in section and not never
     if word in _KINDS and not placed and word not in _ALWAYS_PLACED:
         kind = _KINDS[word][0]
         yield Flaw(
             mark,
-            f"where does '{program}' go? Its section '{section}' does not say: "
+            f"where does '{program}' go? Its {source.marks} '{_shown(source, section)}' "
+            f"does not say: "
             f'attach: [{{program: {program}, to: "{kind}:…"}}]',
         )
+
+
+def _where(source: Source, section: str) -> str:
+    if source.marks == "attribute":
+        return f"has the attribute '{_shown(source, section)}'"
+    return f"is in the section '{section}'"
+
+
+def _shown(source: Source, section: str) -> str:
+    """A section as the source has it: an attribute is `rex_kprobe` for `kprobe/f`."""
+    return f"rex_{_word(section)}" if source.marks == "attribute" else section
 
 
 def _word(section: str) -> str:

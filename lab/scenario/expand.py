@@ -6,18 +6,20 @@ every extension, attach it, start the background work, pull the trigger, stop
 and unload again. What works on nothing is left out: a module is not attached,
 nor is a program that the trigger runs on test data; a kernel that is expected
 to stall or crash can't unload any more; of an extension that is expected to be
-rejected nothing but the load remains.
+rejected nothing but the load remains. Without `kernels:` it runs where its
+extensions can.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lab.scenario.background import LoadUnload
 from lab.scenario.base import Where
 from lab.scenario.expect import LoadExpect
-from lab.scenario.extensions import Extension, ModuleExtension
+from lab.scenario.extensions import BaseExtension, Extension, ModuleExtension, RustExtension
 from lab.scenario.model import Common, Machine, Scenario, Written
 from lab.scenario.steps import (
     AttachSpec,
@@ -59,6 +61,8 @@ def expand(
         steps = (SetStep(set=settings).moved(written.set.where), *steps)
     shared = {key: getattr(written, key) for key in Common.model_fields}
     shared["machine"] = with_boot(written.machine, written.set.boot)
+    if "kernels" not in written.model_fields_set:
+        shared["kernels"] = (default_flavor(extensions.values()),)
     scenario = Scenario(
         **{
             **shared,
@@ -79,6 +83,12 @@ def expand(
 def with_boot(machine: Machine, more: tuple[str, ...]) -> Machine:
     """The machine with more boot arguments, after its own so that they win."""
     return machine.model_copy(update={"boot": (*machine.boot, *more)}) if more else machine
+
+
+def default_flavor(extensions: Iterable[Extension]) -> str:
+    """The kernel that runs all of a scenario's extensions: what runs Rust runs the others, too."""
+    wanted = {extension.flavor for extension in extensions}
+    return RustExtension.flavor if RustExtension.flavor in wanted else BaseExtension.flavor
 
 
 def _steps(written: Written, extensions: dict[str, Extension]) -> tuple[Step, ...]:

@@ -41,7 +41,7 @@ Target = Annotated[str, AfterValidator(_target)]
 
 
 class Attach(Abbreviated):
-    """One program and its target; without `to` it goes where its section says."""
+    """One program and its target; without `to` it goes where its source says."""
 
     lone = "program"
 
@@ -51,9 +51,13 @@ class Attach(Abbreviated):
 
 
 class BaseExtension(Part):
-    """What every extension has: the `kind` of it, and the `source` that it is built from."""
+    """What every extension has: the `kind` of it, and the `source` that it is built from.
+
+    `flavor` is the kernel that a scenario runs it on if it names none.
+    """
 
     kind: ClassVar[str]
+    flavor: ClassVar[str] = "stock"
 
     @property
     def source(self) -> str:
@@ -61,26 +65,30 @@ class BaseExtension(Part):
         return str(getattr(self, self.kind))
 
 
-class CExtension(BaseExtension):
-    """An eBPF object built from `extensions/c/<c>.bpf.c`.
+class ProgramExtension(BaseExtension):
+    """An object with programs and maps, which the loader loads.
 
     `programs` limits what is loaded; None is all. `attach` None attaches every
-    loaded program where its section says.
+    loaded program where its source says.
     """
+
+    programs: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    attach: tuple[Attach, ...] | None = None
+
+
+class CExtension(ProgramExtension):
+    """An eBPF object built from `extensions/c/<c>.bpf.c`."""
 
     kind = "c"
     c: Text
-    programs: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
-    attach: tuple[Attach, ...] | None = None
 
 
-class RustExtension(BaseExtension):
-    """An object built from `extensions/rust/<rust>/`; as for C otherwise."""
+class RustExtension(ProgramExtension):
+    """Native programs built from `extensions/rust/<rust>/`."""
 
     kind = "rust"
+    flavor = "rex"
     rust: Text
-    programs: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
-    attach: tuple[Attach, ...] | None = None
 
 
 class ModuleExtension(BaseExtension):

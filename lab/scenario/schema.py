@@ -32,7 +32,7 @@ _MEANINGS = {
     "property": "The safety property that it is about; default: the folder's name.",
     "summary": "One sentence: what is shown.",
     "tags": "Names to choose by: pytest -m TAG.",
-    "kernels": "Flavors to run on; default: [stock].",
+    "kernels": "Flavors to run on; default: [stock], or [rex] with a Rust extension.",
     "machine": "The guest: cpus, memory in MiB, boot arguments, type.",
     "timeout": "Seconds for the whole item.",
     "parameters": "Lists of values, an item for each combination; ${NAME} stands for a value.",

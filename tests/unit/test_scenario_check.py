@@ -127,7 +127,7 @@ def test_without_a_catalog_names_are_taken_on_trust(tmp_path: Path) -> None:
     path.write_text(GOOD.replace("{c: count}", "{rust: hello}"))
     assert check_file(path) == []
     assert [problem.message for problem in check_file(path, CATALOG)] == [
-        "Rust extensions are not in this version of the lab"
+        "there is no Rust extension 'hello'"
     ]
 
 

@@ -29,6 +29,14 @@ CATALOG = Catalog(
         "loop_nested": Source(("loop",), ()),
     },
     modules=("leak", "oops"),
+    rust={
+        "hello": Source(
+            ("hello", "lost", "filter"),
+            ("counts",),
+            {"hello": "kprobe/f", "lost": "kprobe", "filter": "xdp"},
+            "attribute",
+        ),
+    },
     syscalls=("getpid", "getppid", "openat"),
 )
 

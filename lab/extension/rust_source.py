@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a Rust extension's source declares, read without a compiler.
+
+Programs are functions under an attribute `#[rex_kprobe("f")]` and its like,
+maps are statics under `#[rex_map]`. As for C this is a cheap listing for checks
+before anything is built: it knows comments and literals, but no `cfg` and no
+macros that make a program.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from lab.errors import UserError
+from lab.extension.source import ProgramDecl
+from lab.paths import EXTENSIONS, REPO
+
+RUST = EXTENSIONS / "rust"
+ROOT = Path("src") / "lib.rs"
+
+# The kinds of program, as the attributes say them behind `rex_`.
+KINDS = ("kprobe", "tracepoint", "raw_tracepoint", "perf_event", "xdp", "tc")
+
+# Comments are left out of the text, and literals are replaced by their number, so
+# that nothing inside them is taken for code. `'a` alone is a lifetime.
+_TOKEN = re.compile(
+    r"(?P<line>//[^\n]*)|(?P<open>/\*)"
+    r"|\b[bc]?r(?P<hashes>#*)\"(?P<raw>.*?)\"(?P=hashes)(?!#)"
+    r"|\"(?P<plain>(?:\\.|[^\"\\])*)\""
+    r"|b?'(?:\\(?:x[0-9a-fA-F]{2}|u\{[^}]*\}|.)|[^'\\\n])'",
+    re.S,
+)
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+
+_MORE = r"(?:\s*#\[[^\]]*\])*\s*(?:pub(?:\s*\([^)]*\))?\s+)?"
+_PROGRAM = re.compile(
+    rf"#\[\s*(?:rex\s*::\s*)?rex_(?P<kind>{'|'.join(KINDS)})\s*(?:\((?P<rest>[^\]]*)\))?\s*\]"
+    rf"{_MORE}(?:(?:const|unsafe|extern(?:\s*\"\d+\")?)\s+)*fn\s+(?P<name>\w+)"
+)
+_MAP = re.compile(
+    r"#\[\s*(?:rex\s*::\s*)?rex_map\s*(?:\([^\]]*\))?\s*\]"
+    rf"{_MORE}static\s+(?:mut\s+)?(?P<name>\w+)\s*:"
+)
+_LITERAL = re.compile(r'"(\d+)"')
+
+
+def rust_names(folder: Path = RUST) -> list[str]:
+    """The names of the extensions in a folder: each has a folder with `src/lib.rs` in it."""
+    return sorted(path.parent.parent.name for path in folder.glob(f"*/{ROOT}"))
+
+
+def source_folder(name: str, folder: Path = RUST) -> Path:
+    """The folder of an extension. Raises `UserError` if there is none of that name."""
+    path = folder / name
+    if not (path / ROOT).is_file():
+        known = rust_names(folder)
+        close = difflib.get_close_matches(name, known, 1)
+        shown = folder.relative_to(REPO) if folder.is_relative_to(REPO) else folder
+        raise UserError(
+            f"there is no Rust extension {name} in {shown}",
+            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+        )
+    return path
+
+
+def sources_of(path: Path) -> list[Path]:
+    """All `.rs` files below an extension's `src`, the crate's root first."""
+    root = path / ROOT
+    return [root, *sorted(other for other in root.parent.rglob("*.rs") if other != root)]
+
+
+def programs_in_source(name: str, folder: Path = RUST) -> list[ProgramDecl]:
+    """The programs of an extension in the order of the text; nothing is built.
+
+    The section of a program is its kind and the target that its attribute
+    names, as a C program's section has them: `kprobe/f`, or just `xdp`.
+    """
+    found: dict[str, ProgramDecl] = {}
+    for path in sources_of(source_folder(name, folder)):
+        for program in programs_in_text(path.read_text()):
+            found.setdefault(program.name, program)
+    return list(found.values())
+
+
+def maps_in_source(name: str, folder: Path = RUST) -> list[str]:
+    """The names of an extension's maps: those of their statics in lower case."""
+    found: dict[str, None] = {}
+    for path in sources_of(source_folder(name, folder)):
+        found |= dict.fromkeys(maps_in_text(path.read_text()))
+    return list(found)
+
+
+def programs_in_text(text: str) -> list[ProgramDecl]:
+    """The programs that one file declares."""
+    code, literals = _code(text)
+    found = []
+    for match in _PROGRAM.finditer(code):
+        target = _LITERAL.search(match["rest"] or "")
+        place = f"/{literals[int(target[1])]}" if target else ""
+        found.append(ProgramDecl(match["name"], f"{match['kind']}{place}"))
+    return found
+
+
+def maps_in_text(text: str) -> list[str]:
+    """The maps that one file declares."""
+    return [match["name"].lower() for match in _MAP.finditer(_code(text)[0])]
+
+
+def _code(text: str) -> tuple[str, list[str]]:
+    """The text without comments, each literal replaced by its number, and the literals."""
+    parts: list[str] = []
+    literals: list[str] = []
+    position = 0
+    while (match := _TOKEN.search(text, position)) is not None:
+        parts.append(text[position : match.start()])
+        position = match.end()
+        if match["open"]:
+            position = _comment_end(text, position)
+        if match["open"] or match["line"]:
+            parts.append(" ")
+            continue
+        parts.append(f'"{len(literals)}"')
+        literals.append(match["raw"] or match["plain"] or "")
+    return "".join([*parts, text[position:]]), literals
+
+
+def _comment_end(text: str, position: int) -> int:
+    """Where a block comment that was opened before `position` ends: in Rust they nest."""
+    depth = 1
+    for mark in _COMMENT_MARK.finditer(text, position):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(text)
