@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,16 @@ from lab.runner.observation import Pass, StepResult
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension, ModuleExtension, ProgramExtension
 from lab.scenario.steps import AttachStep, LoadStep, PinStep, ReadStep, WriteStep
+from lab.words import OUTCOMES
 
 # Seconds on the reference host. A verifier that explores a million
 # instructions takes some 10 s under emulation.
 LOAD_SECONDS = 60.0
 
 WORK_FOLDER = "/root"
+
+# Beside the outcomes in counts of runs; it is no outcome itself, but one kind of `refused`.
+MISSED = "missed"
 
 # Errors with which a verifier, or another check of a program, says no.
 REJECTIONS = frozenset({"EACCES", "EINVAL", "E2BIG", "EPERM", "ENOTSUPP", "EOPNOTSUPP", "ERANGE"})
@@ -44,6 +47,32 @@ class Artifact:
         return f"{WORK_FOLDER}/{self.path.name}"
 
 
+def run_counts(program: Mapping[str, Any]) -> dict[str, int]:
+    """How a program's runs ended since its load, from its entry in the answer to `stats`.
+
+    Native programs have `outcomes`, by word. The kernel counts the runs of
+    eBPF programs (`run_cnt`), which all return. What it dropped because a
+    program was running already (`recursion_misses`) was dropped before either
+    could count it. Raises `InfraError` for an outcome that nobody knows.
+    """
+    counts = program.get("outcomes")
+    if counts is None:
+        counts = {"returned": program["run_cnt"]}
+    strange = sorted(set(counts) - set(OUTCOMES))
+    if strange:
+        raise InfraError(f"the loader counts outcomes that nobody knows: {', '.join(strange)}")
+    found = {word: int(count) for word, count in counts.items()}
+    return found | {MISSED: int(program.get("recursion_misses", 0))}
+
+
+def _increase(name: str, before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    more = {word: count - before.get(word, 0) for word, count in now.items()}
+    for word, count in more.items():
+        if count < 0:
+            raise InfraError(f"{name}: the count of {word} went down by {-count}")
+    return more
+
+
 class Objects:
     """The extensions of one pass; what runs is counted into the pass."""
 
@@ -61,7 +90,7 @@ class Objects:
         self._done = done
         self.limit = limit
         self.loaded: dict[str, BaseExtension] = {}
-        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self._counts: dict[tuple[str, str], Mapping[str, int]] = {}
 
     # Extensions
 
@@ -89,7 +118,7 @@ class Objects:
         if answer.ok:
             self.loaded[step.load] = extension
             for program in answer.get("programs", []):
-                self._counts[step.load, program["name"]] = (0, 0)
+                self._counts[step.load, program["name"]] = {}
         else:
             # Out of memory, or no such file, is nobody's rejection.
             if answer.get("stage") == "load" and answer.get("errname") in REJECTIONS:
@@ -202,18 +231,21 @@ class Objects:
                 raise InfraError(f"the runs of {handle} could not be counted: {answer.problem}")
             for program in answer.get("programs", []):
                 key = (handle, str(program["name"]))
-                before = self._counts.get(key, (0, 0))
-                now = (int(program["run_cnt"]), int(program.get("recursion_misses", 0)))
+                before, now = self._counts.get(key, {}), run_counts(program)
                 self._counts[key] = now
-                returned, missed = now[0] - before[0], now[1] - before[1]
-                for counts in (self._done.outcomes, result.outcomes if result else Counter()):
-                    if returned:
-                        counts["returned"] += returned
-                    if missed:
-                        counts["refused"] += missed
-                self._done.misses += missed
-                if result is not None:
-                    result.misses += missed
+                self._add(_increase(f"{handle}.{program['name']}", before, now), result)
+
+    def _add(self, more: Mapping[str, int], result: StepResult | None) -> None:
+        """Add counts of runs to the pass, and to a step's result."""
+        for total in (self._done, result):
+            if total is None:
+                continue
+            for word, count in more.items():
+                if not count:
+                    continue
+                if word == MISSED:
+                    total.misses += count
+                total.outcomes["refused" if word == MISSED else word] += count
 
     def call(
         self, verb: str, result: StepResult, seconds: float | None = None, **arguments: Any

@@ -30,11 +30,11 @@ from lab.report.dossier import Dossier
 from lab.report.result import Result
 from lab.runner import watch
 from lab.runner.objects import Objects
-from lab.runner.observation import Observation, Pass
+from lab.runner.observation import Observation, Pass, StepResult
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
 from lab.runner.run import Run
-from lab.scenario.extensions import CExtension
+from lab.scenario.extensions import CExtension, RustExtension
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 from lab.vm import slots
@@ -94,6 +94,53 @@ def test_runs_that_cannot_be_counted_are_trouble_not_zero() -> None:
     objects.loaded["main"] = extension
     with pytest.raises(InfraError, match="could not be counted"):
         objects.account()
+
+
+def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Pass]:
+    """What steps and pass have when the loader gives these answers to `stats`, one per step."""
+    whole = [{"ok": True, "programs": [{"name": "p", **answer}]} for answer in answers]
+    guest: Any = SimpleNamespace(loader=loader(*whole))
+    done, extension = Pass(), RustExtension(rust="count")
+    objects = Objects(guest, {"main": extension}, {}, done, lambda _seconds: SOON)
+    objects.loaded["main"] = extension
+    results = [StepResult(MagicMock(), f"step {number}") for number in range(len(answers))]
+    for result in results:
+        objects.account(result)
+    return results, done
+
+
+def test_outcomes_are_counted_as_increases_and_misses_as_refused() -> None:
+    first = {"returned": 3, "panicked": 1, "refused": 0, "disabled": 0}
+    second = {"returned": 3, "panicked": 2, "refused": 4, "disabled": 5}
+    results, done = counted(
+        {"run_cnt": 99, "outcomes": first, "recursion_misses": 0},
+        {"run_cnt": 99, "outcomes": second, "recursion_misses": 2},
+    )
+    assert results[0].outcomes == {"returned": 3, "panicked": 1}
+    assert results[1].outcomes == {"panicked": 1, "refused": 6, "disabled": 5}
+    assert done.outcomes == {"returned": 3, "panicked": 2, "refused": 6, "disabled": 5}
+    assert (results[0].misses, results[1].misses, done.misses) == (0, 2, 2)
+
+
+def test_runs_without_outcomes_have_returned() -> None:
+    results, done = counted({"run_cnt": 5}, {"run_cnt": 7, "recursion_misses": 1})
+    assert [result.outcomes for result in results] == [
+        {"returned": 5},
+        {"returned": 2, "refused": 1},
+    ]
+    assert (done.outcomes, done.misses) == ({"returned": 7, "refused": 1}, 1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ([{"outcomes": {"vanished": 1}}], "nobody knows: vanished"),
+        ([{"run_cnt": 5}, {"run_cnt": 4}], "main.p: the count of returned went down by 1"),
+    ],
+)
+def test_counts_that_make_no_sense_are_trouble(answers: list[dict[str, Any]], says: str) -> None:
+    with pytest.raises(InfraError, match=says):
+        counted(*answers)
 
 
 class Busy:
