@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Findings: what was expected and what happened, and whether that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.scenario.base import Bound, Ref
+from lab.scenario.expect import TextExpect
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: what was expected, what happened, whether that holds."""
+
+    what: str
+    expected: str
+    happened: str
+    holds: bool
+
+    def __str__(self) -> str:
+        return f"{self.what}: expected {self.expected}, but {self.happened}"
+
+
+def bound_finding(what: str, bound: Bound, value: float | None) -> Finding:
+    """Whether a number is within its bound; None is a number that there is not."""
+    if value is None:
+        return Finding(what, bound.describe(), "there is none", False)
+    return Finding(what, bound.describe(), f"it is {value}", bound.holds(value))
+
+
+def text_findings(what: str, expect: TextExpect, text: str) -> Iterator[Finding]:
+    """Whether a text looks as expected."""
+    wrong = expect.failures(text)
+    shown = text.strip()[-400:] or "(empty)"
+    if not wrong:
+        yield Finding(what, "the text that is asked for", "it is there", True)
+    for failure in wrong:
+        yield Finding(what, "the text that is asked for", f"it {failure}; it ends: {shown}", False)
+
+
+def map_findings(
+    what: str,
+    expected: Mapping[Ref, Mapping[int | str, Bound]],
+    found: Mapping[Ref, Mapping[Any, int | None]],
+) -> Iterator[Finding]:
+    """Whether maps hold what is expected of them."""
+    for ref, keys in expected.items():
+        for key, bound in keys.items():
+            yield bound_finding(f"{what}: {ref}[{key}]", bound, found.get(ref, {}).get(key))

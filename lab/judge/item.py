@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Findings on the whole item: sums over its steps, what is left of it, its second use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.judge.finding import Finding, bound_finding, map_findings, text_findings
+from lab.judge.steps import step_findings
+from lab.oracle.slopes import MIN_SAMPLES, slope
+from lab.runner.observation import Observation, Pass, StepResult
+from lab.scenario.expect import Expect
+from lab.scenario.steps import LoadStep
+
+
+def interruption(expect: Expect, seen: Observation) -> Iterator[Finding]:
+    """Whether the steps came to their end."""
+    if seen.first.interrupted and expect.kernel == "alive":
+        yield Finding("steps", "all of them to end", seen.first.interrupted, False)
+
+
+def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
+    """What is expected of all steps together."""
+    for outcome, bound in (expect.outcome or {}).items():
+        yield bound_finding(f"outcome {outcome}", bound, done.outcomes[outcome])
+    if expect.verifier_log is not None:
+        yield from text_findings("verifier log", expect.verifier_log, done.log)
+    yield from map_findings("maps", expect.maps, done.maps)
+    if expect.misses is not None:
+        yield bound_finding("missed runs", expect.misses, done.misses)
+    if expect.time is not None:
+        yield bound_finding("time in s", expect.time, round(done.seconds, 6))
+    for name, bound in expect.slopes.items():
+        values = [(sample["turn"], sample[name]) for sample in done.gauges if name in sample]
+        if len(values) < MIN_SAMPLES:
+            yield Finding(f"slope of {name}", bound.describe(), "too few samples", False)
+        else:
+            yield bound_finding(f"slope of {name} per turn", bound, round(slope(values), 3))
+
+
+def last_words(result: StepResult) -> str:
+    """The end of a log, for a reason's lines."""
+    lines = [line for line in result.log.splitlines() if line and not line.startswith("processed")]
+    return "\n".join(f"    {line}" for line in lines[-6:]) if lines else result.problem
+
+
+def was_refused(expect: Expect, result: StepResult) -> bool:
+    """Whether this load was rejected though nothing expects it."""
+    if not isinstance(result.step, LoadStep) or not result.outcomes["rejected"]:
+        return False
+    wanted = result.step.expect
+    said = wanted is not None and (wanted.outcome or wanted.error or wanted.verifier_log)
+    return not said and not expect.rejected
+
+
+def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
+    """What is left when the steps are over."""
+    if expect.resources is not None and seen.state == "alive":
+        if seen.leaked is None:
+            yield Finding("resources", expect.resources, "they could not be read", False)
+        else:
+            happened = f"left over: {', '.join(seen.leaked)}" if seen.leaked else "none is left"
+            holds = bool(seen.leaked) == (expect.resources == "kept")
+            yield Finding("resources", expect.resources, happened, holds)
+    for kind, bound in expect.ledger.items():
+        yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind))
+
+
+def reuse(seen: Observation) -> Iterator[Finding]:
+    """Whether the second use went as the first."""
+    what = "second use"
+    if seen.second is None:
+        yield Finding(what, "the same as the first", "there was none", False)
+        return
+    if seen.second.interrupted:
+        yield Finding(what, "the same as the first", seen.second.interrupted, False)
+    for result in seen.second.results:
+        for finding in step_findings(result):
+            if not finding.holds:
+                yield Finding(f"{what}, {finding.what}", finding.expected, finding.happened, False)
+    first, second = _kinds(seen.first), _kinds(seen.second)
+    yield Finding(
+        what,
+        f"the outcomes of the first ({', '.join(first) or 'none'})",
+        f"it had {', '.join(second) or 'none'}",
+        first == second,
+    )
+
+
+def _kinds(done: Pass) -> list[str]:
+    return sorted(kind for kind, count in done.outcomes.items() if count)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Findings on the kernel itself: its state, its reports, its taint and its counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.judge.finding import Finding
+from lab.oracle import allow
+from lab.runner.observation import Observation
+from lab.scenario.expect import Expect
+from lab.scenario.model import Scenario
+from lab.words import FATAL_REPORTS, ReportKind
+
+
+def kernel_finding(expect: Expect, seen: Observation) -> Finding:
+    """The kernel's state, against the one that is expected."""
+    why = "; ".join(
+        evidence.summary for evidence in seen.evidence if evidence.kind in _STATE_EVIDENCE
+    )
+    happened = f"it is {seen.state}" + (f" ({why})" if why else "")
+    holds = seen.state == expect.kernel
+    if holds and expect.kernel == "crashed":
+        # A kernel that was switched off in good order did not crash.
+        holds = any(
+            evidence.kind == "guest-panic" or evidence.data.get("reason") == "guest-reset"
+            for evidence in seen.evidence
+        ) or any(report.kind in FATAL_REPORTS for report in seen.reports)
+    return Finding("kernel", expect.kernel, happened, holds)
+
+
+_STATE_EVIDENCE = ("guest-panic", "qemu-exit", "liveness", "shutdown")
+
+
+def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """Reports on the console, taint and counters: what is wanted, and what nothing allows."""
+    wanted = scenario.expect.reports
+    missing = allow.missing(seen.reports, wanted)
+    for kind in wanted:
+        happened = "the console shows none" if kind in missing else "it is there"
+        yield Finding(f"console report {kind}", "one on the console", happened, kind not in missing)
+    yield from unallowed_reports(scenario, seen)
+    allowed = _allowed(scenario)
+    if seen.taint:
+        explained = all(_TAINT_BY.get(flag, frozenset()) & allowed for flag in seen.taint)
+        happened = f"the kernel is tainted: {seen.taint}"
+        yield Finding("taint", "none that no allowed report explains", happened, explained)
+    for counter, value in seen.counters.items():
+        bound = scenario.expect.counters.get(counter)  # type: ignore[call-overload]
+        if bound is not None:
+            yield Finding(
+                f"counter {counter}", bound.describe(), f"it rose by {value}", bound.holds(value)
+            )
+        elif value and not _explained(counter, allowed):
+            yield Finding(f"counter {counter}", "no increase", f"it rose by {value}", False)
+    for counter, bound in scenario.expect.counters.items():
+        if counter not in seen.counters:
+            yield Finding(f"counter {counter}", bound.describe(), "it was not read", False)
+
+
+def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """The reports that the scenario does not allow."""
+    allowances = [
+        allow.Allowance(kind, "the scenario names it") for kind in sorted(_allowed(scenario))
+    ]
+    for report in allow.unallowed(seen.reports, allowances):
+        yield Finding("console", "no report that the scenario does not allow", report.title, False)
+
+
+def _allowed(scenario: Scenario) -> set[ReportKind]:
+    named = {*scenario.expect.reports, *(entry.kind for entry in scenario.allow_console)}
+    return named | _implied(scenario)
+
+
+_OOPSES: frozenset[ReportKind] = frozenset(
+    {"oops", "page-fault", "general-protection", "bug", "stack-overflow", "double-fault"}
+)
+# Kinds of report with which the kernel taints itself, by the taint's letter.
+_TAINT_BY: dict[str, frozenset[ReportKind]] = {
+    "D": _OOPSES | {"list-corruption", "panic"},
+    "W": frozenset(
+        {"warning", "list-corruption", "sleeping-in-atomic", "lockdep", "ubsan", "other-splat"}
+    ),
+    "B": frozenset({"bug", "kasan", "kfence"}),
+    "L": frozenset({"soft-lockup"}),
+}
+# The same for its counters; one that is not here has the name of its kind.
+_COUNTED: dict[str, frozenset[ReportKind]] = {
+    "oops": _OOPSES | {"list-corruption"},
+    # check_panic_on_warn() counts those of the sanitizers and of the scheduler, too.
+    "warn": frozenset(
+        {"warning", "list-corruption", "kasan", "kfence", "ubsan", "sleeping-in-atomic"}
+    ),
+}
+
+
+def _implied(scenario: Scenario) -> set[ReportKind]:
+    # A scenario that expects a crash need not list the panic that it consists of.
+    return {"panic"} if scenario.expect.kernel == "crashed" else set()
+
+
+def _explained(counter: str, allowed: set[ReportKind]) -> bool:
+    return bool(_COUNTED.get(counter, frozenset({counter})) & allowed)

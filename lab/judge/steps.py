@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Findings on single steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.judge.finding import Finding, bound_finding, map_findings, text_findings
+from lab.runner.observation import StepResult
+from lab.scenario.expect import (
+    AttachExpect,
+    LoadExpect,
+    ReadExpect,
+    ShellExpect,
+    TriggerExpect,
+)
+from lab.scenario.steps import TriggerStep
+
+
+def step_findings(result: StepResult) -> Iterator[Finding]:
+    """Whether a step did what it should."""
+    step = result.step
+    what = f"{result.path} ({step.label})"
+    expect = getattr(step, "expect", None)
+    if expect is not None and expect.time is not None:
+        yield bound_finding(f"{what}: time in s", expect.time, round(result.seconds, 6))
+    match step.verb:
+        case "load":
+            yield from _load(what, expect or LoadExpect(), result)
+        case "attach" | "pin":
+            yield from _attach(what, expect or AttachExpect(), result)
+        case "trigger":
+            yield from _trigger(what, expect or TriggerExpect(), result)
+        case "read":
+            yield _done(what, result)
+            if isinstance(expect, ReadExpect) and expect.value is not None:
+                yield bound_finding(f"{what}: value", expect.value, result.value)
+        case "shell":
+            yield from _shell(what, expect or ShellExpect(), result)
+        case _:
+            yield _done(what, result)
+
+
+def _done(what: str, result: StepResult) -> Finding:
+    return Finding(what, "it to succeed", result.problem or "it did", not result.problem)
+
+
+def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding]:
+    rejected = result.outcomes["rejected"] > 0
+    if expect.outcome is None and expect.error is None and expect.verifier_log is None:
+        # An item about a rejected load may say so once, at its end: see `_totals`.
+        if not rejected:
+            yield _done(what, result)
+        return
+    if expect.outcome is not None:
+        happened = "it was rejected" if rejected else result.problem or "it was loaded"
+        yield Finding(what, f"to be {expect.outcome}", happened, rejected)
+    elif expect.error is None:
+        yield _done(what, result)
+    if expect.error is not None:
+        happened = f"the error was {result.errname or 'none'}"
+        yield Finding(what, expect.error, happened, result.errname == expect.error)
+    if expect.verifier_log is not None:
+        yield from text_findings(f"{what}: verifier log", expect.verifier_log, result.log)
+
+
+def _attach(what: str, expect: AttachExpect, result: StepResult) -> Iterator[Finding]:
+    if expect.error is None:
+        yield _done(what, result)
+    else:
+        happened = f"the error was {result.errname or 'none'}"
+        yield Finding(what, expect.error, happened, result.errname == expect.error)
+
+
+def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[Finding]:
+    if result.ended:
+        yield _done(what, result)
+    for outcome, bound in (expect.outcome or {}).items():
+        yield bound_finding(f"{what}: outcome {outcome}", bound, result.outcomes[outcome])
+    shell = isinstance(result.step, TriggerStep) and result.step.trigger.kind == "shell"
+    if expect.status is not None or (shell and result.ended and result.status is not None):
+        wanted = expect.status or 0
+        said = f"it was {result.status} ({result.output.strip()[-200:] or 'it printed nothing'})"
+        yield Finding(f"{what}: exit status", str(wanted), said, result.status == wanted)
+    if expect.returns is not None:
+        yield bound_finding(f"{what}: returned value", expect.returns, result.returns)
+    if expect.output is not None:
+        yield from text_findings(f"{what}: output", expect.output, result.output)
+    if expect.misses is not None:
+        yield bound_finding(f"{what}: missed runs", expect.misses, result.misses)
+    yield from map_findings(what, expect.maps, result.maps)
+
+
+def _shell(what: str, expect: ShellExpect, result: StepResult) -> Iterator[Finding]:
+    happened = f"it was {result.status}"
+    if result.status != expect.status and result.output:
+        happened += f" ({result.output.strip()[-200:]})"
+    yield Finding(
+        f"{what}: exit status", str(expect.status), happened, result.status == expect.status
+    )
+    if expect.output is not None:
+        yield from text_findings(f"{what}: output", expect.output, result.output)

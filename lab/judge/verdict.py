@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From an item's findings to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lab.judge.finding import Finding
+from lab.judge.item import aftermath, interruption, last_words, reuse, totals, was_refused
+from lab.judge.kernel import kernel_finding, report_findings, unallowed_reports
+from lab.judge.steps import step_findings
+from lab.runner.observation import Observation
+from lab.scenario.model import Scenario
+from lab.words import Verdict
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on an item, and every finding behind it."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    trouble: str = ""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the verdict is not `passed`, one line each."""
+        if self.trouble:
+            return (self.trouble,)
+        return tuple(str(finding) for finding in self.findings if not finding.holds)
+
+
+def judge(scenario: Scenario, seen: Observation, *, inverted: bool = False) -> Judgement:
+    """Judge what was seen by what the scenario expects.
+
+    `inverted` is for negative twins: they pass when the expectation does not
+    hold, because a protection was switched off.
+    """
+    if seen.trouble is not None:
+        # What the kernel did wrong is certain, whatever could not be seen after it.
+        certain = () if inverted else tuple(_certain(scenario, seen))
+        if not certain:
+            return Judgement("error", (), str(seen.trouble))
+        rest = Finding("the rest", "to be looked at, too", str(seen.trouble), False)
+        return Judgement("failed", (*certain, rest))
+    if seen.state is None:
+        return Judgement("error", (), "the state of the kernel could not be told")
+    findings = tuple(_all(scenario, seen))
+    holds = all(finding.holds for finding in findings)
+    if inverted:
+        if not holds:
+            return Judgement("passed", findings)
+        missing = Finding(
+            "negative twin",
+            "the expectation to fail, with the protection switched off",
+            "it held",
+            False,
+        )
+        return Judgement("failed", (*findings, missing))
+    return Judgement("passed" if holds else "failed", findings)
+
+
+def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    expect = scenario.expect
+    yield kernel_finding(expect, seen)
+    yield from report_findings(scenario, seen)
+    for result in seen.first.results:
+        yield from step_findings(result)
+        if was_refused(expect, result):
+            # What did not load can't do the rest: that would be said of every step.
+            yield Finding(
+                f"{result.path} ({result.step.label})",
+                "to be loaded",
+                f"it was rejected:\n{last_words(result)}",
+                False,
+            )
+            break
+    else:
+        yield from interruption(expect, seen)
+        yield from totals(expect, seen.first)
+    yield from aftermath(expect, seen)
+    if expect.reusable:
+        yield from reuse(seen)
+
+
+def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """What fails the item even if the lab saw no more than this."""
+    if seen.state == "crashed" and scenario.expect.kernel != "crashed":
+        yield kernel_finding(scenario.expect, seen)
+    yield from unallowed_reports(scenario, seen)
