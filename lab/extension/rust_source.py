@@ -21,7 +21,7 @@ RUST = EXTENSIONS / "rust"
 ROOT = Path("src") / "lib.rs"
 
 # The kinds of program, as the attributes say them behind `rex_`.
-KINDS = ("kprobe", "tracepoint", "raw_tracepoint", "perf_event", "xdp", "tc")
+KINDS = ("kprobe", "kretprobe", "tracepoint", "raw_tracepoint", "perf_event", "xdp", "tc")
 
 # Comments are left out of the text, and literals are replaced by their number, so
 # that nothing inside them is taken for code. `'a` alone is a lifetime.
@@ -108,6 +108,11 @@ def maps_in_text(text: str) -> list[str]:
     return [match["name"].lower() for match in _MAP.finditer(_code(text)[0])]
 
 
+def code_of(text: str) -> str:
+    """The text, on the same lines, without what stands in comments and literals."""
+    return _code(text)[0]
+
+
 def _code(text: str) -> tuple[str, list[str]]:
     """The text without comments, each literal replaced by its number, and the literals."""
     parts: list[str] = []
@@ -118,10 +123,12 @@ def _code(text: str) -> tuple[str, list[str]]:
         position = match.end()
         if match["open"]:
             position = _comment_end(text, position)
+        # Lines stay where they are.
+        lines = "\n" * text.count("\n", match.start(), position)
         if match["open"] or match["line"]:
-            parts.append(" ")
+            parts.append(lines or " ")
             continue
-        parts.append(f'"{len(literals)}"')
+        parts.append(f'"{len(literals)}"{lines}')
         literals.append(match["raw"] or match["plain"] or "")
     return "".join([*parts, text[position:]]), literals
 

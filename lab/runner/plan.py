@@ -11,6 +11,7 @@ from lab.cache import Cache
 from lab.errors import LabError, UserError
 from lab.extension.c import CompileRejected, build_c
 from lab.extension.module import build_module
+from lab.extension.rust import RustRejected, build_rust
 from lab.extension.tools import build_loader
 from lab.guest.guest import GuestSpec
 from lab.host.tsc import frequency_khz
@@ -164,12 +165,15 @@ class Planner:
             return Artifact(built.path)
         if isinstance(extension, ModuleExtension):
             return Artifact(build_module(extension.source, kernel, self.cache, self.emit))
-        if isinstance(extension, RustExtension):
-            need_rex(scenario, extension, kernel)
-        raise UserError(
-            f"{scenario.path}: extensions of kind {extension.kind} can't be built yet",
-            hint="this version of the lab runs C extensions and kernel modules",
-        )
+        assert isinstance(extension, RustExtension)
+        need_rex(scenario, extension, kernel)
+        try:
+            image = build_rust(extension.source, self.cache, self.emit)
+        except RustRejected as error:
+            if may_be_rejected(scenario, name):
+                return Artifact(None, error.log)
+            raise
+        return Artifact(image.path)
 
 
 def need_rex(scenario: Scenario, extension: RustExtension, kernel: Kernel) -> None:

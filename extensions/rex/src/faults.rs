@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Invalid accesses on purpose: what a bug of the compiler, or of this crate, could do.
+//!
+//! Only for extensions whose manifest asks for the feature `faults`: tests of the
+//! kernel, which has to survive them.
+use core::arch::asm;
+
+/// An address that is never mapped in the kernel's half.
+pub const UNMAPPED: usize = 0xffff_8000_0000_0000;
+/// An address that no page table can hold.
+pub const NON_CANONICAL: usize = 0xdead_0000_0000_0000;
+
+/// Read from an address as if a pointer led there.
+#[inline(never)]
+pub fn read(address: usize) -> u64 {
+    // SAFETY: none. That is what it is for.
+    unsafe { (address as *const u64).read_volatile() }
+}
+
+/// Write to an address as if a pointer led there.
+#[inline(never)]
+pub fn write(address: usize, value: u64) {
+    // SAFETY: none. That is what it is for.
+    unsafe { (address as *mut u64).write_volatile(value) }
+}
+
+/// Run an instruction that does not exist.
+#[inline(never)]
+pub fn invalid_instruction() {
+    // SAFETY: none. That is what it is for.
+    unsafe { asm!("ud2") }
+}
+
+/// Divide by zero without Rust's check.
+#[inline(never)]
+pub fn divide_by_zero() -> u64 {
+    let quotient: u64;
+    // SAFETY: none. That is what it is for.
+    unsafe {
+        asm!("div {zero}", zero = in(reg) 0_u64,
+             inout("rax") 1_u64 => quotient, inout("rdx") 0_u64 => _);
+    }
+    quotient
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The end of a program that panics.
+use core::panic::PanicInfo;
+
+use crate::abi;
+use crate::print::Line;
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
+    if abi::rex_panic_begin() > 0 {
+        // What is formatted below panicked itself: no more formatting.
+        leave("panicked while the message of a panic was formatted", file, line);
+    }
+    let mut message = Line::new();
+    message.add(format_args!("{}", info.message()));
+    leave(message.text(), file, line)
+}
+
+fn leave(message: &str, file: &str, line: u32) -> ! {
+    // SAFETY: both texts are read before the call leaves for good.
+    unsafe {
+        abi::rex_panic(
+            message.as_ptr(),
+            message.len() as u32,
+            file.as_ptr(),
+            file.len() as u32,
+            line,
+        )
+    }
+}

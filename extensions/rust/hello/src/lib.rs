@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! One program of each type; each counts its runs in a place of its own.
+#![no_std]
+use rex::prelude::*;
+
+#[rex_map]
+static COUNTS: Array<AtomicU64> = Array::new(6);
+
+fn count(index: u32) {
+    COUNTS.at(index).unwrap().fetch_add(1, Relaxed);
+}
+
+#[rex_kprobe("__x64_sys_getpgid")]
+fn kprobe(_context: &Kprobe) {
+    count(0);
+    rex_printk!("hello from CPU {}", kernel::cpu());
+}
+
+/// What the tracepoint's format says behind the common fields.
+#[rex_plain]
+struct SysEnter {
+    common: u64,
+    number: i64,
+    arguments: [u64; 6],
+}
+
+#[rex_tracepoint("syscalls/sys_enter_getpgid")]
+fn tracepoint(context: &Tracepoint<SysEnter>) {
+    if context.number == 121 {
+        count(1);
+    }
+}
+
+#[rex_raw_tracepoint("sys_enter")]
+fn raw_tracepoint(context: &RawTracepoint<2>) {
+    if context.argument(1) == 121 {
+        count(2);
+    }
+}
+
+#[rex_perf_event("software/cpu-clock@100")]
+fn perf_event(context: &PerfEvent) {
+    if context.sample().period > 0 {
+        count(3);
+    }
+}
+
+#[rex_xdp("lo")]
+fn xdp(_packet: &Xdp) -> XdpAction {
+    count(4);
+    XdpAction::Pass
+}
+
+#[rex_tc("lo/ingress")]
+fn tc(_packet: &Tc) -> TcAction {
+    count(5);
+    TcAction::Ok
+}

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The Rust compiler, and the part of its library that a kernel extension links: `core`.
+
+A stock compiler will do, in one of two forms: Debian's `rustc-web` with
+`rust-web-src`, from whose sources `core` is built once; or rustup with the
+target `x86_64-unknown-none`, which brings `core` built. Cargo is not needed: an
+extension has no dependencies but the lab's own crate.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache as once
+from pathlib import Path
+
+from lab import events
+from lab.cache import Cache, key_of
+from lab.errors import LabError, UserError
+from lab.host import process
+
+TARGET = "x86_64-unknown-none"
+# The oldest with all that the crate uses (`str::floor_char_boundary`).
+OLDEST = (1, 91)
+HINT = f"apt install rustc-web rust-web-src, or: rustup target add {TARGET}"
+
+# Code for the kernel: calls go through the GOT, frames can be walked.
+CODE_FLAGS = (
+    "--target", TARGET,
+    "-Cpanic=abort", "-Copt-level=3", "-Ccodegen-units=1",
+    "-Crelocation-model=pic", "-Crelro-level=full", "-Cforce-frame-pointers=yes",
+    "-Csymbol-mangling-version=v0", "-Cembed-bitcode=yes",
+    # The linker may then call directly what is in the image.
+    "-Zrelax-elf-relocations=yes",
+)  # fmt: skip
+
+_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A compiler that can build extensions. `source` is its library's, None if `core` is built."""
+
+    rustc: Path
+    version: str
+    source: Path | None
+
+    def command(self) -> list[str | Path]:
+        """What a compilation begins with: no `env!` reads the user's environment."""
+        kept = {name: os.environ.get(name, "") for name in ("PATH", "HOME")}
+        own = {"RUSTC_BOOTSTRAP": "1", "LC_ALL": "C"}
+        return [
+            "env",
+            "-i",
+            *(f"{name}={value}" for name, value in (kept | own).items()),
+            self.rustc,
+        ]
+
+    @property
+    def described(self) -> str:
+        """In a few words, for doctor and dossiers."""
+        return f"{self.version} ({'builds core' if self.source else f'has {TARGET}'})"
+
+
+def find_toolchain() -> Toolchain:
+    """The first compiler that will do: `$LAB_RUSTC`, Debian's, or the one in PATH.
+
+    Raises `UserError` that says of each why it will not.
+    """
+    chosen = os.environ.get("LAB_RUSTC")
+    candidates = tuple(_candidates(chosen))
+    return _find(candidates)
+
+
+@once
+def _find(candidates: tuple[str, ...]) -> Toolchain:
+    reasons = []
+    for path in candidates:
+        try:
+            return _look_at(Path(path))
+        except LabError as error:
+            reasons.append(f"{path}: {error}")
+    raise UserError(
+        "no Rust compiler that can build extensions is installed",
+        details="\n".join(reasons),
+        hint=HINT,
+    )
+
+
+def _candidates(chosen: str | None) -> Iterator[str]:
+    if chosen:
+        yield chosen
+        return
+    found = ("/usr/bin/rustc", shutil.which("rustc"), str(Path.home() / ".cargo/bin/rustc"))
+    yield from dict.fromkeys(path for path in found if path and Path(path).exists())
+
+
+def _look_at(rustc: Path) -> Toolchain:
+    said = process.run([rustc, "-vV"], timeout=60).stdout
+    version = re.search(r"^release: ((\d+)\.(\d+)\S*)$", said, re.M)
+    commit = re.search(r"^commit-hash: (\S+)$", said, re.M)
+    if version is None:
+        raise UserError("it does not say its version")
+    if (int(version[2]), int(version[3])) < OLDEST:
+        raise UserError(f"version {version[1]} is older than {OLDEST[0]}.{OLDEST[1]}")
+    name = f"rustc {version[1]} {commit[1][:9] if commit else ''}".strip()
+    sysroot = Path(process.run([rustc, "--print", "sysroot"], timeout=60).stdout.strip())
+    source = sysroot / "lib/rustlib/src/rust/library"
+    if (source / "core/src/lib.rs").is_file():
+        # Sources of another version do not compile, with errors that say nothing.
+        built_for = re.search(r"rustc-(\d+\.\d+\.\d+)", str(source.resolve()))
+        if built_for and built_for[1] != version[1]:
+            raise UserError(f"its library's source is of version {built_for[1]}")
+        return Toolchain(rustc, name, source)
+    if any((sysroot / f"lib/rustlib/{TARGET}/lib").glob("libcore-*.rlib")):
+        return Toolchain(rustc, name, None)
+    raise UserError(f"version {version[1]} has neither its library's source nor {TARGET}")
+
+
+def sysroot_flags(
+    toolchain: Toolchain, cache: Cache, emit: events.Emit = events.ignore
+) -> tuple[str, ...]:
+    """What makes the compiler link `core`, which is built if the cache lacks it."""
+    if toolchain.source is None:
+        return ()
+    source = toolchain.source
+    key = key_of(what="core", rustc=toolchain.version, flags=CODE_FLAGS, source=str(source))
+    job = f"core of {toolchain.version}"
+
+    def build(aside: Path) -> None:
+        started = time.monotonic()
+        emit(events.StageStarted(job, "compile"))
+        libraries = aside / "lib/rustlib" / TARGET / "lib"
+        libraries.mkdir(parents=True)
+        common = (
+            *CODE_FLAGS, "--edition", "2024", "--crate-type", "rlib", "--cap-lints", "allow",
+            "-Zforce-unstable-if-unmarked", "-Cdebuginfo=1",
+            f"--remap-path-prefix={source}=rust", "--out-dir", str(libraries),
+        )  # fmt: skip
+        compile_rust(toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common])
+        # memcpy and its like, which the compiler calls; nothing in C or assembly.
+        features = [f'--cfg=feature="{name}"' for name in ("compiler-builtins", "mem", "no-asm")]
+        compile_rust(
+            toolchain,
+            [
+                "--crate-name", "compiler_builtins",
+                source / "compiler-builtins/compiler-builtins/src/lib.rs",
+                "--sysroot", aside, *features, *common,
+            ],
+        )  # fmt: skip
+        emit(events.StageFinished(job, "compile", time.monotonic() - started))
+
+    return ("--sysroot", str(cache.get("rust", key, build, what=job)))
+
+
+def compile_rust(toolchain: Toolchain, words: Sequence[str | Path]) -> None:
+    """Compile a part of the lab itself. Raises `ToolFailed` if that fails."""
+    process.run([*toolchain.command(), *words], timeout=_SECONDS)

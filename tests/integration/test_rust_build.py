@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Building Rust extensions with a real compiler: what comes out, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.cache import Cache
+from lab.errors import UserError
+from lab.extension import rust_image
+from lab.extension.rust import RustRejected, build_rust
+from lab.extension.rust_source import rust_names
+from lab.paths import KCONFIGS
+
+pytestmark = pytest.mark.integration
+
+PROGRAM = '#[rex_kprobe("f")] fn program(context: &Kprobe) -> i32 { context.ip() as i32 }\n'
+HEAD = "#![no_std]\nuse rex::prelude::*;\n"
+
+
+@pytest.fixture(scope="module")
+def cache() -> Cache:
+    return Cache.default()
+
+
+def write(folder: Path, text: str, manifest: str | None = None) -> Path:
+    (folder / "it/src").mkdir(parents=True)
+    (folder / "it/src/lib.rs").write_text(text)
+    if manifest is not None:
+        (folder / "it/Cargo.toml").write_text(manifest)
+    return folder
+
+
+def build(folder: Path, cache: Cache) -> Path:
+    return build_rust("it", cache, folder=folder).path
+
+
+def test_a_program_becomes_an_image_that_the_kernel_takes(tmp_path: Path, cache: Cache) -> None:
+    image = build(write(tmp_path, HEAD + PROGRAM), cache)
+    headers = subprocess.run(
+        ["readelf", "-lrW", image], check=True, capture_output=True, text=True
+    ).stdout
+    assert "Elf file type is DYN" in headers
+    assert "RWE" not in headers
+    assert set(re.findall(r"R_X86_64_\w+", headers)) <= {"R_X86_64_RELATIVE", "R_X86_64_GLOB_DAT"}
+    # It holds no place of the machine that built it.
+    assert str(tmp_path).encode() not in image.read_bytes()
+    assert image.stat().st_size < 32 << 10
+
+
+def test_the_same_sources_make_the_same_image(tmp_path: Path, cache: Cache) -> None:
+    one = build(write(tmp_path / "one", HEAD + PROGRAM), cache)
+    cache.remove("extension", one.parent.name)
+    (tmp_path / "other").mkdir()
+    other = write(tmp_path / "other", HEAD + PROGRAM)
+    first = build(other, cache).read_bytes()
+    cache.remove("extension", one.parent.name)
+    assert build(tmp_path / "one", cache).read_bytes() == first
+
+
+@pytest.mark.parametrize("name", rust_names())
+def test_a_shipped_extension_builds_without_a_warning(name: str, cache: Cache) -> None:
+    assert build_rust(name, cache).log == ""
+
+
+# Doors beside the language, each with what is said of it. What the compiler says is its own.
+DOORS = [
+    ("unsafe", "fn f() { unsafe { core::hint::unreachable_unchecked() } }", "unsafe"),
+    ("unsafe fn", "pub unsafe fn f() {}", "unsafe"),
+    ("unsafe impl", "struct A; unsafe impl Plain for A {}", "unsafe"),
+    ("unsafe trait", "pub unsafe trait A {}", "unsafe"),
+    ("by macro", "macro_rules! m { () => { unsafe { 1 } } }\npub fn f() -> i32 { m!() }", "unsafe"),
+    ("global_asm", 'core::arch::global_asm!("nop");', "global_asm"),
+    ("asm", 'pub fn f() { core::arch::asm!("nop"); }', "unsafe"),
+    (
+        "naked",
+        '#[unsafe(naked)] pub fn f() { core::arch::naked_asm!("ret") }',
+        "it/src/lib.rs:3: `naked` is not for extensions",
+    ),
+    ("raw naked", "#[unsafe(r#naked)] pub fn f() {}", "`naked` is not for extensions"),
+    ("no_mangle", "#[unsafe(no_mangle)] pub fn memcpy() {}", "no_mangle"),
+    ("export_name", '#[unsafe(export_name = "rex_panic")] pub fn f() {}', "export_name"),
+    ("link_section", '#[unsafe(link_section = ".rex.progs")] static A: u32 = 1;', "link_section"),
+    ("foreign", 'unsafe extern "C" { safe fn rex_task_put(task: usize); }', "`extern` is not"),
+    ("other rex", "extern crate self as rex;", "`extern` is not for extensions"),
+    ("std", "pub fn f() { ::std::process::abort() }", "std"),
+    ("alloc", "use ::alloc::vec::Vec;", "alloc"),
+    ("feature", None, "feature"),
+    ("allow", None, "allow.unsafe_code"),
+    ("map by unsafe", "#[rex_map] static A: Array<u64> = unsafe { Array::new(1) };", "unsafe"),
+    ("no map", "#[rex_map] static A: u64 = 5;", "A|named"),
+    ("other context", '#[rex_kprobe("f")] fn g(c: &Xdp) {}', "wants a function of &Kprobe"),
+    ("two kprobes", '#[rex_kprobe("f")] fn program(c: &Kprobe) {}', "program"),
+    ("wrong return", "#[rex_xdp] fn g(c: &Xdp) -> i32 { 5 }", "Returns"),
+    ("block", '#[rex_kprobe("f")] fn g(c: &RawTracepoint<{ 2 }>) {}', "stands before a function"),
+    ("gap", "#[rex_plain] struct A { a: u8, b: u32 }", "leave gaps"),
+    ("reference", "#[rex_plain] struct A { a: &'static u8 }", "Plain"),
+    ("bool", "#[rex_plain] struct A { a: bool }", "Plain"),
+    ("by hand", "#[rex_kprobe(5)] fn g(c: &Kprobe) {}", "expected a target"),
+    ("misaligned", "pub fn f(b: &[u8]) -> Option<&u32> { rex::plain::header(b) }", None),
+    (
+        "misaligned use",
+        "#[rex_xdp] fn g(c: &Xdp) -> XdpAction { c.header::<u32>(1).unwrap(); XdpAction::Pass }",
+        "made of bytes",
+    ),
+    (
+        "panic handler",
+        "#[panic_handler] fn f(i: &core::panic::PanicInfo) -> ! { loop {} }",
+        "panic",
+    ),
+    (
+        "float",
+        '#[rex_kprobe("g")] fn g(c: &Kprobe) -> i32 { (c.ip() as f64 * 1.5) as i32 }',
+        "computes with floating-point numbers .* at .*src/lib.rs:3",
+    ),
+    ("include", 'static A: &str = include_str!("/etc/passwd");', "includes /etc/passwd"),
+    ("module", '#[path = "/etc/passwd"] mod a;', "passwd"),
+    ("environment", 'pub static A: &str = env!("LAB_SECRET");', "LAB_SECRET"),
+    ("no program", None, "has no program"),
+]
+WHOLE = {
+    "feature": "#![no_std]\n#![feature(core_intrinsics)]\n",
+    "allow": "#![no_std]\n#![allow(unsafe_code)]\nfn f() { unsafe {} }\n",
+    "no program": "#![no_std]\nuse rex as _;\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(WHOLE.get(name) or f"{HEAD}{text}\n{PROGRAM}", said) for name, text, said in DOORS],
+    ids=[name for name, _, _ in DOORS],
+)
+def test_a_door_is_closed(
+    tmp_path: Path,
+    cache: Cache,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    said: str | None,
+) -> None:
+    monkeypatch.setenv("LAB_SECRET", "the hidden tests' seed")
+    folder = write(tmp_path, text)
+    if said is None:
+        build(folder, cache)
+        return
+    with pytest.raises(RustRejected) as error:
+        build(folder, cache)
+    assert re.search(said, str(error.value)), str(error.value)
+
+
+REX = '[dependencies]\nrex = { path = "../../rex" }\n'
+NAME = '[package]\nname = "it"\nversion = "0.1.0"\nedition = "2024"\n'
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (NAME + REX, None),
+        (NAME + '[dependencies]\nrex = { path = "../../rex", features = ["faults"] }\n', None),
+        (NAME + REX + 'libc = "0.2"\n', "dependencies.libc is not for extensions"),
+        (NAME + 'build = "make.rs"\n' + REX, "package.build is not"),
+        (NAME + REX + '[build-dependencies]\ncc = "1"\n', "build-dependencies is not"),
+        (NAME + REX + "[lib]\nproc-macro = true\n", "lib.proc-macro is not"),
+        (NAME + REX + "[profile.release]\nopt-level = 0\n", "profile is not"),
+        (NAME + '[dependencies]\nrex = { git = "https://example.org" }\n', "dependencies.rex"),
+        (NAME + '[dependencies]\nrex = "1"\n', "dependencies.rex is not"),
+        (NAME + '[dependencies]\nrex = { features = ["all"] }\n', "no feature all"),
+        ("[package\n", "Cargo.toml"),
+    ],
+)
+def test_a_manifest_brings_nothing_in(
+    tmp_path: Path, cache: Cache, manifest: str, said: str | None
+) -> None:
+    folder = write(tmp_path, HEAD + PROGRAM, manifest)
+    if said is None:
+        build(folder, cache)
+        return
+    with pytest.raises(RustRejected, match=said):
+        build(folder, cache)
+
+
+def test_a_build_script_is_refused(tmp_path: Path, cache: Cache) -> None:
+    folder = write(tmp_path, HEAD + PROGRAM)
+    (folder / "it/build.rs").write_text("fn main() {}\n")
+    with pytest.raises(RustRejected, match=r"build\.rs"):
+        build(folder, cache)
+
+
+def test_faults_are_for_those_who_say_so(tmp_path: Path, cache: Cache) -> None:
+    text = HEAD + "pub fn f() -> u64 { rex::faults::read(8) }\n" + PROGRAM
+    with pytest.raises(RustRejected, match="faults"):
+        build(write(tmp_path / "without", text), cache)
+    manifest = NAME + '[dependencies]\nrex = { path = "../../rex", features = ["faults"] }\n'
+    build(write(tmp_path / "with", text, manifest), cache)
+
+
+def test_a_vector_register_is_found(tmp_path: Path) -> None:
+    """Nothing that rustc makes for this target has one; so in an image that gcc made."""
+    (tmp_path / "a.c").write_text("double f(double a) { return a * 2; }\n")
+    image = tmp_path / "a.so"
+    subprocess.run(
+        ["gcc", "-g", "-O1", "-shared", "-nostdlib", "-o", image, "a.c"], cwd=tmp_path, check=True
+    )
+    with pytest.raises(UserError, match=r"vector or floating-point registers .* at .*a\.c:1"):
+        rust_image.check_code("a", image)
+
+
+def test_the_crate_imports_what_the_kernel_offers() -> None:
+    """The list is the kernel's, which is in the patches."""
+    patch = next((KCONFIGS / "rex/patches").glob("0003-*")).read_text()
+    names = {f"rex_{name}" for name in re.findall(r"^\+REX_SYMBOL\((\w+), ", patch, re.M)}
+    assert rust_image.allowed_symbols() == names | {"rex_panic"}
