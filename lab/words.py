@@ -70,6 +70,37 @@ COUNTERS: tuple[Counter, ...] = get_args(Counter)
 LedgerKind = Literal["programs", "maps", "links", "btfs", "net", "pins"]
 LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
 
+# What a native (Rex) program can hold, in the kernel's words.
+RexResource = Literal["spin_lock", "rcu", "ringbuf", "task", "socket"]
+REX_RESOURCES: tuple[RexResource, ...] = get_args(RexResource)
+
+# What the kernel counts of native programs (debugfs, rex/stats): runs and how they ended,
+# what was still held after a normal return (`leaked_`) and what the kernel gave back
+# (`released_`), states of the CPU that it put right, acquisitions for which the ledger of
+# a run had no room. Scenarios bound their increase.
+RexCounter = Literal[
+    "runs",
+    "returned",
+    "panicked",
+    "faulted",
+    "overflowed",
+    "refused",
+    "disabled",
+    "leaked_spin_lock",
+    "leaked_rcu",
+    "leaked_ringbuf",
+    "leaked_task",
+    "leaked_socket",
+    "released_spin_lock",
+    "released_rcu",
+    "released_ringbuf",
+    "released_task",
+    "released_socket",
+    "repaired",
+    "ledger_full",
+]
+REX_COUNTERS: tuple[RexCounter, ...] = get_args(RexCounter)
+
 # Amounts of memory in KiB, from /proc/meminfo (`Slab`, `Percpu`, `VmallocUsed`;
 # `used` is `MemTotal` less `MemAvailable`); scenarios bound their slope.
 Gauge = Literal["slab", "percpu", "vmalloc", "used"]

@@ -64,6 +64,17 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
             yield Finding("resources", expect.resources, happened, holds)
     for kind, bound in expect.ledger.items():
         yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind))
+    yield from _rex(expect, seen)
+
+
+def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
+    for counter, bound in expect.rex.items():
+        yield bound_finding(f"rex: {counter}", bound, (seen.rex or {}).get(counter))
+    repaired = (seen.rex_total or {}).get("repaired", 0)
+    if repaired and "repaired" not in expect.rex:
+        # A program came back with the CPU in another state than it had found it in.
+        happened = f"the kernel did {repaired} times"
+        yield Finding("rex: repaired", "no CPU's state to be put right", happened, False)
 
 
 def reuse(seen: Observation) -> Iterator[Finding]:

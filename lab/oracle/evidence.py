@@ -17,6 +17,7 @@ A kind says which keys `data` has:
 | `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
 | `counters`     | counters | counter -> increase                                         |
 | `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
+| `rex`          | counters | `held` (list of texts), counter -> increase                 |
 | `slope`        | counters | `gauge`, `slope`, `samples`                                 |
 """
 
@@ -39,6 +40,7 @@ EvidenceKind = Literal[
     "taint",
     "counters",
     "ledger",
+    "rex",
     "slope",
 ]
 EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
@@ -72,6 +74,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "taint": Trust.COUNTER,
         "counters": Trust.COUNTER,
         "ledger": Trust.COUNTER,
+        "rex": Trust.COUNTER,
         "slope": Trust.COUNTER,
     }
 )

@@ -12,7 +12,7 @@ from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.scenario.base import Ref
 from lab.scenario.steps import BaseStep
-from lab.words import KernelState
+from lab.words import KernelState, RexCounter
 
 
 @dataclass
@@ -78,6 +78,10 @@ class Observation:
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)
+    # What the kernel's counters of native programs rose by: in the first pass, as outcomes
+    # are counted, and in the whole item. None: not read. Empty: the kernel has none.
+    rex: dict[RexCounter, int] | None = None
+    rex_total: dict[RexCounter, int] | None = None
     trouble: InfraError | None = None
     # For the dossier.
     console: str = ""

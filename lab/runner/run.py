@@ -23,6 +23,7 @@ from lab.runner.plan import Plan, pushed_files
 from lab.runner.steps import StepDriver
 from lab.runner.watch import Watch, take_baseline
 from lab.scenario.extensions import ModuleExtension
+from lab.words import RexCounter
 
 
 @dataclass(eq=False)
@@ -108,6 +109,9 @@ class Run:
             and not seen.first.interrupted
             and self._clean(driver, seen.first)
         )
+        if clean:
+            # Expectations of counts are of the first use: the second adds to them.
+            seen.rex = self._read_rex(watch)
         if expect.reusable:
             seen.second = self._second(guest, watch, deadline, clean)
         seen.seconds["steps"] = time.monotonic() - start
@@ -188,6 +192,12 @@ class Run:
             return False
         return True
 
+    def _read_rex(self, watch: Watch) -> dict[RexCounter, int] | None:
+        try:
+            return watch.rex()
+        except (ConnectionLost, DeadlineExceeded):
+            return None  # the second use, or the oracles after it, meet the same and say so
+
     def _aftermath(self, guest: Guest, watch: Watch) -> None:
         seen = self.seen
         try:
@@ -200,6 +210,10 @@ class Run:
             leak_expected = self.plan.item.scenario.expect.resources == "kept"
             books = watch.books(leak_expected=leak_expected)
             seen.leaked, seen.ledger = books.left, books.ledger
+            seen.rex_total = books.rex
+            if seen.rex is None and (seen.second is None or not seen.second.results):
+                # The first use did not end well, and nothing ran after it.
+                seen.rex = books.rex
             seen.taint, seen.counters = books.taint, books.counters
             watch.fence()
         except (ConnectionLost, DeadlineExceeded) as error:

@@ -21,11 +21,12 @@ from lab.oracle import console as console_oracle
 from lab.oracle import counters as counters_oracle
 from lab.oracle import ledger as ledger_oracle
 from lab.oracle import liveness, machine
+from lab.oracle import rex as rex_oracle
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Shape
 from lab.vm.qmp import QmpFailed
-from lab.words import KernelState, ReportKind
+from lab.words import KernelState, ReportKind, RexCounter
 
 # Seconds on the reference host.
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
@@ -38,6 +39,9 @@ SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
 KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
+# The files that the baseline and what is left are read from.
+_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES, "/proc/modules")
+
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
 
 
@@ -47,6 +51,7 @@ class Baseline:
 
     counters: counters_oracle.Snapshot
     ledger: ledger_oracle.Ledger
+    rex: rex_oracle.Snapshot | None
     modules: frozenset[str]
     console_mark: int
 
@@ -57,6 +62,7 @@ class Books:
 
     left: list[str]
     ledger: dict[str, int]
+    rex: dict[RexCounter, int]
     taint: str
     counters: dict[str, int]
     evidence: list[Evidence]
@@ -64,10 +70,11 @@ class Books:
 
 def take_baseline(guest: Guest) -> Baseline:
     """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
-    files = guest.read_files([*counters_oracle.FILES, "/proc/modules"])
+    files = guest.read_files(_BOOKS)
     return Baseline(
         counters_oracle.snapshot(files),
         ledger_oracle.parse(guest.ledger()),
+        rex_oracle.snapshot(files),
         _modules(files["/proc/modules"]),
         guest.machine.console.count,
     )
@@ -184,22 +191,31 @@ class Watch:
     def _books(self) -> Books:
         before = self.baseline
         now = ledger_oracle.parse(self.guest.ledger())
-        files = self.guest.read_files([*counters_oracle.FILES, "/proc/modules"])
+        files = self.guest.read_files(_BOOKS)
         counted = counters_oracle.snapshot(files)
+        rex = rex_oracle.snapshot(files)
         left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
+        left += rex_oracle.left_held(before.rex, rex)
         left += [
             f"module {name}" for name in sorted(_modules(files["/proc/modules"]) - before.modules)
         ]
         return Books(
             left,
             ledger_oracle.increase(before.ledger, now),
+            rex_oracle.increase(before.rex, rex),
             counters_oracle.new_taint(before.counters, counted),
             counters_oracle.increase(before.counters, counted),
             [
                 ledger_oracle.evidence(before.ledger, now),
                 *counters_oracle.evidence(before.counters, counted),
+                *rex_oracle.evidence(before.rex, rex),
             ],
         )
+
+    def rex(self) -> dict[RexCounter, int]:
+        """What the counters of native programs rose by until now."""
+        now = rex_oracle.snapshot(self.guest.read_files(rex_oracle.FILES))
+        return rex_oracle.increase(self.baseline.rex, now)
 
     def gauges(self) -> dict[str, float]:
         """Amounts whose slope over repetitions may be asked for."""

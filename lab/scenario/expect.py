@@ -33,6 +33,7 @@ from lab.words import (
     Outcome,
     ReportKind,
     Resources,
+    RexCounter,
     Slope,
 )
 
@@ -138,8 +139,9 @@ class ShellExpect(StepExpect):
 class Expect(Part):
     """What must hold at the end of an item.
 
-    Counters and ledger are increases over the item's baseline. Slopes are
-    increases per repetition. `time` is the sum of the triggers' times in
+    Counters and ledger are increases over the item's baseline, `rex` those of
+    the item's first use only, as for outcomes. Slopes are increases per
+    repetition. `time` is the sum of the triggers' times in
     seconds, `misses` the number of runs that the kernel dropped because a
     program was already running.
     """
@@ -153,6 +155,7 @@ class Expect(Part):
     reports: tuple[ReportKind, ...] = ()
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
     ledger: dict[LedgerKind, Bound] = Field(default_factory=dict)
+    rex: dict[RexCounter, CountBound] = Field(default_factory=dict)
     slopes: dict[Slope, Bound] = Field(default_factory=dict)
     time: TimeBound | None = None
     misses: CountBound | None = None

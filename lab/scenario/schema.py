@@ -57,6 +57,7 @@ _EXPECTED = {
     "reports": "Kinds of report that must be on the console.",
     "counters": "Increase of the kernel's counters.",
     "ledger": "Increase of the number of objects.",
+    "rex": "Increase of the kernel's counters of Rust programs, in the first use.",
     "slopes": "Increase per repetition.",
     "time": "Seconds that the triggers take together.",
     "misses": "Runs that the kernel dropped.",

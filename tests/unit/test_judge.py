@@ -365,6 +365,83 @@ def test_steps_that_do_not_hold(
     assert says in "\n".join(found.reasons)
 
 
+REX = """
+    summary: It panics with a lock held
+    extension: {rust: panics}
+    trigger: {syscall: getpid}
+    expect:
+      outcome: {returned: 5}
+      rex: {released_spin_lock: 1, leaked_task: {at_most: 0}}
+      reusable: true
+"""
+
+
+def good_rex(scenario: Scenario) -> Observation:
+    seen = good(scenario)
+    seen.rex = {"released_spin_lock": 1, "leaked_task": 0, "repaired": 0}
+    seen.rex_total = {"released_spin_lock": 2, "leaked_task": 0, "repaired": 0}
+    return seen
+
+
+def spoil_released(seen: Observation) -> None:
+    seen.rex = {"released_spin_lock": 2, "leaked_task": 0}
+
+
+def spoil_leaked(seen: Observation) -> None:
+    seen.rex = {"released_spin_lock": 1, "leaked_task": 1}
+
+
+def spoil_no_books(seen: Observation) -> None:
+    seen.rex, seen.rex_total = {}, {}
+
+
+def spoil_unread_books(seen: Observation) -> None:
+    seen.rex = None
+
+
+def spoil_repaired(seen: Observation) -> None:
+    seen.rex_total = {"released_spin_lock": 2, "repaired": 1}
+
+
+def test_the_books_of_native_programs_are_those_of_the_first_use(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(REX)
+    found = judge(scenario, good_rex(scenario))
+    assert found.verdict == "passed", found.reasons
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (spoil_released, "rex: released_spin_lock: expected 1, but it is 2"),
+        (spoil_leaked, "rex: leaked_task: expected at most 0, but it is 1"),
+        (spoil_no_books, "rex: released_spin_lock: expected 1, but there is none"),
+        (spoil_unread_books, "rex: released_spin_lock: expected 1, but there is none"),
+        (spoil_repaired, "rex: repaired"),
+    ],
+)
+def test_the_books_of_native_programs_that_do_not_hold(
+    load: Callable[[str], Scenario], spoil: Callable[[Observation], None], says: str
+) -> None:
+    scenario = load(REX)
+    seen = good_rex(scenario)
+    spoil(seen)
+    found = judge(scenario, seen)
+    assert found.verdict == "failed"
+    assert says in "\n".join(found.reasons)
+
+
+def test_a_repair_that_is_expected_is_none_to_complain_of(load: Callable[[str], Scenario]) -> None:
+    scenario = load(REX.replace("leaked_task: {at_most: 0}", "repaired: 1"))
+    seen = good_rex(scenario)
+    seen.rex = {"released_spin_lock": 1, "repaired": 1}
+    seen.rex_total = {"released_spin_lock": 2, "repaired": 2}
+    assert judge(scenario, seen).verdict == "passed"
+    seen.rex["repaired"] = 0
+    assert judge(scenario, seen).verdict == "failed"
+
+
 # What is certain, and what explains what
 
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The books that the kernel keeps of native (Rex) programs, against a baseline. Trust: COUNTER.
+
+Pure functions over the texts of `FILES`, lines `NAME NUMBER`. `stats` counts
+what happened since boot, `ledger` what programs hold at this moment: between
+two runs that is nothing, so that what stays there is lost. A kernel that can't
+run native programs has neither file; one that had them and lost them, or has
+only one, is an `InfraError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lab.errors import InfraError
+from lab.oracle.evidence import Evidence
+from lab.words import REX_COUNTERS, REX_RESOURCES, RexCounter, RexResource
+
+_Word = TypeVar("_Word", bound=str)
+
+FOLDER = "/sys/kernel/debug/rex"
+STATS, LEDGER = f"{FOLDER}/stats", f"{FOLDER}/ledger"
+FILES: tuple[str, ...] = (STATS, LEDGER)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The counters since boot, and what is held, at one moment."""
+
+    counters: Mapping[RexCounter, int]
+    held: Mapping[RexResource, int]
+
+
+def snapshot(files: Mapping[str, str | None]) -> Snapshot | None:
+    """The books from the texts of `FILES` (None: can't be read); None if the kernel has none.
+
+    Names that nobody knows are a later kernel's, and left out. Raises
+    `InfraError` if one that is known is missing, or a line is malformed.
+    """
+    stats, ledger = files.get(STATS), files.get(LEDGER)
+    if stats is None and ledger is None:
+        return None
+    return Snapshot(
+        _numbers(STATS, stats, REX_COUNTERS),
+        _numbers(LEDGER, ledger, REX_RESOURCES),
+    )
+
+
+def _numbers(path: str, text: str | None, words: Iterable[_Word]) -> dict[_Word, int]:
+    if text is None:
+        raise InfraError(f"{path} can't be read in the guest")
+    found: dict[str, int] = {}
+    for line in text.splitlines():
+        name, _, number = line.partition(" ")
+        if not name or not (number.isascii() and number.isdigit()) or name in found:
+            raise InfraError(f"{path} has a malformed line in the guest: {line[:60]!r}")
+        found[name] = int(number)
+    missing = [word for word in words if word not in found]
+    if missing:
+        raise InfraError(f"{path} has no line for {', '.join(missing)} in the guest")
+    return {word: found[word] for word in words}
+
+
+def increase(baseline: Snapshot | None, now: Snapshot | None) -> dict[RexCounter, int]:
+    """How much each counter rose; empty for a kernel that keeps no such books.
+
+    Raises `InfraError` if the books came or went, or if a counter went backwards.
+    """
+    if not _comparable(baseline, now):
+        return {}
+    assert baseline is not None
+    assert now is not None
+    changes: dict[RexCounter, int] = {}
+    for name, before in baseline.counters.items():
+        after = now.counters[name]
+        if after < before:
+            raise InfraError(
+                f"the counter {name} of {STATS} went from {before} to {after}",
+                hint="did the scenario write to rex/reset?",
+            )
+        changes[name] = after - before
+    return changes
+
+
+def left_held(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
+    """What is held now and was not at the baseline: `rex spin_lock 1`. Raises as `increase`."""
+    if not _comparable(baseline, now):
+        return []
+    assert baseline is not None
+    assert now is not None
+    more = {what: count - baseline.held[what] for what, count in now.held.items()}
+    return [f"rex {what} {count}" for what, count in more.items() if count > 0]
+
+
+def _comparable(baseline: Snapshot | None, now: Snapshot | None) -> bool:
+    if (baseline is None) != (now is None):
+        when = "can no longer" if now is None else "could not at first"
+        raise InfraError(f"the files in {FOLDER} {when} be read in the guest")
+    return now is not None
+
+
+def evidence(baseline: Snapshot | None, now: Snapshot | None) -> list[Evidence]:
+    """What rose and what is still held, as evidence; an empty list if there is nothing."""
+    rose: dict[str, int] = {name: value for name, value in increase(baseline, now).items() if value}
+    held = left_held(baseline, now)
+    if not rose and not held:
+        return []
+    words = ", ".join(f"{name} by {value}" for name, value in rose.items()) or "nothing"
+    summary = f"of native programs rose: {words}"
+    if held:
+        summary += f"; still held: {', '.join(held)}"
+    return [Evidence("rex", "counters", summary, {"held": held, **rose})]
