@@ -1,187 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Attaching programs: `to=KIND:PLACE`, or what the section's name says. */
+/* Attaching programs: `to=KIND:PLACE`, or what the file that they are from says. */
 #include "answer.h"
 #include "loader.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static int keep_link(struct attachment *attachment, struct bpf_link *link)
+int keep_link(struct attachment *attachment, int link)
 {
-	int error = libbpf_get_error(link);
+	int *links;
 
-	if (error)
-		return error;
-	attachment->links = calloc(1, sizeof(struct bpf_link *));
-	if (!attachment->links) {
-		bpf_link__destroy(link);
+	if (link < 0)
+		return link;
+	links = reallocarray(attachment->links, attachment->link_count + 1, sizeof(*links));
+	if (!links) {
+		close(link);
 		return -ENOMEM;
 	}
-	attachment->links[0] = link;
-	attachment->link_count = 1;
+	links[attachment->link_count++] = link;
+	attachment->links = links;
 	return 0;
 }
 
-static int attach_kprobe(struct attachment *attachment, struct bpf_program *program,
-			 const char *place, bool at_return)
-{
-	LIBBPF_OPTS(bpf_kprobe_opts, options, .retprobe = at_return);
-	char *symbol = strdup(place), *plus;
-	int error = 0;
-
-	if (!symbol)
-		return -ENOMEM;
-	plus = strchr(symbol, '+');
-	if (plus) {
-		uint64_t offset;
-
-		*plus = '\0';
-		if (parse_unsigned(plus + 1, &offset))
-			options.offset = offset;
-		else
-			error = -EINVAL;
-	}
-	if (!error)
-		error = keep_link(attachment,
-				  bpf_program__attach_kprobe_opts(program, symbol, &options));
-	free(symbol);
-	return error;
-}
-
-static int attach_tracepoint(struct attachment *attachment, struct bpf_program *program,
-			     const char *place)
-{
-	const char *slash = strchr(place, '/');
-	char *category;
-	int error;
-
-	if (!slash)
-		return -EINVAL;
-	category = strndup(place, (size_t)(slash - place));
-	if (!category)
-		return -ENOMEM;
-	error = keep_link(attachment,
-			  bpf_program__attach_tracepoint(program, category, slash + 1));
-	free(category);
-	return error;
-}
-
-static int attach_cgroup(struct attachment *attachment, struct bpf_program *program,
+/* Rex programs are of no type that goes to a cgroup. */
+static int attach_cgroup(struct attachment *attachment, const struct program *program,
 			 const char *path)
 {
-	int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int error;
+	int descriptor, error;
 
+	if (!program->libbpf)
+		return -EOPNOTSUPP;
+	descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (descriptor < 0)
 		return -errno;
-	error = keep_link(attachment, bpf_program__attach_cgroup(program, descriptor));
+	error = keep_link(attachment,
+			  bpf_link_create(program->fd, descriptor,
+					  bpf_program__expected_attach_type(program->libbpf),
+					  NULL));
 	close(descriptor);
 	return error;
 }
 
-/*
- * The function that an fentry program is bound to: fixed at load, by `target=`
- * or by the section's name. NULL if neither says.
- */
-static const char *bound_function(const struct handle *handle, const struct bpf_program *program,
-				  char *room, size_t size)
-{
-	const char *name = bpf_program__name(program), *at = handle->targets;
-	const char *slash = strchr(bpf_program__section_name(program), '/');
-
-	while (at && *at) {
-		size_t length = strcspn(at, ",");
-
-		if (!strncmp(at, name, strlen(name)) && at[strlen(name)] == ':') {
-			at += strlen(name) + 1;
-			snprintf(room, size, "%.*s", (int)strcspn(at, ","), at);
-			return room;
-		}
-		at += length + (at[length] == ',');
-	}
-	return slash ? slash + 1 : NULL;
-}
-
 /* `to=fentry:` can only say again what the program was bound to when it was loaded. */
-static int attach_traced(struct attachment *attachment, const struct handle *handle,
-			 struct bpf_program *program, const char *place)
+static int attach_traced(struct attachment *attachment, const struct program *program,
+			 const char *place)
 {
-	char room[256];
-	const char *bound = bound_function(handle, program, room, sizeof(room));
-
-	if (bound && strcmp(bound, place))
+	if (program->bound && strcmp(program->bound, place))
 		return -EADDRNOTAVAIL;
-	return keep_link(attachment, bpf_program__attach_trace(program));
+	return keep_link(attachment, bpf_raw_tracepoint_open(NULL, program->fd));
 }
 
-static int attach_kind(struct attachment *attachment, const struct handle *handle,
-		       struct bpf_program *program, const char *kind, const char *place, int cpu)
+static int attach_kind(struct attachment *attachment, const struct program *program,
+		       const char *kind, const char *place, int cpu)
 {
 	if (!strcmp(kind, "kprobe"))
-		return attach_kprobe(attachment, program, place, false);
+		return attach_kprobe(attachment, program->fd, place, false);
 	if (!strcmp(kind, "kretprobe"))
-		return attach_kprobe(attachment, program, place, true);
+		return attach_kprobe(attachment, program->fd, place, true);
 	if (!strcmp(kind, "tracepoint"))
-		return attach_tracepoint(attachment, program, place);
+		return attach_tracepoint(attachment, program->fd, place);
 	if (!strcmp(kind, "raw_tracepoint"))
-		return keep_link(attachment,
-				 bpf_program__attach_raw_tracepoint(program, place));
+		return keep_link(attachment, bpf_raw_tracepoint_open(place, program->fd));
 	if (!strcmp(kind, "fentry") || !strcmp(kind, "fexit"))
-		return attach_traced(attachment, handle, program, place);
+		return attach_traced(attachment, program, place);
 	if (!strcmp(kind, "xdp"))
-		return attach_xdp(attachment, program, place);
+		return attach_xdp(attachment, program->fd, place);
 	if (!strcmp(kind, "tc"))
-		return attach_tc(attachment, program, place);
+		return attach_tc(attachment, program->fd, place);
 	if (!strcmp(kind, "perf"))
-		return attach_perf(attachment, program, place, cpu);
+		return attach_perf(attachment, program->fd, place, cpu);
 	if (!strcmp(kind, "cgroup"))
 		return attach_cgroup(attachment, program, place);
 	return -EOPNOTSUPP;
 }
 
-/* Sections whose name says all: their prefix, and the same in the words of `to=`. */
-static const char *const self_explaining[][2] = {
-	{ "kprobe", "kprobe" },		{ "kretprobe", "kretprobe" },
-	{ "tracepoint", "tracepoint" }, { "tp", "tracepoint" },
-	{ "raw_tp", "raw_tracepoint" }, { "raw_tracepoint", "raw_tracepoint" },
-	{ "fentry", "fentry" },		{ "fexit", "fexit" },
-	{ "perf_event", "perf" },	{ NULL, NULL },
-};
-
-/* What the section's name says, written as `to=` would be; NULL: only libbpf may know. */
-static const char *default_target(const struct handle *handle, const struct bpf_program *program,
-				  char *room, size_t size)
-{
-	const char *section = bpf_program__section_name(program);
-	const char *slash = strchr(section, '/');
-	size_t length = strcspn(section, "/"), i;
-	char function[256];
-
-	for (i = 0; self_explaining[i][0]; i++) {
-		const char *kind = self_explaining[i][1];
-		const char *place = slash ? slash + 1 : NULL;
-
-		if (strlen(self_explaining[i][0]) != length ||
-		    memcmp(section, self_explaining[i][0], length))
-			continue;
-		if (!strcmp(kind, "perf") && !place)
-			place = "software/cpu-clock@100";
-		if (!strcmp(kind, "fentry") || !strcmp(kind, "fexit"))
-			place = bound_function(handle, program, function, sizeof(function));
-		if (!place)
-			return NULL;
-		snprintf(room, size, "%s:%s", kind, place);
-		return room;
-	}
-	return NULL;
-}
-
-static int attach_to(struct attachment *attachment, const struct handle *handle,
-		     struct bpf_program *program, const char *target, int cpu)
+static int attach_to(struct attachment *attachment, const struct program *program,
+		     const char *target, int cpu)
 {
 	const char *colon = strchr(target, ':');
 	char *kind;
@@ -192,8 +89,23 @@ static int attach_to(struct attachment *attachment, const struct handle *handle,
 	kind = strndup(target, (size_t)(colon - target));
 	if (!kind)
 		return -ENOMEM;
-	error = attach_kind(attachment, handle, program, kind, colon + 1, cpu);
+	error = attach_kind(attachment, program, kind, colon + 1, cpu);
 	free(kind);
+	return error;
+}
+
+/* A section that only libbpf may know how to attach. */
+static int attach_by_section(struct attachment *attachment, const struct program *program)
+{
+	struct bpf_link *link;
+	int error;
+
+	if (!program->libbpf)
+		return -EOPNOTSUPP;
+	link = bpf_program__attach(program->libbpf);
+	error = libbpf_get_error(link);
+	if (!error)
+		attachment->libbpf_link = link;
 	return error;
 }
 
@@ -203,9 +115,8 @@ static void release(struct attachment *attachment)
 	size_t i;
 
 	for (i = 0; i < attachment->link_count; i++)
-		bpf_link__destroy(attachment->links[i]);
-	if (attachment->link_fd >= 0)
-		close(attachment->link_fd);
+		close(attachment->links[i]);
+	bpf_link__destroy(attachment->libbpf_link);
 	detach_tc(attachment);
 	free(attachment->links);
 	free(attachment->program);
@@ -254,10 +165,10 @@ static void report_failure(const struct attachment *attachment, int error, struc
 
 static void remember_id(struct attachment *attachment)
 {
-	if (attachment->link_count)
-		attachment->id = link_id(bpf_link__fd(attachment->links[0]));
-	else
-		attachment->id = link_id(attachment->link_fd);
+	if (attachment->libbpf_link)
+		attachment->id = link_id(bpf_link__fd(attachment->libbpf_link));
+	else if (attachment->link_count)
+		attachment->id = link_id(attachment->links[0]);
 }
 
 void verb_attach(struct loader *loader, const struct command *command, struct json *answer)
@@ -265,9 +176,8 @@ void verb_attach(struct loader *loader, const struct command *command, struct js
 	struct handle *handle = find_handle(loader, command, answer);
 	const char *target = command_value(command, "to");
 	struct attachment *attachment;
-	struct bpf_program *program;
+	const struct program *program;
 	uint64_t cpu;
-	char room[256];
 	int error;
 
 	if (!handle)
@@ -276,12 +186,11 @@ void verb_attach(struct loader *loader, const struct command *command, struct js
 	if (!program || command_number(command, "cpu", 0, MAX_CPUS - 1, 0, &cpu, answer))
 		return;
 	if (!target)
-		target = default_target(handle, program, room, sizeof(room));
+		target = program->target;
 	attachment = calloc(1, sizeof(*attachment));
 	if (attachment) {
-		attachment->link_fd = -1;
-		attachment->program = strdup(bpf_program__name(program));
-		attachment->target = strdup(target ? target : bpf_program__section_name(program));
+		attachment->program = strdup(program->name);
+		attachment->target = strdup(target ? target : program->section);
 	}
 	if (!attachment || !attachment->program || !attachment->target) {
 		fail(answer, "attach", ENOMEM, "no memory");
@@ -291,10 +200,10 @@ void verb_attach(struct loader *loader, const struct command *command, struct js
 	}
 	forget_messages();
 	if (target)
-		error = attach_to(attachment, handle, program, target,
+		error = attach_to(attachment, program, target,
 				  command_value(command, "cpu") ? (int)cpu : -1);
 	else
-		error = keep_link(attachment, bpf_program__attach(program));
+		error = attach_by_section(attachment, program);
 	if (error) {
 		report_failure(attachment, error, answer);
 		release(attachment);

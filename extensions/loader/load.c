@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Opening and loading an object file, with the verifier's log whole. */
+/* Opening and loading a C object, with the verifier's log whole. */
 #include "answer.h"
 #include "loader.h"
 
@@ -277,20 +277,19 @@ static struct bpf_object *try_load(const struct command *command, int level, siz
 	return object;
 }
 
-struct bpf_object *load_object(const struct command *command, struct json *answer)
+int load_object(struct handle *handle, const struct command *command, struct json *answer)
 {
-	struct bpf_object *object;
 	size_t room = VERDICT_ROOM;
 	uint64_t level;
 	enum next next;
 
 	if (command_number(command, "log_level", 1, VERDICT_LEVEL, VERDICT_LEVEL, &level, answer))
-		return NULL;
+		return -1;
 	for (;;) {
 		forget_messages();
-		object = try_load(command, (int)level, room, &next, answer);
+		handle->object = try_load(command, (int)level, room, &next, answer);
 		if (next == NOTHING)
-			return object;
+			break;
 		if (next == LARGER_LOG) {
 			room = room * 16 < LAST_ROOM ? room * 16 : LAST_ROOM;
 		} else {
@@ -298,4 +297,9 @@ struct bpf_object *load_object(const struct command *command, struct json *answe
 			room = FIRST_ROOM;
 		}
 	}
+	if (!handle->object)
+		return -1;
+	if (list_object(handle, command_value(command, "target")))
+		return fail(answer, "load", ENOMEM, "no memory");
+	return 0;
 }

@@ -14,16 +14,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * What was loaded, of either kind: the verbs look at these, and ask libbpf only
+ * for what a C object alone has.
+ */
+struct program {
+	char *name;    /* whole; the kernel keeps 15 characters of it */
+	char *section; /* of its file */
+	char *bound;   /* the function that it was bound to at load (fentry), or NULL */
+	char *target;  /* where its file says that it goes, as in `to=`, or NULL */
+	uint32_t type;
+	int fd;                     /* -1: left out by autoload= */
+	struct bpf_program *libbpf; /* NULL: a Rex program */
+};
+
+struct map {
+	char *name;
+	uint32_t type, key_size, value_size, max_entries;
+	int fd; /* -1: not created */
+	struct bpf_map *libbpf; /* NULL: a Rex image's */
+};
+
 /* A program attached to one place. */
 struct attachment {
 	struct attachment *next;
 	char *program;
 	char *target; /* as in `to=`, with its kind in front */
 	uint32_t id;  /* of the first link, 0 if the kernel gives none */
-	/* Links that libbpf keeps: one, or for perf events one per CPU. */
-	struct bpf_link **links;
+	/* Descriptors of links: one, or for perf events one per CPU. */
+	int *links;
 	size_t link_count;
-	int link_fd; /* a link that libbpf does not know (XDP in generic mode), or -1 */
+	struct bpf_link *libbpf_link; /* where only libbpf knew how to attach, or NULL */
 	/* tc is no link: what bpf_tc_detach must be told. */
 	struct bpf_tc_hook tc_hook;
 	struct bpf_tc_opts tc_filter;
@@ -35,13 +56,16 @@ struct verifier_log {
 	size_t room;
 };
 
-/* A loaded object file under the name that its user chose. */
+/* A loaded file under the name that its user chose. */
 struct handle {
 	struct handle *next;
 	char *name;
 	char *path;
-	char *targets; /* `target=` of load: program:function,...; NULL if not given */
-	struct bpf_object *object;
+	struct bpf_object *object; /* NULL: a Rex image, whose descriptors are the handle's own */
+	struct program *programs;
+	size_t program_count;
+	struct map *maps;
+	size_t map_count;
 	struct attachment *attachments;
 };
 
@@ -69,34 +93,52 @@ int ledger(void);
 int alive(char **words);
 int park(void);
 
-/* objects.c: NULL with a bad answer begun if there is none of that name. */
+/* handle.c: NULL with a bad answer begun if there is none of that name. */
 struct handle *find_handle(struct loader *loader, const struct command *command,
 			   struct json *answer);
-struct bpf_program *find_program(const struct handle *handle, const struct command *command,
-				 struct json *answer);
-struct bpf_map *find_map(const struct handle *handle, const struct command *command,
-			 struct json *answer);
+const struct program *find_program(const struct handle *handle, const struct command *command,
+				   struct json *answer);
+const struct map *find_map(const struct handle *handle, const struct command *command,
+			   struct json *answer);
+struct handle *handle_named(struct loader *loader, const char *name);
+struct handle *new_handle(const struct command *command);
+/* Room for so many, zeroed, without descriptors: 0 or -ENOMEM. */
+int make_room(struct handle *handle, size_t programs, size_t maps);
+void free_handle(struct handle *handle);
 void unload_all(struct loader *loader);
-/* What libbpf warned of since the last `forget_messages`, at most 16 KiB. */
+
+/* messages.c: what libbpf warned of since the last `forget_messages`, at most 16 KiB. */
 const char *libbpf_messages(void);
 void forget_messages(void);
 void keep_messages(void);
 
-/* load.c: opens and loads `path`; NULL with a bad answer begun. Adds the log to a good one. */
-struct bpf_object *load_object(const struct command *command, struct json *answer);
+/*
+ * load.c: opens and loads the handle's file. 0, and the log is in the
+ * answer; or -1 with a bad answer begun.
+ */
+int load_object(struct handle *handle, const struct command *command, struct json *answer);
+/* sections.c: the programs and maps of a C object, as the verbs see them. 0 or -ENOMEM. */
+int list_object(struct handle *handle, const char *targets);
 
-/* attach.c */
+/* attach.c: takes over a link's descriptor, or passes on a negative errno. */
+int keep_link(struct attachment *attachment, int link);
 void detach_all(struct handle *handle);
-/* perf.c: one perf event per CPU (`cpu` < 0: all of them). 0 or -errno. */
-int attach_perf(struct attachment *attachment, struct bpf_program *program, const char *event,
-		int cpu);
+/* events.c: by way of perf events. 0 or -errno; `cpu` < 0: on all of them. */
+int attach_kprobe(struct attachment *attachment, int program, const char *place, bool at_return);
+int attach_tracepoint(struct attachment *attachment, int program, const char *place);
+int attach_perf(struct attachment *attachment, int program, const char *event, int cpu);
 /* net.c: 0 or -errno. */
-int attach_xdp(struct attachment *attachment, struct bpf_program *program, const char *device);
-int attach_tc(struct attachment *attachment, struct bpf_program *program, const char *where);
+int attach_xdp(struct attachment *attachment, int program, const char *device);
+int attach_tc(struct attachment *attachment, int program, const char *where);
 void detach_tc(struct attachment *attachment);
 /* netlink.c: calls `found` for each tc filter of kind bpf on a device's clsact qdisc. */
 typedef void (*tc_found)(void *context, int ifindex, const char *kind, uint32_t program);
 int tc_filters(int ifindex, tc_found found, void *context);
+
+/* ringbuf.c: takes up to `limit` samples out of a ring buffer. */
+void read_ring(const struct map *map, uint64_t limit, struct json *answer);
+/* maps.c: one value, in hex and, where its size is a number's, as one. */
+void describe_value(struct json *answer, const uint8_t *value, size_t size);
 
 /* info.c: the kernel's own words; the number as text where libbpf has no word. */
 const char *program_type(uint32_t type, char *room, size_t size);

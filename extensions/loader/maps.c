@@ -12,15 +12,16 @@
 
 /* One entry's key and values, as large as this map needs. */
 struct entry {
-	const struct bpf_map *map;
+	const struct map *map;
 	size_t key_size, value_size, stride;
 	int copies; /* values per key: 1, or one per possible CPU */
+	uint64_t flags;
 	uint8_t *key, *next, *values;
 };
 
-static bool per_cpu(const struct bpf_map *map)
+static bool per_cpu(const struct map *map)
 {
-	switch (bpf_map__type(map)) {
+	switch (map->type) {
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
@@ -31,6 +32,17 @@ static bool per_cpu(const struct bpf_map *map)
 	}
 }
 
+/* Maps that values are pushed to, and popped from. */
+static bool is_queue(const struct map *map)
+{
+	return map->type == BPF_MAP_TYPE_QUEUE || map->type == BPF_MAP_TYPE_STACK;
+}
+
+static bool is_ring(const struct map *map)
+{
+	return map->type == BPF_MAP_TYPE_RINGBUF;
+}
+
 static void free_entry(struct entry *entry)
 {
 	free(entry->key);
@@ -38,11 +50,13 @@ static void free_entry(struct entry *entry)
 	free(entry->values);
 }
 
-static int make_entry(struct entry *entry, const struct bpf_map *map, struct json *answer)
+static int make_entry(struct entry *entry, const struct map *map, uint64_t lock,
+		      struct json *answer)
 {
 	entry->map = map;
-	entry->key_size = bpf_map__key_size(map);
-	entry->value_size = bpf_map__value_size(map);
+	entry->flags = lock ? BPF_F_LOCK : 0;
+	entry->key_size = map->key_size;
+	entry->value_size = map->value_size;
 	entry->stride = entry->value_size;
 	entry->copies = 1;
 	if (per_cpu(map)) {
@@ -107,6 +121,15 @@ static int parse_bytes(const char *what, const char *text, uint8_t *bytes, size_
 	return 0;
 }
 
+void describe_value(struct json *answer, const uint8_t *value, size_t size)
+{
+	json_open(answer, NULL, '{');
+	json_hex(answer, "value_hex", value, size);
+	if (is_number(size))
+		json_unsigned(answer, "value", number_at(value, size));
+	json_close(answer, '}');
+}
+
 static void describe_entry(struct json *answer, const struct entry *entry, const uint8_t *key)
 {
 	uint64_t sum = 0;
@@ -136,7 +159,7 @@ static void describe_entry(struct json *answer, const struct entry *entry, const
 
 static int look_up(struct entry *entry, const uint8_t *key)
 {
-	return bpf_map_lookup_elem(bpf_map__fd(entry->map), key, entry->values);
+	return bpf_map_lookup_elem_flags(entry->map->fd, key, entry->values, entry->flags);
 }
 
 static void read_one(struct entry *entry, const char *key, struct json *answer)
@@ -147,7 +170,7 @@ static void read_one(struct entry *entry, const char *key, struct json *answer)
 		return;
 	error = look_up(entry, entry->key);
 	if (error) {
-		fail(answer, "read", error, "%s[%s]: %s", bpf_map__name(entry->map), key,
+		fail(answer, "read", error, "%s[%s]: %s", entry->map->name, key,
 		     error == -ENOENT ? "no such key" : error_text(error));
 		return;
 	}
@@ -158,13 +181,12 @@ static void read_one(struct entry *entry, const char *key, struct json *answer)
 
 static void read_all(struct entry *entry, uint64_t limit, struct json *answer)
 {
-	int descriptor = bpf_map__fd(entry->map);
 	const uint8_t *previous = NULL;
 	uint64_t count = 0;
 	int error = 0;
 
 	json_open(answer, "entries", '[');
-	while (!(error = bpf_map_get_next_key(descriptor, previous, entry->next))) {
+	while (!(error = bpf_map_get_next_key(entry->map->fd, previous, entry->next))) {
 		if (count == limit)
 			break;
 		memcpy(entry->key, entry->next, entry->key_size);
@@ -179,7 +201,41 @@ static void read_all(struct entry *entry, uint64_t limit, struct json *answer)
 	json_bool(answer, "truncated", !error);
 	if (error && error != -ENOENT)
 		fail(answer, "read", error, "%s: its entries can't be listed: %s",
-		     bpf_map__name(entry->map), error_text(error));
+		     entry->map->name, error_text(error));
+}
+
+/* Pop up to `limit` values: what is read is gone. */
+static void read_queue(struct entry *entry, uint64_t limit, struct json *answer)
+{
+	uint64_t count;
+	int error = 0;
+
+	json_open(answer, "entries", '[');
+	for (count = 0; count < limit; count++) {
+		error = bpf_map_lookup_and_delete_elem(entry->map->fd, NULL, entry->values);
+		if (error)
+			break;
+		describe_value(answer, entry->values, entry->value_size);
+	}
+	json_close(answer, ']');
+	if (!error) /* a lookup is a look: it leaves the value there */
+		error = bpf_map_lookup_elem(entry->map->fd, NULL, entry->values);
+	json_bool(answer, "truncated", !error);
+	if (error && error != -ENOENT)
+		fail(answer, "read", error, "%s: nothing can be popped: %s", entry->map->name,
+		     error_text(error));
+}
+
+/* Queues, stacks and ring buffers have no keys; everything else has. */
+static int check_key(const struct map *map, const char *key, bool needed, struct json *answer)
+{
+	bool keyless = is_queue(map) || is_ring(map);
+
+	if (key && keyless)
+		return fail(answer, "command", EINVAL, "%s has no keys", map->name);
+	if (!key && needed && !keyless)
+		return fail(answer, "command", EINVAL, "%s needs a key", map->name);
+	return 0;
 }
 
 void verb_read(struct loader *loader, const struct command *command, struct json *answer)
@@ -187,41 +243,65 @@ void verb_read(struct loader *loader, const struct command *command, struct json
 	struct handle *handle = find_handle(loader, command, answer);
 	const char *key = command_value(command, "key");
 	struct entry entry = { 0 };
-	struct bpf_map *map;
-	uint64_t limit;
+	const struct map *map;
+	uint64_t limit, lock;
 
 	map = handle ? find_map(handle, command, answer) : NULL;
-	if (!map || command_number(command, "limit", 1, 1 << 20, DEFAULT_LIMIT, &limit, answer))
+	if (!map || check_key(map, key, false, answer) ||
+	    command_number(command, "limit", 1, 1 << 20, DEFAULT_LIMIT, &limit, answer) ||
+	    command_number(command, "lock", 0, 1, 0, &lock, answer))
 		return;
-	if (!make_entry(&entry, map, answer)) {
+	if (!make_entry(&entry, map, lock, answer)) {
 		if (key)
 			read_one(&entry, key, answer);
+		else if (is_ring(map))
+			read_ring(map, limit, answer);
+		else if (is_queue(map))
+			read_queue(&entry, limit, answer);
 		else
 			read_all(&entry, limit, answer);
 	}
 	free_entry(&entry);
 }
 
+/* Set the value of a key, or push it. */
+static void write_entry(struct entry *entry, const char *key, const char *value,
+			struct json *answer)
+{
+	int error, i;
+
+	if ((key && parse_bytes("key", key, entry->key, entry->key_size, answer)) ||
+	    parse_bytes("value", value, entry->values, entry->value_size, answer))
+		return;
+	for (i = 1; i < entry->copies; i++) /* the same on every CPU */
+		memcpy(entry->values + (size_t)i * entry->stride, entry->values, entry->stride);
+	error = bpf_map_update_elem(entry->map->fd, key ? entry->key : NULL, entry->values,
+				    BPF_ANY | entry->flags);
+	if (error && key)
+		fail(answer, "write", error, "%s[%s]: %s", entry->map->name, key,
+		     error_text(error));
+	else if (error)
+		fail(answer, "write", error, "%s: not pushed: %s", entry->map->name,
+		     error == -E2BIG ? "it is full" : error_text(error));
+}
+
 void verb_write(struct loader *loader, const struct command *command, struct json *answer)
 {
 	struct handle *handle = find_handle(loader, command, answer);
 	const char *key = command_value(command, "key");
-	const char *value = command_value(command, "value");
+	const struct map *map = handle ? find_map(handle, command, answer) : NULL;
 	struct entry entry = { 0 };
-	struct bpf_map *map = handle ? find_map(handle, command, answer) : NULL;
-	int error, i;
+	uint64_t lock;
 
-	if (!map)
+	if (!map || check_key(map, key, true, answer) ||
+	    command_number(command, "lock", 0, 1, 0, &lock, answer))
 		return;
-	if (!make_entry(&entry, map, answer) &&
-	    !parse_bytes("key", key, entry.key, entry.key_size, answer) &&
-	    !parse_bytes("value", value, entry.values, entry.value_size, answer)) {
-		for (i = 1; i < entry.copies; i++) /* the same on every CPU */
-			memcpy(entry.values + (size_t)i * entry.stride, entry.values, entry.stride);
-		error = bpf_map_update_elem(bpf_map__fd(map), entry.key, entry.values, BPF_ANY);
-		if (error)
-			fail(answer, "write", error, "%s[%s]: %s", bpf_map__name(map), key,
-			     error_text(error));
+	if (is_ring(map)) {
+		fail(answer, "write", EOPNOTSUPP, "%s: only programs write to a ring buffer",
+		     map->name);
+		return;
 	}
+	if (!make_entry(&entry, map, lock, answer))
+		write_entry(&entry, key, command_value(command, "value"), answer);
 	free_entry(&entry);
 }

@@ -32,29 +32,18 @@ static int device_index(const char *device)
 	return index ? (int)index : -ENODEV;
 }
 
-int attach_xdp(struct attachment *attachment, struct bpf_program *program, const char *device)
+int attach_xdp(struct attachment *attachment, int program, const char *device)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, generic, .flags = XDP_FLAGS_SKB_MODE);
-	int ifindex = device_index(device);
-	struct bpf_link *link;
+	int ifindex = device_index(device), link;
 
 	if (ifindex < 0)
 		return ifindex;
-	link = bpf_program__attach_xdp(program, ifindex);
-	if (!libbpf_get_error(link)) {
-		attachment->links = calloc(1, sizeof(struct bpf_link *));
-		if (!attachment->links) {
-			bpf_link__destroy(link);
-			return -ENOMEM;
-		}
-		attachment->links[0] = link;
-		attachment->link_count = 1;
-		return 0;
-	}
+	link = bpf_link_create(program, ifindex, BPF_XDP, NULL);
 	/* The driver has no XDP, or not as it is set up now: the stack's own always works. */
-	attachment->link_fd =
-		bpf_link_create(bpf_program__fd(program), ifindex, BPF_XDP, &generic);
-	return attachment->link_fd < 0 ? -errno : 0;
+	if (link < 0)
+		link = bpf_link_create(program, ifindex, BPF_XDP, &generic);
+	return keep_link(attachment, link);
 }
 
 static struct created_qdisc *created_on(int ifindex)
@@ -105,10 +94,10 @@ static void drop_qdisc(int ifindex)
 	bpf_tc_hook_destroy(&both);
 }
 
-int attach_tc(struct attachment *attachment, struct bpf_program *program, const char *where)
+int attach_tc(struct attachment *attachment, int program, const char *where)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook);
-	LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = bpf_program__fd(program));
+	LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = program);
 	const char *slash = strrchr(where, '/');
 	char device[IF_NAMESIZE];
 	int error;

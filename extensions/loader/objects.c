@@ -1,99 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Loaded objects under their handles: load, unload, list, stats, pin. */
+/* Loaded objects and images under their handles: load, unload, list, stats, pin. */
 #include "answer.h"
 #include "loader.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static char messages[16 << 10];
-
-static int keep_message(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	size_t used = strlen(messages);
-
-	if (level <= LIBBPF_WARN)
-		vsnprintf(messages + used, sizeof(messages) - used, format, arguments);
-	return 0;
-}
-
-void keep_messages(void)
-{
-	libbpf_set_print(keep_message);
-}
-
-const char *libbpf_messages(void)
-{
-	return messages;
-}
-
-void forget_messages(void)
-{
-	messages[0] = '\0';
-}
-
-static struct handle *handle_named(struct loader *loader, const char *name)
-{
-	struct handle *handle;
-
-	for (handle = loader->handles; handle; handle = handle->next)
-		if (!strcmp(handle->name, name))
-			return handle;
-	return NULL;
-}
-
-struct handle *find_handle(struct loader *loader, const struct command *command,
-			   struct json *answer)
-{
-	const char *name = command_value(command, "handle");
-	struct handle *handle = handle_named(loader, name);
-
-	if (!handle)
-		fail(answer, "command", ENOENT, "nothing is loaded as %s", name);
-	return handle;
-}
-
-struct bpf_program *find_program(const struct handle *handle, const struct command *command,
-				 struct json *answer)
-{
-	const char *name = command_value(command, "program");
-	struct bpf_program *program = bpf_object__find_program_by_name(handle->object, name);
-
-	if (!program)
-		fail(answer, "command", ENOENT, "%s has no program %s", handle->name, name);
-	else if (bpf_program__fd(program) < 0) {
-		fail(answer, "command", ENOENT, "%s was not loaded with %s", name, handle->name);
-		program = NULL;
-	}
-	return program;
-}
-
-struct bpf_map *find_map(const struct handle *handle, const struct command *command,
-			 struct json *answer)
-{
-	const char *name = command_value(command, "map");
-	struct bpf_map *map = bpf_object__find_map_by_name(handle->object, name);
-
-	if (!map)
-		fail(answer, "command", ENOENT, "%s has no map %s", handle->name, name);
-	return map;
-}
-
-static void describe_program(struct json *answer, const struct bpf_program *program)
+static void describe_program(struct json *answer, const struct program *program)
 {
 	struct bpf_prog_info info;
 	char room[32];
 
 	json_open(answer, NULL, '{');
-	json_string(answer, "name", bpf_program__name(program));
-	json_string(answer, "section", bpf_program__section_name(program));
-	json_string(answer, "type",
-		    program_type(bpf_program__type(program), room, sizeof(room)));
-	if (!program_info(bpf_program__fd(program), &info)) {
+	json_string(answer, "name", program->name);
+	json_string(answer, "section", program->section);
+	json_string(answer, "type", program_type(program->type, room, sizeof(room)));
+	if (!program_info(program->fd, &info)) {
 		json_unsigned(answer, "id", info.id);
 		json_hex(answer, "tag", info.tag, sizeof(info.tag));
 		json_unsigned(answer, "xlated_len", info.xlated_prog_len);
@@ -103,63 +27,35 @@ static void describe_program(struct json *answer, const struct bpf_program *prog
 	json_close(answer, '}');
 }
 
-static void describe_map(struct json *answer, const struct bpf_map *map)
+static void describe_map(struct json *answer, const struct map *map)
 {
 	struct bpf_map_info info;
 	char room[32];
 
 	json_open(answer, NULL, '{');
-	json_string(answer, "name", bpf_map__name(map));
-	json_string(answer, "type", map_type(bpf_map__type(map), room, sizeof(room)));
-	if (bpf_map__fd(map) >= 0 && !map_info(bpf_map__fd(map), &info))
+	json_string(answer, "name", map->name);
+	json_string(answer, "type", map_type(map->type, room, sizeof(room)));
+	if (map->fd >= 0 && !map_info(map->fd, &info))
 		json_unsigned(answer, "id", info.id);
-	json_unsigned(answer, "key_size", bpf_map__key_size(map));
-	json_unsigned(answer, "value_size", bpf_map__value_size(map));
-	json_unsigned(answer, "max_entries", bpf_map__max_entries(map));
+	json_unsigned(answer, "key_size", map->key_size);
+	json_unsigned(answer, "value_size", map->value_size);
+	json_unsigned(answer, "max_entries", map->max_entries);
 	json_close(answer, '}');
 }
 
-static void describe_object(struct json *answer, struct bpf_object *object)
+static void describe_contents(struct json *answer, const struct handle *handle)
 {
-	struct bpf_program *program;
-	struct bpf_map *map;
+	size_t i;
 
 	json_open(answer, "programs", '[');
-	bpf_object__for_each_program(program, object)
-		if (bpf_program__fd(program) >= 0) /* not left out by autoload */
-			describe_program(answer, program);
+	for (i = 0; i < handle->program_count; i++)
+		if (handle->programs[i].fd >= 0) /* not left out by autoload */
+			describe_program(answer, &handle->programs[i]);
 	json_close(answer, ']');
 	json_open(answer, "maps", '[');
-	bpf_object__for_each_map(map, object)
-		describe_map(answer, map);
+	for (i = 0; i < handle->map_count; i++)
+		describe_map(answer, &handle->maps[i]);
 	json_close(answer, ']');
-}
-
-static void free_handle(struct handle *handle)
-{
-	detach_all(handle);
-	bpf_object__close(handle->object);
-	free(handle->name);
-	free(handle->path);
-	free(handle->targets);
-	free(handle);
-}
-
-static struct handle *new_handle(const struct command *command)
-{
-	const char *targets = command_value(command, "target");
-	struct handle *handle = calloc(1, sizeof(*handle));
-
-	if (!handle)
-		return NULL;
-	handle->name = strdup(command_value(command, "handle"));
-	handle->path = strdup(command_value(command, "path"));
-	handle->targets = targets ? strdup(targets) : NULL;
-	if (!handle->name || !handle->path || (targets && !handle->targets)) {
-		free_handle(handle);
-		return NULL;
-	}
-	return handle;
 }
 
 void verb_load(struct loader *loader, const struct command *command, struct json *answer)
@@ -176,12 +72,11 @@ void verb_load(struct loader *loader, const struct command *command, struct json
 		fail(answer, "load", ENOMEM, "no memory");
 		return;
 	}
-	handle->object = load_object(command, answer);
-	if (!handle->object) {
+	if (load_object(handle, command, answer)) {
 		free_handle(handle);
 		return;
 	}
-	describe_object(answer, handle->object);
+	describe_contents(answer, handle);
 	handle->next = loader->handles;
 	loader->handles = handle;
 }
@@ -199,16 +94,6 @@ void verb_unload(struct loader *loader, const struct command *command, struct js
 	free_handle(handle);
 }
 
-void unload_all(struct loader *loader)
-{
-	while (loader->handles) {
-		struct handle *handle = loader->handles;
-
-		loader->handles = handle->next;
-		free_handle(handle);
-	}
-}
-
 void verb_list(struct loader *loader, const struct command *command, struct json *answer)
 {
 	struct attachment *attachment;
@@ -220,7 +105,7 @@ void verb_list(struct loader *loader, const struct command *command, struct json
 		json_open(answer, NULL, '{');
 		json_string(answer, "handle", handle->name);
 		json_string(answer, "path", handle->path);
-		describe_object(answer, handle->object);
+		describe_contents(answer, handle);
 		json_open(answer, "links", '[');
 		for (attachment = handle->attachments; attachment; attachment = attachment->next) {
 			json_open(answer, NULL, '{');
@@ -238,19 +123,20 @@ void verb_list(struct loader *loader, const struct command *command, struct json
 void verb_stats(struct loader *loader, const struct command *command, struct json *answer)
 {
 	struct handle *handle = find_handle(loader, command, answer);
-	struct bpf_program *program;
+	size_t i;
 
 	if (!handle)
 		return;
 	json_bool(answer, "counted", loader->stats_fd >= 0);
 	json_open(answer, "programs", '[');
-	bpf_object__for_each_program(program, handle->object) {
+	for (i = 0; i < handle->program_count; i++) {
+		const struct program *program = &handle->programs[i];
 		struct bpf_prog_info info;
 
-		if (bpf_program__fd(program) < 0 || program_info(bpf_program__fd(program), &info))
+		if (program->fd < 0 || program_info(program->fd, &info))
 			continue;
 		json_open(answer, NULL, '{');
-		json_string(answer, "name", bpf_program__name(program));
+		json_string(answer, "name", program->name);
 		json_unsigned(answer, "id", info.id);
 		json_unsigned(answer, "run_cnt", info.run_cnt);
 		json_unsigned(answer, "run_time_ns", info.run_time_ns);
@@ -264,8 +150,6 @@ void verb_pin(struct loader *loader, const struct command *command, struct json 
 {
 	struct handle *handle = find_handle(loader, command, answer);
 	const char *path = command_value(command, "path");
-	struct bpf_program *program;
-	struct bpf_map *map;
 	int descriptor;
 
 	if (!handle)
@@ -275,15 +159,17 @@ void verb_pin(struct loader *loader, const struct command *command, struct json 
 		return;
 	}
 	if (command_value(command, "map")) {
-		map = find_map(handle, command, answer);
+		const struct map *map = find_map(handle, command, answer);
+
 		if (!map)
 			return;
-		descriptor = bpf_map__fd(map);
+		descriptor = map->fd;
 	} else {
-		program = find_program(handle, command, answer);
+		const struct program *program = find_program(handle, command, answer);
+
 		if (!program)
 			return;
-		descriptor = bpf_program__fd(program);
+		descriptor = program->fd;
 	}
 	/* Not libbpf's own pinning: that would remember the path and could unpin it. */
 	if (bpf_obj_pin(descriptor, path)) {

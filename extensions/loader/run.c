@@ -44,9 +44,9 @@ static int from_hex(const char *key, const char *text, uint8_t **bytes, size_t *
 	return 0;
 }
 
-static bool takes_packets(const struct bpf_program *program)
+static bool takes_packets(const struct program *program)
 {
-	switch (bpf_program__type(program)) {
+	switch (program->type) {
 	case BPF_PROG_TYPE_XDP:
 	case BPF_PROG_TYPE_SCHED_CLS:
 	case BPF_PROG_TYPE_SCHED_ACT:
@@ -63,7 +63,7 @@ static bool takes_packets(const struct bpf_program *program)
 }
 
 /* A packet for those programs that take one; others get none unless the user says so. */
-static int make_buffers(struct buffers *buffers, const struct bpf_program *program,
+static int make_buffers(struct buffers *buffers, const struct program *program,
 			const struct command *command, struct json *answer)
 {
 	const char *data = command_value(command, "data");
@@ -77,7 +77,7 @@ static int make_buffers(struct buffers *buffers, const struct bpf_program *progr
 		return -1;
 	if (context && from_hex("ctx", context, &buffers->context, &buffers->context_size, answer))
 		return -1;
-	if (!context && bpf_program__type(program) == BPF_PROG_TYPE_RAW_TRACEPOINT) {
+	if (!context && program->type == BPF_PROG_TYPE_RAW_TRACEPOINT) {
 		buffers->context_size = RAW_ARGUMENTS;
 		buffers->context = calloc(1, RAW_ARGUMENTS);
 		if (!buffers->context)
@@ -101,25 +101,24 @@ static int make_buffers(struct buffers *buffers, const struct bpf_program *progr
 }
 
 /* Call it on a CPU: raw tracepoints by flag, the others run where the caller does. */
-static int call_on(const struct bpf_program *program, int descriptor, int cpu,
-		   struct bpf_test_run_opts *options)
+static int call_on(const struct program *program, int cpu, struct bpf_test_run_opts *options)
 {
 	cpu_set_t before;
 	int error;
 
 	if (cpu < 0)
-		return bpf_prog_test_run_opts(descriptor, options);
-	if (bpf_program__type(program) == BPF_PROG_TYPE_RAW_TRACEPOINT) {
+		return bpf_prog_test_run_opts(program->fd, options);
+	if (program->type == BPF_PROG_TYPE_RAW_TRACEPOINT) {
 		options->flags = BPF_F_TEST_RUN_ON_CPU;
 		options->cpu = (uint32_t)cpu;
-		return bpf_prog_test_run_opts(descriptor, options);
+		return bpf_prog_test_run_opts(program->fd, options);
 	}
 	if (sched_getaffinity(0, sizeof(before), &before))
 		return -errno;
 	error = run_on_cpu(cpu);
 	if (error)
 		return error;
-	error = bpf_prog_test_run_opts(descriptor, options);
+	error = bpf_prog_test_run_opts(program->fd, options);
 	sched_setaffinity(0, sizeof(before), &before);
 	return error;
 }
@@ -129,7 +128,7 @@ void verb_run(struct loader *loader, const struct command *command, struct json 
 	LIBBPF_OPTS(bpf_test_run_opts, options);
 	struct handle *handle = find_handle(loader, command, answer);
 	struct buffers buffers = { 0 };
-	struct bpf_program *program;
+	const struct program *program;
 	uint64_t repeat, cpu, out;
 	int error;
 
@@ -149,11 +148,9 @@ void verb_run(struct loader *loader, const struct command *command, struct json 
 	options.ctx_in = buffers.context;
 	options.ctx_size_in = (uint32_t)buffers.context_size;
 	options.repeat = (int)repeat;
-	error = call_on(program, bpf_program__fd(program),
-			command_value(command, "cpu") ? (int)cpu : -1, &options);
+	error = call_on(program, command_value(command, "cpu") ? (int)cpu : -1, &options);
 	if (error) {
-		fail(answer, "run", error, "%s: not run: %s", bpf_program__name(program),
-		     error_text(error));
+		fail(answer, "run", error, "%s: not run: %s", program->name, error_text(error));
 	} else {
 		json_unsigned(answer, "retval", options.retval);
 		json_unsigned(answer, "duration_ns", options.duration);

@@ -33,7 +33,7 @@ VERBS = {
     "detach": "handle program",
     "run": "handle program",
     "read": "handle map",
-    "write": "handle map key value",
+    "write": "handle map value",
     "stats": "handle",
     "pin": "handle path",
     "unpin": "path",
