@@ -113,12 +113,17 @@ void forget_messages(void);
 void keep_messages(void);
 
 /*
- * load.c: opens and loads the handle's file. 0, and the log is in the
+ * load.c, rex_load.c: open and load the handle's file. 0, and the log is in the
  * answer; or -1 with a bad answer begun.
  */
 int load_object(struct handle *handle, const struct command *command, struct json *answer);
+int load_image(struct handle *handle, const struct command *command, struct json *answer);
+/* rex_image.c: does the file's content, not its name, say that it is a Rex image? */
+bool is_image(const char *path);
 /* sections.c: the programs and maps of a C object, as the verbs see them. 0 or -ENOMEM. */
 int list_object(struct handle *handle, const char *targets);
+/* rex_stats.c: how often what became of a Rex program's runs. 0, or -1 with a bad answer begun. */
+int add_outcomes(const struct program *program, uint32_t id, struct json *answer);
 
 /* attach.c: takes over a link's descriptor, or passes on a negative errno. */
 int keep_link(struct attachment *attachment, int link);
@@ -139,6 +144,10 @@ int tc_filters(int ifindex, tc_found found, void *context);
 void read_ring(const struct map *map, uint64_t limit, struct json *answer);
 /* maps.c: one value, in hex and, where its size is a number's, as one. */
 void describe_value(struct json *answer, const uint8_t *value, size_t size);
+
+/* kmsg.c: where the kernel's log ends now, and its lines since then that begin with `prefix`. */
+int kernel_log_open(void); /* a descriptor, or -errno */
+void add_kernel_log(struct json *answer, const char *key, int log, const char *prefix);
 
 /* info.c: the kernel's own words; the number as text where libbpf has no word. */
 const char *program_type(uint32_t type, char *room, size_t size);

@@ -61,6 +61,7 @@ static void describe_contents(struct json *answer, const struct handle *handle)
 void verb_load(struct loader *loader, const struct command *command, struct json *answer)
 {
 	struct handle *handle;
+	int error;
 
 	if (handle_named(loader, command_value(command, "handle"))) {
 		fail(answer, "command", EEXIST, "%s is loaded already",
@@ -72,7 +73,9 @@ void verb_load(struct loader *loader, const struct command *command, struct json
 		fail(answer, "load", ENOMEM, "no memory");
 		return;
 	}
-	if (load_object(handle, command, answer)) {
+	error = is_image(handle->path) ? load_image(handle, command, answer)
+				       : load_object(handle, command, answer);
+	if (error) {
 		free_handle(handle);
 		return;
 	}
@@ -141,6 +144,8 @@ void verb_stats(struct loader *loader, const struct command *command, struct jso
 		json_unsigned(answer, "run_cnt", info.run_cnt);
 		json_unsigned(answer, "run_time_ns", info.run_time_ns);
 		json_unsigned(answer, "recursion_misses", info.recursion_misses);
+		if (!program->libbpf && add_outcomes(program, info.id, answer))
+			return;
 		json_close(answer, '}');
 	}
 	json_close(answer, ']');
