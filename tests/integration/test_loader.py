@@ -4,21 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from loader_bench import SECONDS, Bench
 
 from lab.deadline import Deadline, scaled
-from lab.extension.c import build_c
 from lab.guest.guest import Guest
-from lab.guest.loader import LoaderAnswer
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
-
-SECONDS = 60.0
-KINDS = ("programs", "maps", "links", "btfs", "net", "pins")
 
 # Extension and program, where it goes, what makes it run 50 times.
 ORDINARY = {
@@ -53,47 +48,6 @@ ORDINARY = {
     "tc ingress": ("count_packets_tc", "count_packets", "tc:lo/ingress", "packets dev=lo times=50"),
     "tc egress": ("count_packets_tc", "count_packets", "tc:lo/egress", "packets dev=lo times=50"),
 }
-
-
-class Bench:
-    """A guest's loader with the extensions that were pushed to it."""
-
-    def __init__(self, guest: Guest, kernel: Kernel, planner: Planner) -> None:
-        self.guest = guest
-        self._kernel = kernel
-        self._cache = planner.cache
-
-    def call(self, verb: str, **arguments: Any) -> LoaderAnswer:
-        return self.guest.loader.call(verb, scaled(SECONDS), **arguments)
-
-    def do(self, verb: str, **arguments: Any) -> LoaderAnswer:
-        """A command that must succeed."""
-        answer = self.call(verb, **arguments)
-        assert answer.ok, answer
-        return answer
-
-    def push(self, name: str) -> str:
-        path = build_c(name, self._kernel, self._cache).path
-        self.guest.push({f"/root/{path.name}": path})
-        return f"/root/{path.name}"
-
-    def load(self, name: str, **arguments: Any) -> LoaderAnswer:
-        return self.call("load", handle="a", path=self.push(name), **arguments)
-
-    def pull(self, words: str) -> None:
-        assert '"ok":true' in self.guest.run(f"kexttrigger {words}", scaled(SECONDS)).stdout
-
-    def value(self, key: int = 0) -> int:
-        (entry,) = self.do("read", handle="a", map="counts", key=key)["entries"]
-        return int(entry["value"])
-
-    def ledger(self) -> dict[str, Any]:
-        ledger = self.guest.ledger()
-        return {kind: ledger[kind] for kind in KINDS}
-
-    def settle(self, wanted: dict[str, Any]) -> None:
-        """Frees are deferred: wait for the ledger to be as it was."""
-        Deadline(SECONDS).poll(lambda: self.ledger() == wanted, f"the ledger {wanted}")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rex_image import build
 
 from lab.deadline import scaled
 from lab.guest.forks import Forks
@@ -21,28 +22,6 @@ from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
 
-HERE = Path(__file__).parent / "rex"
-# As a Rex image must be: no SSE, no red zone, frame pointers, calls by the GOT.
-FLAGS = [
-    "-O1",
-    "-Wall",
-    "-Wno-infinite-recursion",
-    "-ffreestanding",
-    "-fPIC",
-    "-fno-plt",
-    "-mgeneral-regs-only",
-    "-mno-red-zone",
-    "-fno-omit-frame-pointer",
-    "-fno-stack-protector",
-    "-fcf-protection=none",
-    "-fno-optimize-sibling-calls",
-    "-fno-asynchronous-unwind-tables",
-]
-LINK = [
-    "-shared",
-    "-nostdlib",
-    "-Wl,-z,now,-z,relro,-z,noexecstack,-z,max-page-size=4096,--build-id=none,--hash-style=gnu",
-]
 MUTANTS = 1000
 
 PAGE_FAULT = "faulted on CPU [01]: page fault at 0x"
@@ -86,28 +65,6 @@ class Bench:
             and troubles.split() == ["0", "0"]
             and programs in ("", "[]")
         )
-
-
-def build(folder: Path) -> tuple[Path, Path]:
-    """The image and the program that runs it."""
-
-    def gcc(*words: str | Path) -> None:
-        subprocess.run(["gcc", *words], cwd=folder, check=True, capture_output=True, text=True)
-
-    gcc(*FLAGS, "-c", HERE / "image.c", "-o", "image.o")
-    names = subprocess.run(
-        ["nm", "-u", "image.o"], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.split()
-    stub = "".join(
-        f".globl {name}\n.type {name}, @function\n{name}: ret\n.size {name}, 1\n"
-        for name in names
-        if name.startswith("rex_")
-    )
-    (folder / "stub.s").write_text(stub)
-    gcc("-shared", "-nostdlib", "stub.s", "-o", "stub.so")
-    gcc(*LINK, "image.o", "stub.so", "-o", "image.so")
-    gcc("-O1", "-Wall", "-static", HERE / "rexrun.c", "-o", "rexrun")
-    return folder / "image.so", folder / "rexrun"
 
 
 @pytest.fixture(scope="module")

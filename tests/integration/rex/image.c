@@ -1,58 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A Rex image without Rust: programs that do on purpose what safe Rust can't,
- * to see that the kernel, too, stands it. The tables are those of the crate.
+ * to see that the kernel, too, stands it.
  */
-typedef unsigned int u32;
-typedef unsigned long u64;
+#include "image.h"
 
 #define PAGE_OF_USER 0x400000ul
-
-struct prog_entry {
-	u32 version, prog_type;
-	int default_return;
-	u32 ctx_size;
-	int (*entry)(u64 *);
-	char name[64], attach[136];
-};
-
-struct map_entry {
-	volatile u64 map;
-	u32 map_type, key_size, value_size, max_entries, map_flags;
-	int lock_offset;
-	char name[32];
-};
-
-void rex_printk(const char *text, u32 length);
-_Noreturn void rex_panic(const char *text, u32 length, const char *file, u32 file_length,
-			 u32 line);
-void *rex_map_lookup(u64 map, const void *key);
-int rex_spin_lock(void *lock);
-void rex_spin_unlock(void *lock);
-int rex_rcu_lock(void);
-u32 rex_packet_len(void *context);
-void *rex_task_current(void);
-void *rex_ringbuf_reserve(u64 map, u64 size);
-
-#define MAP(name, type, key, value, entries, lock)					\
-	static struct map_entry name __attribute__((used, section(".rex.maps"))) = {	\
-		0, type, key, value, entries, 0, lock, #name }
 
 MAP(counts, 2, 4, 8, 4, -1);
 MAP(locked, 2, 4, 8, 1, 0);
 MAP(ring, 27, 0, 0, 4096, -1);
 
 /* Raw tracepoints: they can be run without being attached. */
-#define PROGRAM(name, fallback)								\
-	static int name(u64 *context);							\
-	static struct prog_entry entry_of_##name					\
-		__attribute__((used, section(".rex.progs"))) = {			\
-		1, 17, fallback, 16, name, #name, "" };					\
-	static int name(u64 *context)
-
-#define SAY(text) rex_printk(text, sizeof(text) - 1)
-#define PANIC(text) rex_panic(text, sizeof(text) - 1, "image.c", 7, __LINE__)
-#define APART __attribute__((noinline))
+#define PROGRAM(name, fallback) PROGRAM_OF(17, name, fallback, 16, "")
 
 static u64 *count_of(u32 key)
 {
