@@ -16,16 +16,16 @@ fn kprobe(_context: &Kprobe) {
     rex_printk!("hello from CPU {}", kernel::cpu());
 }
 
-/// What the tracepoint's format says behind the common fields.
+/// The tracepoint's record, as its `format` in tracefs has it.
 #[rex_plain]
-struct SysEnter {
+struct Getpgid {
     common: u64,
     number: i64,
-    arguments: [u64; 6],
+    pid: u64,
 }
 
 #[rex_tracepoint("syscalls/sys_enter_getpgid")]
-fn tracepoint(context: &Tracepoint<SysEnter>) {
+fn tracepoint(context: &Tracepoint<Getpgid>) {
     if context.number == 121 {
         count(1);
     }
