@@ -40,7 +40,7 @@ die() {
 
 # --- Debian packages ---------------------------------------------------------
 
-# Whether one alternative of `a,b,/pattern/*` is there: a program or a file.
+# Whether one alternative of `a,b,/pattern/*,~/pattern` is there: a program or a file.
 shown() {
 	alternatives=$1
 	while [ -n "$alternatives" ]; do
@@ -49,9 +49,12 @@ shown() {
 		*,*) alternatives=${alternatives#*,} ;;
 		*) alternatives= ;;
 		esac
+		# shellcheck disable=SC2088  # the list's own sign, expanded here
+		case $one in '~/'*) one=${HOME:-/root}${one#\~} ;; esac
 		case $one in
 		/*)
 			set +f
+			IFS= # a home folder may have a blank in its name
 			for file in $one; do
 				[ -e "$file" ] && return 0
 			done

@@ -11,6 +11,7 @@ import typer
 
 from lab.cache import Cache
 from lab.errors import LabError
+from lab.extension.rust_toolchain import find_toolchain
 from lab.host import doctor as host
 from lab.vm import accel
 
@@ -41,10 +42,22 @@ def doctor(
 
 
 def all_checks(cache: Cache, *, refresh: bool = False) -> Iterator[host.Check]:
-    """The host's checks, then the accelerators'."""
+    """The host's checks, the compiler of Rust extensions, then the accelerators'."""
     yield from host.host_checks(cache.root)
+    yield rust_check()
     for name in ("tcg", "kvm"):
         yield accel_check(name, cache, refresh=refresh)
+
+
+def rust_check() -> host.Check:
+    """The compiler of Rust extensions; all else works without it."""
+    title = "rust toolchain"
+    try:
+        toolchain = find_toolchain()
+    except LabError as error:
+        why = "; ".join([error.message, *error.details.splitlines()])
+        return host.Check(title, "warning", why, error.hint)
+    return host.Check(title, "ok", f"{toolchain.described} ({toolchain.rustc})")
 
 
 def accel_check(name: str, cache: Cache, *, refresh: bool = False) -> host.Check:

@@ -26,7 +26,8 @@ SUPPORTED = {("debian", "12"), ("debian", "13")}
 class Package:
     """A package: whether it is needed, what shows that it is there, and why it is needed.
 
-    Each of `shown_by` is a tuple of alternatives: programs, or patterns of files.
+    Each of `shown_by` is a tuple of alternatives: programs, or patterns of files, which
+    may be below the home folder (`~/`).
     """
 
     name: str
@@ -74,6 +75,8 @@ def distribution(path: Path = OS_RELEASE) -> tuple[str, str, str]:
 
 
 def _there(shown: str, root: Path) -> bool:
+    if shown.startswith("~/"):
+        return any(Path.home().glob(shown[2:]))
     if shown.startswith("/"):
         return any(root.glob(shown.lstrip("/")))
     return tools.locate(shown) is not None

@@ -14,6 +14,7 @@ from typing import IO
 import pytest
 
 from lab.deadline import Deadline
+from lab.host import packages
 from lab.paths import REPO
 
 REAL_TOOLS = (
@@ -279,6 +280,22 @@ def test_alternatives_programs_and_patterns_show_a_package(checkout: Checkout) -
     status, _, err = checkout.run("doctor")
     assert status == 1
     assert "one: x" in err
+
+
+def test_a_pattern_may_be_below_the_home_folder(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = checkout.root.parent / "my home"
+    monkeypatch.setenv("HOME", str(home))
+    checkout.packages("one | yes | nothing,~/.tools/*/rlib | x\n")
+    status, _, err = checkout.run("doctor", HOME=str(home))
+    assert status == 1
+    assert "one: x" in err
+    (home / ".tools/1.0").mkdir(parents=True)
+    (home / ".tools/1.0/rlib").touch()
+    assert checkout.run("doctor", HOME=str(home))[0] == 0
+    [package] = packages.parse("one | yes | nothing,~/.tools/*/rlib | x\n")
+    assert packages.absent(package) == []
 
 
 def test_packages_for_tests_are_looked_for_by_test_only(checkout: Checkout) -> None:
