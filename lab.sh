@@ -268,8 +268,8 @@ run_tests() {
 	ruff format --check .
 	mypy
 	shellcheck lab.sh images/*/init
-	# Some tests boot this kernel: built here, its progress can be seen.
-	[ $# -gt 0 ] || lab kernel build stock
+	# Some tests boot these kernels: built here, its progress can be seen.
+	[ $# -gt 0 ] || lab kernel build stock rex
 	exec pytest tests "$@"
 }
 

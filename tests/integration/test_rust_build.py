@@ -98,6 +98,7 @@ DOORS = [
     ("wrong return", "#[rex_xdp] fn g(c: &Xdp) -> i32 { 5 }", "Returns"),
     ("block", '#[rex_kprobe("f")] fn g(c: &RawTracepoint<{ 2 }>) {}', "stands before a function"),
     ("gap", "#[rex_plain] struct A { a: u8, b: u32 }", "leave gaps"),
+    ("alignment", "#[rex_plain] #[repr(align(64))] struct A { a: [u64; 8] }", "aligned to 8"),
     ("reference", "#[rex_plain] struct A { a: &'static u8 }", "Plain"),
     ("bool", "#[rex_plain] struct A { a: bool }", "Plain"),
     ("by hand", "#[rex_kprobe(5)] fn g(c: &Kprobe) {}", "expected a target"),

@@ -7,7 +7,7 @@
 ///
 /// # Safety
 /// Any pattern of bits is a valid value; there is no padding, pointer or interior
-/// mutability in it.
+/// mutability in it; its alignment is at most 8.
 pub unsafe trait Plain: Copy + 'static {}
 
 macro_rules! plain {
@@ -17,7 +17,8 @@ macro_rules! plain {
     )* };
 }
 
-plain!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+// Not of 128 bits: maps and records are aligned to 8 bytes.
+plain!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
 // SAFETY: an array has no padding between its elements, which are plain.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}

@@ -33,6 +33,7 @@ pub fn plain(input: TokenStream) -> Result<TokenStream, Flaw> {
             size_of::<{name}>() == {},
             \"the fields leave gaps: order them by size, or name what fills a gap\",
         );
+        const _: () = assert!(align_of::<{name}>() <= 8, \"maps are aligned to 8 bytes\");
         unsafe impl ::rex::plain::Plain for {name} where {} {{}}",
         sizes.join(" + "),
         bounds.join(", "),

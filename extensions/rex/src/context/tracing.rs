@@ -93,13 +93,11 @@ impl<R: Plain> Deref for Tracepoint<'_, R> {
 }
 
 // SAFETY: BPF_PROG_TYPE_TRACEPOINT is given the record, of which the kernel lets a
-// program be attached only if it is CTX_SIZE long. It is aligned to 8 bytes.
+// program be attached only if it is CTX_SIZE long. Both are aligned to
+// at most 8 bytes.
 unsafe impl<R: Plain> Context for Tracepoint<'_, R> {
     const PROG_TYPE: u32 = 5;
-    const CTX_SIZE: usize = {
-        assert!(align_of::<R>() <= 8, "records are aligned to 8 bytes");
-        size_of::<R>()
-    };
+    const CTX_SIZE: usize = size_of::<R>();
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
         // SAFETY: as the caller promises.
