@@ -74,6 +74,10 @@ LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
 RexResource = Literal["spin_lock", "rcu", "ringbuf", "task", "socket"]
 REX_RESOURCES: tuple[RexResource, ...] = get_args(RexResource)
 
+# How the kernel ends a native program, in the words of its reports.
+RexEnding = Literal["panicked", "faulted", "overflowed"]
+REX_ENDINGS: tuple[RexEnding, ...] = get_args(RexEnding)
+
 # What the kernel counts of native programs (debugfs, rex/stats): runs and how they ended,
 # what was still held after a normal return (`leaked_`) and what the kernel gave back
 # (`released_`), states of the CPU that it put right, acquisitions for which the ledger of

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from lab.oracle import patterns, stacks
 from lab.oracle.lines import Line, Origin, Shape, Splitter, has_prefix
@@ -33,9 +33,19 @@ MAX_REPORTS = 200
 
 
 class Parser:
-    """Finds reports in a stream of console bytes. Safe to feed and read from two threads."""
+    """Finds reports in a stream of console bytes. Safe to feed and read from two threads.
 
-    def __init__(self, shape: Shape | None = None, *, prefixed: bool = False) -> None:
+    `listener` is told each line, before what it is a part of is known.
+    """
+
+    def __init__(
+        self,
+        shape: Shape | None = None,
+        *,
+        prefixed: bool = False,
+        listener: Callable[[Line], None] | None = None,
+    ) -> None:
+        self._listener = listener
         self._splitter = Splitter(shape, prefixed=prefixed)
         self._lock = threading.RLock()
         self._done: list[Report] = []
@@ -97,6 +107,8 @@ class Parser:
     # Lines
 
     def _take(self, line: Line) -> None:
+        if self._listener is not None:
+            self._listener(line)
         if line.origin is not Origin.KERNEL:
             if len(self._lookalikes) < MAX_REPORTS and patterns.opening_of(line.text):
                 self._lookalikes.append(line)
