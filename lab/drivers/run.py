@@ -201,6 +201,9 @@ class Session:
             state=seen.state or "",
             guest=str(seen.facts.get("start", "")),
             excerpt=_excerpt(seen) if judgement.verdict != "passed" else "",
+            extension_reports=_extension_reports(seen, EXCERPT_REPORTS)
+            if judgement.verdict != "passed"
+            else "",
             seconds=seconds,
             parts=parts,
             rerun=rerun_line(item),
@@ -213,6 +216,7 @@ class Session:
             result,
             console=seen.console,
             verifier_log=seen.first.log,
+            extension_reports=_extension_reports(seen),
             steps=[
                 {**vars(one), "step": one.step.label, "maps": str(one.maps)}
                 for done in (seen.first, seen.second)
@@ -251,6 +255,16 @@ def _excerpt(seen: Observation) -> str:
     if seen.state == "alive" and seen.trouble is None:
         return ""  # the kernel said nothing about it
     return "\n".join(seen.console.splitlines()[-EXCERPT_LINES:])
+
+
+def _extension_reports(seen: Observation, most: int | None = None) -> str:
+    """The reports on programs, each with its program's name; `most` of them, then how many more."""
+    shown = seen.extension_reports[:most]
+    blocks = ["\n".join([report.title, *report.text.splitlines()[1:]]) for report in shown]
+    more = len(seen.extension_reports) - len(shown)
+    if more:
+        blocks.append(f"... and {more} more")
+    return "".join(f"{block}\n" for block in blocks)
 
 
 def trouble(item: Item, error: LabError) -> Result:

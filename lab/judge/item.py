@@ -65,6 +65,9 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     for kind, bound in expect.ledger.items():
         yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind))
     yield from _rex(expect, seen)
+    if expect.extension_report is not None:
+        said = "\n".join(report.text for report in seen.extension_reports)
+        yield from text_findings("extension report", expect.extension_report, said)
 
 
 def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:

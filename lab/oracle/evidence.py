@@ -12,6 +12,8 @@ A kind says which keys `data` has:
 |                |          | `heard` (whether there was an answer at all)                |
 | `report`       | console  | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
 |                |          | `marked`, `caller`                                          |
+| `extension-report` | console | `extension`, `program`, `id`, `outcome`, `cpu`, `message`,  |
+|                |          | `place`, `frames` (texts), `released`, `held`, `first_line` |
 | `backtrace`    | console  | `cpu`, `function`, `first_line`; somebody asked, no finding |
 | `look-alike`   | guest    | `line`, `first_line`; text of a program in a report's form  |
 | `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
@@ -35,6 +37,7 @@ EvidenceKind = Literal[
     "qemu-exit",
     "liveness",
     "report",
+    "extension-report",
     "backtrace",
     "look-alike",
     "taint",
@@ -69,6 +72,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "qemu-exit": Trust.QMP_OR_EXIT,
         "liveness": Trust.WIRE_NONCE,
         "report": Trust.CONSOLE,
+        "extension-report": Trust.CONSOLE,
         "backtrace": Trust.CONSOLE,
         "look-alike": Trust.GUEST_TEXT,
         "taint": Trust.COUNTER,

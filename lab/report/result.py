@@ -21,7 +21,8 @@ class Result:
 
     `seconds` is the whole time on the host's clock, `parts` its parts by name.
     `findings` are all that the judge looked at, `reasons` those that did not
-    hold. `guest` is `fork` or `cold`. `rerun` is the line that runs the item again.
+    hold. `extension_reports` is what the kernel said of programs that it ended,
+    as text. `guest` is `fork` or `cold`. `rerun` is the line that runs the item again.
     """
 
     item: str
@@ -36,6 +37,7 @@ class Result:
     state: str = ""
     guest: str = ""
     excerpt: str = ""
+    extension_reports: str = ""
     seconds: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
     rerun: str = ""
@@ -69,6 +71,9 @@ def explain(result: Result) -> str:
             f"{evidence.get('summary', '')}"
             for evidence in result.evidence
         ]
+    if result.extension_reports:
+        lines += ["", "extension reports:"]
+        lines += [f"  {line}" for line in result.extension_reports.splitlines()]
     if result.excerpt:
         lines += ["", "console:"]
         lines += [f"  {line}" for line in result.excerpt.splitlines()]

@@ -35,10 +35,14 @@ REJECTIONS = frozenset({"EACCES", "EINVAL", "E2BIG", "EPERM", "ENOTSUPP", "EOPNO
 
 @dataclass(frozen=True)
 class Artifact:
-    """A built extension: its file on the host, or why it could not be built (`rejected`)."""
+    """A built extension: its file on the host, or why it could not be built (`rejected`).
+
+    `debug` is the file that names what is at an offset in it, where there is one.
+    """
 
     path: Path | None
     rejected: str = ""
+    debug: Path | None = None
 
     @property
     def in_guest(self) -> str:
@@ -119,6 +123,9 @@ class Objects:
             self.loaded[step.load] = extension
             for program in answer.get("programs", []):
                 self._counts[step.load, program["name"]] = {}
+                if "id" in program:
+                    named = Ref(step.load, str(program["name"]))
+                    self._done.programs[int(program["id"])] = named
         else:
             # Out of memory, or no such file, is nobody's rejection.
             if answer.get("stage") == "load" and answer.get("errname") in REJECTIONS:

@@ -10,6 +10,7 @@ from typing import Any
 from lab.errors import InfraError
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
+from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
 from lab.scenario.steps import BaseStep
 from lab.words import KernelState, RexCounter
@@ -53,6 +54,8 @@ class Pass:
     misses: int = 0
     maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
     gauges: list[dict[str, float]] = field(default_factory=list)
+    # The programs that were loaded, by the kernel's id, which it does not use twice.
+    programs: dict[int, Ref] = field(default_factory=dict)
 
     @property
     def log(self) -> str:
@@ -74,6 +77,7 @@ class Observation:
     state: KernelState | None = None
     evidence: list[Evidence] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    extension_reports: list[ExtensionReport] = field(default_factory=list)
     leaked: list[str] | None = None
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)

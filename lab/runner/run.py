@@ -18,6 +18,7 @@ from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.lines import Shape
+from lab.runner import reports
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.steps import StepDriver
@@ -68,7 +69,8 @@ class Run:
             seen.trouble = error
         except DeadlineExceeded as error:
             seen.trouble = InfraError(f"the lab lost the guest: {error}")
-        if seen.trouble is not None and self._watch is not None and not seen.reports:
+        unread = not seen.reports and not seen.extension_reports
+        if seen.trouble is not None and self._watch is not None and unread:
             # What the kernel said is on this side, whatever went wrong after it.
             self._read_console(self._watch)
         if guest is not None:
@@ -156,8 +158,19 @@ class Run:
             )
 
     def _read_console(self, watch: Watch) -> None:
-        self.seen.reports = watch.reports()
-        self._add([report_evidence(report) for report in self.seen.reports])
+        seen = self.seen
+        seen.reports = watch.reports()
+        self._add([report_evidence(report) for report in seen.reports])
+        passes = [done for done in (seen.first, seen.second) if done is not None]
+        programs = {number: ref for done in passes for number, ref in done.programs.items()}
+        seen.extension_reports, problem = reports.with_names(
+            watch.rex_reports(),
+            programs,
+            {name: one.debug for name, one in self.plan.artifacts.items() if one.debug},
+        )
+        if problem:
+            seen.facts["symbols"] = problem
+        self._add([report.evidence() for report in seen.extension_reports])
 
     def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
         if not clean:

@@ -25,6 +25,7 @@ from lab.oracle import rex as rex_oracle
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Shape
+from lab.oracle.rex_reports import Collector, RexReport
 from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind, RexCounter
 
@@ -91,7 +92,8 @@ class Watch:
 
     def __post_init__(self) -> None:
         # Fed with every byte as it comes, whatever the console keeps of it.
-        self._parser = console_oracle.Parser(self.shape, prefixed=True)
+        self._rex = Collector()
+        self._parser = console_oracle.Parser(self.shape, prefixed=True, listener=self._rex.take)
         self._broken: Exception | None = None
         self.close = self.guest.machine.console.tap(self._hear)
 
@@ -169,6 +171,10 @@ class Watch:
         if self._broken is not None:
             raise InfraError(f"the console could not be parsed: {self._broken!r}")
         return list(self._parser.reports)
+
+    def rex_reports(self) -> tuple[RexReport, ...]:
+        """What the console said since the baseline of native programs that were ended."""
+        return self._rex.reports
 
     def books(self, *, leak_expected: bool = False) -> Books:
         """What the guest holds and counts now, against the baseline.

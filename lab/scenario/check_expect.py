@@ -22,7 +22,7 @@ from lab.words import FATAL_REPORTS
 # What is read in the guest at the end, and so not from a kernel that crashed.
 _READ_AT_END = ("maps", "misses", "counters", "ledger", "rex", "slopes")
 # What shows that something happened. That the kernel is well shows nothing.
-_PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses", "rex")
+_PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses", "rex", "extension_report")
 _STEP_PROOFS = ("outcome", "returns", "status", "output", "maps", "misses", "value", "error")
 
 
@@ -92,11 +92,13 @@ def _rejection(data: Map, expect: Map) -> Iterator[Flaw]:
 
 def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
     known = extensions(data)
-    for key in ("outcome", "verifier_log", "maps", "misses", "rex"):
+    for key in ("outcome", "verifier_log", "maps", "misses", "rex", "extension_report"):
         if key in expect and not known and "compare" not in data:
             yield at_key(expect, key, f"'{key}' of what? There is no extension")
-    if known and "rex" in expect and not any("rust" in one for one in known.values()):
-        yield at_key(expect, "rex", "'rex' counts Rust programs: there is none")
+    if known and not any("rust" in extension for extension in known.values()):
+        for key in ("rex", "extension_report"):
+            if key in expect:
+                yield at_key(expect, key, f"'{key}' is about Rust programs: there is none")
     if known and all("module" in extension for extension in known.values()):
         for key in ("verifier_log", "misses"):
             if key in expect:

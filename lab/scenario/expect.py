@@ -143,7 +143,8 @@ class Expect(Part):
     the item's first use only, as for outcomes. Slopes are increases per
     repetition. `time` is the sum of the triggers' times in
     seconds, `misses` the number of runs that the kernel dropped because a
-    program was already running.
+    program was already running. `extension_report` is about the text of all
+    reports on Rust programs that the kernel ended.
     """
 
     outcome: Outcomes | None = None
@@ -153,6 +154,7 @@ class Expect(Part):
     resources: Resources | None = None
     reusable: Bool = False
     reports: tuple[ReportKind, ...] = ()
+    extension_report: TextExpect | None = None
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
     ledger: dict[LedgerKind, Bound] = Field(default_factory=dict)
     rex: dict[RexCounter, CountBound] = Field(default_factory=dict)

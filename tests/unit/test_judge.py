@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 from lab.errors import InfraError
+from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
 from lab.oracle.console import Report
 from lab.oracle.liveness import silence
+from lab.oracle.rex_reports import RexReport
 from lab.runner.observation import Observation, Pass, StepResult
+from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
 from lab.scenario.load import load_scenarios
 from lab.scenario.model import Scenario
@@ -440,6 +443,34 @@ def test_a_repair_that_is_expected_is_none_to_complain_of(load: Callable[[str], 
     assert judge(scenario, seen).verdict == "passed"
     seen.rex["repaired"] = 0
     assert judge(scenario, seen).verdict == "failed"
+
+
+REPORTED = """
+    summary: It panics, and the kernel says where
+    extension: {rust: panics}
+    trigger: {syscall: getpid}
+    expect:
+      extension_report:
+        contains: ["panicked on CPU", "#0 panics::deep at src/lib.rs"]
+        excludes: faulted
+        matches: "^panicked on CPU [01]: no \\\\(src/lib.rs:[0-9]+\\\\)$"
+"""
+
+
+def test_a_report_on_a_program_and_its_lines(load: Callable[[str], Scenario]) -> None:
+    scenario = load(REPORTED)
+    seen = good(scenario)
+    assert "extension report" in "\n".join(judge(scenario, seen).reasons)
+    panic = RexReport("deep", 7, "panicked", 1, "no", "src/lib.rs:9", (0x10,))
+    fault = RexReport("deep", 7, "faulted", 1, "page fault at 0x0")
+    named = ExtensionReport(panic, None, (Frame(0x10, "panics::deep", "src/lib.rs", 9),))
+    seen.extension_reports = [named]
+    found = judge(scenario, seen)
+    assert found.verdict == "passed", found.reasons
+    seen.extension_reports = [named, ExtensionReport(fault)]
+    assert "it contains 'faulted'" in "\n".join(judge(scenario, seen).reasons)
+    seen.extension_reports = [ExtensionReport(panic, None, (Frame(0x10),))]
+    assert "panics::deep" in "\n".join(judge(scenario, seen).reasons)
 
 
 # What is certain, and what explains what

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,25 +18,31 @@ import pytest
 from lab import events
 from lab.cache import Cache
 from lab.deadline import Deadline, DeadlineExceeded
-from lab.drivers.run import Session, rerun_line
+from lab.drivers.run import Session, _extension_reports, rerun_line
 from lab.errors import InfraError, UserError
+from lab.extension.symbolise import Frame
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout, ConnectionLost
+from lab.oracle.evidence import Trust
 from lab.oracle.lines import Shape
+from lab.oracle.rex_reports import RexReport
 from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
-from lab.report.result import Result
+from lab.report.result import Result, explain
 from lab.runner import watch
-from lab.runner.objects import Objects
+from lab.runner.objects import Artifact, Objects
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
+from lab.runner.reports import with_names
 from lab.runner.run import Run
+from lab.scenario.base import Ref
 from lab.scenario.extensions import CExtension, RustExtension
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
+from lab.scenario.steps import LoadStep
 from lab.vm import slots
 from lab.vm.console import Console
 
@@ -226,10 +232,13 @@ def test_a_run_that_is_stopped_while_it_boots_does_nothing() -> None:
 
 
 def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run(SimpleNamespace(guest=None), start=booting(lambda: None))  # type: ignore[arg-type]
+    plan: Any = SimpleNamespace(guest=None, artifacts={})
+    run = Run(plan, start=booting(lambda: None))
 
     def inside(_guest: Any) -> None:
-        run._watch = SimpleNamespace(reports=lambda: ["an oops"])  # type: ignore[assignment]
+        run._watch = SimpleNamespace(  # type: ignore[assignment]
+            reports=lambda: ["an oops"], rex_reports=lambda: (ENDED,)
+        )
         raise InfraError("the ledger can't be read")
 
     monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
@@ -239,6 +248,90 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
     seen = run.go()
     assert seen.trouble is not None
     assert seen.reports == ["an oops"]
+    assert [one.report for one in seen.extension_reports] == [ENDED]
+
+
+# Reports on programs
+
+ENDED = RexReport(
+    "deep", 7, "panicked", 1, "no", "src/lib.rs:9", (0x10, 0x20), {"spin_lock": 1}, {}, 4, 2.5
+)
+FOREIGN = RexReport("other", 8, "faulted", 0, "page fault at 0x0", "", (0x30,))
+
+
+def look_up(path: Path, offsets: Sequence[int]) -> list[Frame]:
+    assert (path, offsets) == (Path("x.debug"), [0x10, 0x20])
+    return [
+        Frame(0x10, "core::panic", "core/src/panicking.rs", 1, inlined=True),
+        Frame(0x10, "panics::deep", "src/lib.rs", 9),
+        Frame(0x20),
+    ]
+
+
+def test_reports_get_the_names_of_program_functions_and_lines() -> None:
+    found, problem = with_names(
+        [ENDED, FOREIGN], {7: Ref("a", "deeply_nested_program")}, {"a": Path("x.debug")}, look_up
+    )
+    assert problem == ""
+    assert [one.text for one in found] == [
+        "panicked on CPU 1: no (src/lib.rs:9)\n"
+        "  #0 core::panic at core/src/panicking.rs:1 (inlined)\n"
+        "  #0 panics::deep at src/lib.rs:9\n"
+        "  #1 0x20\n"
+        "  released: spin_lock 1",
+        "faulted on CPU 0: page fault at 0x0\n  #0 0x30",
+    ]
+    assert [one.title for one in found] == [
+        "a.deeply_nested_program panicked on CPU 1: no (src/lib.rs:9)",
+        "other[8] faulted on CPU 0: page fault at 0x0",
+    ]
+    evidence = found[0].evidence()
+    assert (evidence.kind, evidence.trust, evidence.at) == (
+        "extension-report",
+        Trust.CONSOLE,
+        2.5,
+    )
+    assert evidence.data["extension"] == "a"
+    assert evidence.data["frames"][1] == "#0 panics::deep at src/lib.rs:9"
+    json.dumps(evidence.to_json())
+
+
+def test_a_report_without_debug_information_is_still_shown() -> None:
+    def broken(_path: Path, _offsets: Sequence[int]) -> list[Frame]:
+        raise InfraError("addr2line is missing")
+
+    found, problem = with_names([ENDED], {7: Ref("a", "p")}, {"a": Path("x.debug")}, broken)
+    assert "addr2line is missing" in problem
+    assert "  #1 0x20" in found[0].text
+    found, problem = with_names([ENDED], {7: Ref("a", "p")}, {}, broken)
+    assert (problem, found[0].program) == ("", Ref("a", "p"))
+
+
+def test_the_ids_of_programs_are_remembered_beyond_their_unload() -> None:
+    loaded = {"ok": True, "programs": [{"name": "deep", "id": 7}, {"name": "other"}]}
+    guest: Any = SimpleNamespace(loader=loader(loaded, {"ok": True}))
+    done, artifact = Pass(), Artifact(Path("x.so"))
+    extensions = {"a": RustExtension(rust="x")}
+    objects = Objects(guest, extensions, {"a": artifact}, done, lambda _seconds: SOON)
+    step = LoadStep(load="a")
+    objects.load(step, StepResult(step, "step 1"))
+    objects.unload("a")
+    assert done.programs == {7: Ref("a", "deep")}
+
+
+def test_a_failure_shows_what_was_said_of_programs(item: Item) -> None:
+    found, _ = with_names([ENDED, FOREIGN], {7: Ref("a", "deep")}, {})
+    seen = Observation(extension_reports=found)
+    assert _extension_reports(seen, 1) == (
+        "a.deep panicked on CPU 1: no (src/lib.rs:9)\n"
+        "  #0 0x10\n  #1 0x20\n  released: spin_lock 1\n... and 1 more\n"
+    )
+    text = _extension_reports(seen)
+    assert "other[8] faulted" in text
+    assert "more" not in text
+    result = Result(item.id, "case.yaml", "a case", "rex", "failed", extension_reports=text)
+    assert "extension reports:\n  a.deep panicked" in explain(result)
+    assert Result.from_json(result.to_json()) == result
 
 
 # Sessions
@@ -322,7 +415,10 @@ def test_the_flavor_in_an_id_of_pytests() -> None:
 def test_two_failures_of_one_item_have_two_dossiers(tmp_path: Path) -> None:
     result = Result("basic/case@stock", "case.yaml", "a case", "stock", "failed")
     first = Dossier(result, verifier_log="of the first").write(tmp_path)
-    second = Dossier(result, console="of the second").write(tmp_path)
+    second = Dossier(result, console="of the second", extension_reports="p panicked\n").write(
+        tmp_path
+    )
+    assert (second / "extension-reports.txt").read_text() == "p panicked\n"
     assert first != second
     assert not (second / "verifier.log").exists()
     assert (first / "verifier.log").read_text() == "of the first"
