@@ -115,6 +115,7 @@ def _crate(
         what="rex",
         sources={str(path.relative_to(CRATE)): file_digest(path) for path in sources},
         rustc=toolchain.version,
+        core=[Path(word).name for word in sysroot_flags(toolchain, cache, emit)],
         flags=(*_OWN_FLAGS, *CODE_FLAGS),
         features=features,
     )
@@ -131,6 +132,7 @@ def _crate(
                 "--crate-name", "rex_macros", "--crate-type", "proc-macro",
                 CRATE / "macros/src/lib.rs", "-o", macros, *_OWN_FLAGS, remap,
             ],
+            aside,
         )  # fmt: skip
         compile_rust(
             toolchain,
@@ -140,6 +142,7 @@ def _crate(
                 *(f'--cfg=feature="{feature}"' for feature in features),
                 *_OWN_FLAGS, *CODE_FLAGS, _DEBUG, remap, *sysroot_flags(toolchain, cache, emit),
             ],
+            aside,
         )  # fmt: skip
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
 

@@ -128,7 +128,11 @@ def sysroot_flags(
     if toolchain.source is None:
         return ()
     source = toolchain.source
-    key = key_of(what="core", rustc=toolchain.version, flags=CODE_FLAGS, source=str(source))
+    flags = (
+        *CODE_FLAGS, "--edition", "2024", "--crate-type", "rlib", "--cap-lints", "allow",
+        "-Zforce-unstable-if-unmarked", "-Cdebuginfo=1", f"--remap-path-prefix={source}=rust",
+    )  # fmt: skip
+    key = key_of(what="core", rustc=toolchain.version, flags=flags)
     job = f"core of {toolchain.version}"
 
     def build(aside: Path) -> None:
@@ -136,12 +140,10 @@ def sysroot_flags(
         emit(events.StageStarted(job, "compile"))
         libraries = aside / "lib/rustlib" / TARGET / "lib"
         libraries.mkdir(parents=True)
-        common = (
-            *CODE_FLAGS, "--edition", "2024", "--crate-type", "rlib", "--cap-lints", "allow",
-            "-Zforce-unstable-if-unmarked", "-Cdebuginfo=1",
-            f"--remap-path-prefix={source}=rust", "--out-dir", str(libraries),
-        )  # fmt: skip
-        compile_rust(toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common])
+        common = (*flags, "--out-dir", str(libraries))
+        compile_rust(
+            toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common], aside
+        )
         # memcpy and its like, which the compiler calls; nothing in C or assembly.
         features = [f'--cfg=feature="{name}"' for name in ("compiler-builtins", "mem", "no-asm")]
         compile_rust(
@@ -151,12 +153,17 @@ def sysroot_flags(
                 source / "compiler-builtins/compiler-builtins/src/lib.rs",
                 "--sysroot", aside, *features, *common,
             ],
+            aside,
         )  # fmt: skip
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
 
     return ("--sysroot", str(cache.get("rust", key, build, what=job)))
 
 
-def compile_rust(toolchain: Toolchain, words: Sequence[str | Path]) -> None:
-    """Compile a part of the lab itself. Raises `ToolFailed` if that fails."""
-    process.run([*toolchain.command(), *words], timeout=_SECONDS)
+def compile_rust(toolchain: Toolchain, words: Sequence[str | Path], folder: Path) -> None:
+    """Compile a part of the lab itself, in a folder of which nothing stays in what is built.
+
+    Raises `ToolFailed` if that fails.
+    """
+    nowhere = f"--remap-path-prefix={folder}="  # first: what comes later counts before it
+    process.run([*toolchain.command(), nowhere, *words], cwd=folder, timeout=_SECONDS)

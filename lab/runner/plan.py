@@ -173,7 +173,7 @@ class Planner:
             if may_be_rejected(scenario, name):
                 return Artifact(None, error.log)
             raise
-        return Artifact(image.path)
+        return Artifact(image.path, debug=image.debug)
 
 
 def need_rex(scenario: Scenario, extension: RustExtension, kernel: Kernel) -> None:
