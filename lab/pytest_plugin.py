@@ -243,7 +243,8 @@ class ScenarioItem(pytest.Item):
         super().__init__(**arguments)
         self.item = item
         self.result: Result | None = None
-        for mark in (item.scenario.property, *item.scenario.tags):
+        kinds = {extension.kind for extension in item.scenario.extensions.values()}
+        for mark in (item.scenario.property, *item.scenario.tags, *sorted(kinds)):
             self.config.addinivalue_line("markers", f"{mark}: of a scenario")
             self.add_marker(getattr(pytest.mark, mark))
 

@@ -52,6 +52,17 @@ def test_verdicts_are_the_same_in_booted_guests(forked: dict[str, Result], tmp_p
     assert judged(cold) == judged(forked)
 
 
+def test_ebpf_and_modules_do_not_notice_rex(forked: dict[str, Result], tmp_path: Path) -> None:
+    """Each scenario for `stock` has the same result on the patched kernel."""
+    rex = run_all(tmp_path, "--kernel", "rex", "-m", "not rust")
+    assert {result.flavor for result in rex.values()} == {"rex"}
+    stock = {item: result for item, result in forked.items() if result.flavor == "stock"}
+    assert len(stock) > 30
+    assert {(item.replace("@rex", "@stock"), *result) for item, result in judged(rex).items()} == {
+        (item, *result) for item, result in judged(stock).items()
+    }
+
+
 def judged(results: dict[str, Result]) -> dict[str, tuple[object, ...]]:
     """What must not depend on how a guest came to be."""
     return {
