@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab extension`: begin, build and list extensions, without a guest."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated
+
+import typer
+
+from lab import events
+from lab.cache import Cache
+from lab.errors import UserError
+from lab.extension import c, module, rust_source
+from lab.extension.rust import build_rust
+from lab.extension.source import ProgramDecl
+from lab.kernel.build import build_kernel
+from lab.kernel.flavor import load_flavor
+from lab.report.progress import ProgressReport
+
+app = typer.Typer(no_args_is_help=True)
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Extensions, by name.")]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+MANIFEST = """\
+# For editors (rust-analyzer): the lab compiles src/lib.rs itself, without cargo.
+[package]
+name = "{name}"
+version = "0.1.0"
+edition = "2024"
+
+[dependencies]
+rex = {{ path = "../../rex" }}
+"""
+SOURCE = """\
+// SPDX-License-Identifier: GPL-2.0-only
+//! What it shows.
+#![no_std]
+use rex::prelude::*;
+
+#[rex_map]
+static COUNTS: Array<AtomicU64> = Array::new(1);
+
+/// Counts the calls of getpgid(2).
+#[rex_kprobe("__x64_sys_getpgid")]
+fn count(_context: &Kprobe) {{
+    COUNTS.at(0).unwrap().fetch_add(1, Relaxed);
+}}
+"""
+
+
+@app.command("new")
+def new_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and _.")],
+) -> None:
+    """Begin an extension in Rust: a program that counts, to be changed."""
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"'{name}' is no name of an extension",
+            hint="small letters, digits and _, a letter first: count_mine",
+        )
+    folder = rust_source.RUST / name
+    if folder.exists():
+        raise UserError(f"there is {folder} already", hint="choose another name, or edit it")
+    (folder / "src").mkdir(parents=True)
+    (folder / "Cargo.toml").write_text(MANIFEST.format(name=name))
+    (folder / rust_source.ROOT).write_text(SOURCE.format())
+    typer.echo(folder / rust_source.ROOT)
+
+
+@app.command("build")
+def build_command(
+    names: Names,
+    kernel: Annotated[
+        str, typer.Option("--kernel", metavar="FLAVOR", help="The kernel whose types C sees.")
+    ] = "stock",
+) -> None:
+    """Compile and check extensions in Rust and C, and say what is in them."""
+    with ProgressReport() as report:
+        cache = Cache.default(report)
+        for name in names:
+            start = time.monotonic()
+            programs, maps, warnings = _build(name, kernel, cache, report)
+            typer.echo(f"{name}: built in {time.monotonic() - start:.1f} s")
+            for program in programs:
+                typer.echo(f"  program {program.name}: {program.section}")
+            for one in maps:
+                typer.echo(f"  map {one}")
+            if warnings:
+                typer.echo(warnings.rstrip(), err=True)
+
+
+def _build(
+    name: str, flavor: str, cache: Cache, emit: events.Emit
+) -> tuple[list[ProgramDecl], list[str], str]:
+    if name in rust_source.rust_names():
+        image = build_rust(name, cache, emit)
+        return rust_source.programs_in_source(name), rust_source.maps_in_source(name), image.log
+    if name in c.c_names():
+        kernel = build_kernel(load_flavor(flavor), cache, emit)
+        built = c.build_c(name, kernel, cache, emit)
+        return c.programs_in_source(name), c.maps_in_source(name), built.log
+    raise UserError(
+        f"there is no extension {name} in Rust or C", hint="`lab extension list` names them"
+    )
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the extensions that scenarios can name."""
+    for kind, names in (
+        ("rust", rust_source.rust_names()),
+        ("c", c.c_names()),
+        ("module", module.module_names()),
+    ):
+        for name in names:
+            typer.echo(f"{kind:<7}{name}")
