@@ -33,6 +33,31 @@ Resources = Literal["released", "kept"]
 Verdict = Literal["passed", "failed", "error"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
+# What the judge's findings are about: the keys of `expect`, and `steps` for what steps are
+# held to beside them and for whether they came to their end.
+Topic = Literal[
+    "kernel",
+    "reports",
+    "counters",
+    "resources",
+    "ledger",
+    "rex",
+    "reusable",
+    "outcome",
+    "maps",
+    "misses",
+    "verifier_log",
+    "extension_report",
+    "slopes",
+    "time",
+    "steps",
+]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
+
+# What has to fail in a negative twin that does not say it: whether the kernel survived, and
+# whether all was given back.
+TWIN_TOPICS: tuple[Topic, ...] = ("kernel", "reports", "counters", "resources", "ledger", "rex")
+
 # Kinds of report that a kernel writes to its console.
 ReportKind = Literal[
     "oops",

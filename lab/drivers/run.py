@@ -88,7 +88,7 @@ class Session:
             waited = time.monotonic()
             run = Run(plan, emit, self.pool.start)
             seen = self._observe(run)
-        judgement = judge(item.scenario, seen, inverted=item.twin is not None)
+        judgement = judge(item.scenario, seen, item.twin)
         parts = {"plan": planned - start, "wait": waited - planned, **seen.seconds}
         result = self._result(item, judgement, seen, time.monotonic() - start, parts)
         if judgement.verdict != "passed" or self.keep:

@@ -9,36 +9,43 @@ from typing import Any
 
 from lab.scenario.base import Bound, Ref
 from lab.scenario.expect import TextExpect
+from lab.words import Topic
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: what was expected, what happened, whether that holds."""
+    """One thing that was looked at: what was expected, what happened, whether that holds.
+
+    `topic` is None where nothing was seen of what is expected: a step could not
+    be done, or what it is about could not be read.
+    """
 
     what: str
     expected: str
     happened: str
     holds: bool
+    topic: Topic | None = None
 
     def __str__(self) -> str:
         return f"{self.what}: expected {self.expected}, but {self.happened}"
 
 
-def bound_finding(what: str, bound: Bound, value: float | None) -> Finding:
+def bound_finding(what: str, bound: Bound, value: float | None, topic: Topic) -> Finding:
     """Whether a number is within its bound; None is a number that there is not."""
     if value is None:
         return Finding(what, bound.describe(), "there is none", False)
-    return Finding(what, bound.describe(), f"it is {value}", bound.holds(value))
+    return Finding(what, bound.describe(), f"it is {value}", bound.holds(value), topic)
 
 
-def text_findings(what: str, expect: TextExpect, text: str) -> Iterator[Finding]:
+def text_findings(what: str, expect: TextExpect, text: str, topic: Topic) -> Iterator[Finding]:
     """Whether a text looks as expected."""
     wrong = expect.failures(text)
     shown = text.strip()[-400:] or "(empty)"
     if not wrong:
-        yield Finding(what, "the text that is asked for", "it is there", True)
+        yield Finding(what, "the text that is asked for", "it is there", True, topic)
     for failure in wrong:
-        yield Finding(what, "the text that is asked for", f"it {failure}; it ends: {shown}", False)
+        happened = f"it {failure}; it ends: {shown}"
+        yield Finding(what, "the text that is asked for", happened, False, topic)
 
 
 def map_findings(
@@ -49,4 +56,5 @@ def map_findings(
     """Whether maps hold what is expected of them."""
     for ref, keys in expected.items():
         for key, bound in keys.items():
-            yield bound_finding(f"{what}: {ref}[{key}]", bound, found.get(ref, {}).get(key))
+            value = found.get(ref, {}).get(key)
+            yield bound_finding(f"{what}: {ref}[{key}]", bound, value, "maps")

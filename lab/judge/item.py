@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding, map_findings, text_findings
 from lab.judge.steps import step_findings
@@ -11,31 +12,33 @@ from lab.oracle.slopes import MIN_SAMPLES, slope
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.scenario.expect import Expect
 from lab.scenario.steps import LoadStep
+from lab.words import Topic
 
 
 def interruption(expect: Expect, seen: Observation) -> Iterator[Finding]:
     """Whether the steps came to their end."""
     if seen.first.interrupted and expect.kernel == "alive":
-        yield Finding("steps", "all of them to end", seen.first.interrupted, False)
+        yield Finding("steps", "all of them to end", seen.first.interrupted, False, "steps")
 
 
 def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
     """What is expected of all steps together."""
     for outcome, bound in (expect.outcome or {}).items():
-        yield bound_finding(f"outcome {outcome}", bound, done.outcomes[outcome])
+        yield bound_finding(f"outcome {outcome}", bound, done.outcomes[outcome], "outcome")
     if expect.verifier_log is not None:
-        yield from text_findings("verifier log", expect.verifier_log, done.log)
+        yield from text_findings("verifier log", expect.verifier_log, done.log, "verifier_log")
     yield from map_findings("maps", expect.maps, done.maps)
     if expect.misses is not None:
-        yield bound_finding("missed runs", expect.misses, done.misses)
+        yield bound_finding("missed runs", expect.misses, done.misses, "misses")
     if expect.time is not None:
-        yield bound_finding("time in s", expect.time, round(done.seconds, 6))
+        yield bound_finding("time in s", expect.time, round(done.seconds, 6), "time")
     for name, bound in expect.slopes.items():
         values = [(sample["turn"], sample[name]) for sample in done.gauges if name in sample]
         if len(values) < MIN_SAMPLES:
             yield Finding(f"slope of {name}", bound.describe(), "too few samples", False)
         else:
-            yield bound_finding(f"slope of {name} per turn", bound, round(slope(values), 3))
+            rate = round(slope(values), 3)
+            yield bound_finding(f"slope of {name} per turn", bound, rate, "slopes")
 
 
 def last_words(result: StepResult) -> str:
@@ -61,23 +64,25 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
         else:
             happened = f"left over: {', '.join(seen.leaked)}" if seen.leaked else "none is left"
             holds = bool(seen.leaked) == (expect.resources == "kept")
-            yield Finding("resources", expect.resources, happened, holds)
+            yield Finding("resources", expect.resources, happened, holds, "resources")
     for kind, bound in expect.ledger.items():
-        yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind))
+        yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind), "ledger")
     yield from _rex(expect, seen)
     if expect.extension_report is not None:
         said = "\n".join(report.text for report in seen.extension_reports)
-        yield from text_findings("extension report", expect.extension_report, said)
+        yield from text_findings(
+            "extension report", expect.extension_report, said, "extension_report"
+        )
 
 
 def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
     for counter, bound in expect.rex.items():
-        yield bound_finding(f"rex: {counter}", bound, (seen.rex or {}).get(counter))
+        yield bound_finding(f"rex: {counter}", bound, (seen.rex or {}).get(counter), "rex")
     repaired = (seen.rex_total or {}).get("repaired", 0)
     if repaired and "repaired" not in expect.rex:
         # A program came back with the CPU in another state than it had found it in.
         happened = f"the kernel did {repaired} times"
-        yield Finding("rex: repaired", "no CPU's state to be put right", happened, False)
+        yield Finding("rex: repaired", "no CPU's state to be put right", happened, False, "rex")
 
 
 def reuse(seen: Observation) -> Iterator[Finding]:
@@ -86,18 +91,21 @@ def reuse(seen: Observation) -> Iterator[Finding]:
     if seen.second is None:
         yield Finding(what, "the same as the first", "there was none", False)
         return
+    # What never began says nothing about it.
+    topic: Topic | None = "reusable" if seen.second.results else None
     if seen.second.interrupted:
-        yield Finding(what, "the same as the first", seen.second.interrupted, False)
+        yield Finding(what, "the same as the first", seen.second.interrupted, False, topic)
     for result in seen.second.results:
         for finding in step_findings(result):
             if not finding.holds:
-                yield Finding(f"{what}, {finding.what}", finding.expected, finding.happened, False)
+                yield replace(finding, what=f"{what}, {finding.what}", topic=topic)
     first, second = _kinds(seen.first), _kinds(seen.second)
     yield Finding(
         what,
         f"the outcomes of the first ({', '.join(first) or 'none'})",
         f"it had {', '.join(second) or 'none'}",
         first == second,
+        topic,
     )
 
 

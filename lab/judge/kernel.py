@@ -26,7 +26,7 @@ def kernel_finding(expect: Expect, seen: Observation) -> Finding:
             evidence.kind == "guest-panic" or evidence.data.get("reason") == "guest-reset"
             for evidence in seen.evidence
         ) or any(report.kind in FATAL_REPORTS for report in seen.reports)
-    return Finding("kernel", expect.kernel, happened, holds)
+    return Finding("kernel", expect.kernel, happened, holds, "kernel")
 
 
 _STATE_EVIDENCE = ("guest-panic", "qemu-exit", "liveness", "shutdown")
@@ -38,21 +38,24 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     missing = allow.missing(seen.reports, wanted)
     for kind in wanted:
         happened = "the console shows none" if kind in missing else "it is there"
-        yield Finding(f"console report {kind}", "one on the console", happened, kind not in missing)
+        holds = kind not in missing
+        yield Finding(f"console report {kind}", "one on the console", happened, holds, "reports")
     yield from unallowed_reports(scenario, seen)
     allowed = _allowed(scenario)
     if seen.taint:
         explained = all(_TAINT_BY.get(flag, frozenset()) & allowed for flag in seen.taint)
         happened = f"the kernel is tainted: {seen.taint}"
-        yield Finding("taint", "none that no allowed report explains", happened, explained)
+        expected = "none that no allowed report explains"
+        yield Finding("taint", expected, happened, explained, "reports")
     for counter, value in seen.counters.items():
         bound = scenario.expect.counters.get(counter)  # type: ignore[call-overload]
         if bound is not None:
-            yield Finding(
-                f"counter {counter}", bound.describe(), f"it rose by {value}", bound.holds(value)
-            )
+            happened = f"it rose by {value}"
+            holds = bound.holds(value)
+            yield Finding(f"counter {counter}", bound.describe(), happened, holds, "counters")
         elif value and not _explained(counter, allowed):
-            yield Finding(f"counter {counter}", "no increase", f"it rose by {value}", False)
+            happened = f"it rose by {value}"
+            yield Finding(f"counter {counter}", "no increase", happened, False, "counters")
     for counter, bound in scenario.expect.counters.items():
         if counter not in seen.counters:
             yield Finding(f"counter {counter}", bound.describe(), "it was not read", False)
@@ -64,7 +67,8 @@ def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding
         allow.Allowance(kind, "the scenario names it") for kind in sorted(_allowed(scenario))
     ]
     for report in allow.unallowed(seen.reports, allowances):
-        yield Finding("console", "no report that the scenario does not allow", report.title, False)
+        expected = "no report that the scenario does not allow"
+        yield Finding("console", expected, report.title, False, "reports")
 
 
 def _allowed(scenario: Scenario) -> set[ReportKind]:

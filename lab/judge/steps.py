@@ -23,7 +23,7 @@ def step_findings(result: StepResult) -> Iterator[Finding]:
     what = f"{result.path} ({step.label})"
     expect = getattr(step, "expect", None)
     if expect is not None and expect.time is not None:
-        yield bound_finding(f"{what}: time in s", expect.time, round(result.seconds, 6))
+        yield bound_finding(f"{what}: time in s", expect.time, round(result.seconds, 6), "time")
     match step.verb:
         case "load":
             yield from _load(what, expect or LoadExpect(), result)
@@ -34,7 +34,7 @@ def step_findings(result: StepResult) -> Iterator[Finding]:
         case "read":
             yield _done(what, result)
             if isinstance(expect, ReadExpect) and expect.value is not None:
-                yield bound_finding(f"{what}: value", expect.value, result.value)
+                yield bound_finding(f"{what}: value", expect.value, result.value, "steps")
         case "shell":
             yield from _shell(what, expect or ShellExpect(), result)
         case _:
@@ -54,14 +54,17 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
         return
     if expect.outcome is not None:
         happened = "it was rejected" if rejected else result.problem or "it was loaded"
-        yield Finding(what, f"to be {expect.outcome}", happened, rejected)
+        yield Finding(what, f"to be {expect.outcome}", happened, rejected, "outcome")
     elif expect.error is None:
         yield _done(what, result)
     if expect.error is not None:
         happened = f"the error was {result.errname or 'none'}"
-        yield Finding(what, expect.error, happened, result.errname == expect.error)
+        holds = result.errname == expect.error
+        yield Finding(what, expect.error, happened, holds, "steps")
     if expect.verifier_log is not None:
-        yield from text_findings(f"{what}: verifier log", expect.verifier_log, result.log)
+        yield from text_findings(
+            f"{what}: verifier log", expect.verifier_log, result.log, "verifier_log"
+        )
 
 
 def _attach(what: str, expect: AttachExpect, result: StepResult) -> Iterator[Finding]:
@@ -69,25 +72,28 @@ def _attach(what: str, expect: AttachExpect, result: StepResult) -> Iterator[Fin
         yield _done(what, result)
     else:
         happened = f"the error was {result.errname or 'none'}"
-        yield Finding(what, expect.error, happened, result.errname == expect.error)
+        holds = result.errname == expect.error
+        yield Finding(what, expect.error, happened, holds, "steps")
 
 
 def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[Finding]:
     if result.ended:
         yield _done(what, result)
     for outcome, bound in (expect.outcome or {}).items():
-        yield bound_finding(f"{what}: outcome {outcome}", bound, result.outcomes[outcome])
+        count = result.outcomes[outcome]
+        yield bound_finding(f"{what}: outcome {outcome}", bound, count, "outcome")
     shell = isinstance(result.step, TriggerStep) and result.step.trigger.kind == "shell"
     if expect.status is not None or (shell and result.ended and result.status is not None):
         wanted = expect.status or 0
         said = f"it was {result.status} ({result.output.strip()[-200:] or 'it printed nothing'})"
-        yield Finding(f"{what}: exit status", str(wanted), said, result.status == wanted)
+        holds = result.status == wanted
+        yield Finding(f"{what}: exit status", str(wanted), said, holds, "steps")
     if expect.returns is not None:
-        yield bound_finding(f"{what}: returned value", expect.returns, result.returns)
+        yield bound_finding(f"{what}: returned value", expect.returns, result.returns, "steps")
     if expect.output is not None:
-        yield from text_findings(f"{what}: output", expect.output, result.output)
+        yield from text_findings(f"{what}: output", expect.output, result.output, "steps")
     if expect.misses is not None:
-        yield bound_finding(f"{what}: missed runs", expect.misses, result.misses)
+        yield bound_finding(f"{what}: missed runs", expect.misses, result.misses, "misses")
     yield from map_findings(what, expect.maps, result.maps)
 
 
@@ -95,8 +101,7 @@ def _shell(what: str, expect: ShellExpect, result: StepResult) -> Iterator[Findi
     happened = f"it was {result.status}"
     if result.status != expect.status and result.output:
         happened += f" ({result.output.strip()[-200:]})"
-    yield Finding(
-        f"{what}: exit status", str(expect.status), happened, result.status == expect.status
-    )
+    holds = result.status == expect.status
+    yield Finding(f"{what}: exit status", str(expect.status), happened, holds, "steps")
     if expect.output is not None:
-        yield from text_findings(f"{what}: output", expect.output, result.output)
+        yield from text_findings(f"{what}: output", expect.output, result.output, "steps")

@@ -11,7 +11,7 @@ from lab.judge.item import aftermath, interruption, last_words, reuse, totals, w
 from lab.judge.kernel import kernel_finding, report_findings, unallowed_reports
 from lab.judge.steps import step_findings
 from lab.runner.observation import Observation
-from lab.scenario.model import Scenario
+from lab.scenario.model import Scenario, Twin
 from lab.words import Verdict
 
 
@@ -31,15 +31,15 @@ class Judgement:
         return tuple(str(finding) for finding in self.findings if not finding.holds)
 
 
-def judge(scenario: Scenario, seen: Observation, *, inverted: bool = False) -> Judgement:
+def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
     """Judge what was seen by what the scenario expects.
 
-    `inverted` is for negative twins: they pass when the expectation does not
-    hold, because a protection was switched off.
+    A negative `twin` passes when what it says does not hold, because a
+    protection was switched off.
     """
     if seen.trouble is not None:
         # What the kernel did wrong is certain, whatever could not be seen after it.
-        certain = () if inverted else tuple(_certain(scenario, seen))
+        certain = () if twin else tuple(_certain(scenario, seen))
         if not certain:
             return Judgement("error", (), str(seen.trouble))
         rest = Finding("the rest", "to be looked at, too", str(seen.trouble), False)
@@ -47,18 +47,27 @@ def judge(scenario: Scenario, seen: Observation, *, inverted: bool = False) -> J
     if seen.state is None:
         return Judgement("error", (), "the state of the kernel could not be told")
     findings = tuple(_all(scenario, seen))
+    if twin is not None:
+        return _twin(twin, seen, findings)
     holds = all(finding.holds for finding in findings)
-    if inverted:
-        if not holds:
-            return Judgement("passed", findings)
-        missing = Finding(
-            "negative twin",
-            "the expectation to fail, with the protection switched off",
-            "it held",
-            False,
-        )
-        return Judgement("failed", (*findings, missing))
     return Judgement("passed" if holds else "failed", findings)
+
+
+def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judgement:
+    """A twin's verdict: it shows nothing if its protection was still on, or for another reason."""
+    wrong = [finding for finding in findings if not finding.holds]
+    still_on = any(
+        result.step.verb == "set" and result.ended and result.problem
+        for result in seen.first.results
+    )
+    if not still_on and any(finding.topic in twin.topics for finding in wrong):
+        return Judgement("passed", findings)
+    if still_on:
+        happened = f"{twin.without} could not be switched off"
+    else:
+        happened = "only something else did" if wrong else "all held"
+    expected = f"one of {', '.join(twin.topics)} to fail without {twin.without}"
+    return Judgement("failed", (*findings, Finding("negative twin", expected, happened, False)))
 
 
 def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

@@ -17,10 +17,12 @@ from lab.scenario.checks import (
     walk,
 )
 from lab.scenario.yamlpos import Flaw, Map
-from lab.words import FATAL_REPORTS
+from lab.words import FATAL_REPORTS, TOPICS
 
 # What is read in the guest at the end, and so not from a kernel that crashed.
 _READ_AT_END = ("maps", "misses", "counters", "ledger", "rex", "slopes")
+# What the judge looks at even if nothing is said of it.
+_ALWAYS_JUDGED = ("kernel", "reports", "counters", "resources", "rex", "steps")
 # What shows that something happened. That the kernel is well shows nothing.
 _PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses", "rex", "extension_report")
 _STEP_PROOFS = ("outcome", "returns", "status", "output", "maps", "misses", "value", "error")
@@ -34,6 +36,7 @@ def check(data: Map) -> Iterator[Flaw]:
     yield from _extensions(data, expect)
     yield from _slopes(data, expect)
     yield from _proof(data, expect)
+    yield from _twins(data, expect)
     yield from _repeated(data)
     yield from _timeouts(data)
 
@@ -129,6 +132,17 @@ def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
         "nothing here shows that the extension did anything, so any kernel would pass: "
         "expect an outcome, a map's value, or something of a step",
     )
+
+
+def _twins(data: Map, expect: Map) -> Iterator[Flaw]:
+    expected = {*_ALWAYS_JUDGED, *expect}
+    for step in walk(sequence(data, "steps")):
+        expected |= {*mapping(step, "expect")}
+    for twin in sequence(data, "twins"):
+        fails = sequence(twin, "fails")
+        for word, place in zip(fails, fails.items_at, strict=True):
+            if word in TOPICS and word not in expected:
+                yield Flaw(place, f"'{word}' can't fail: nothing is expected of it")
 
 
 def _repeated(data: Map) -> Iterator[Flaw]:

@@ -28,7 +28,7 @@ class Item:
 
     `scenario` has the parameters put in. Of a twin it has the protection
     switched off already, and `expect` is still the scenario's: the item passes
-    if that expectation fails.
+    if that expectation fails in what the twin says.
     """
 
     id: str

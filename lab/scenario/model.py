@@ -32,6 +32,7 @@ from lab.scenario.extensions import Extension
 from lab.scenario.steps import RepeatStep, Settings, Step
 from lab.scenario.triggers import Trigger
 from lab.scenario.yamlpos import Map
+from lab.words import TWIN_TOPICS, Topic
 
 BootArgument = Annotated[str, Field(pattern=ARGUMENT)]
 Flavor = Annotated[str, Field(pattern=FLAVOR)]
@@ -67,12 +68,22 @@ class TopSettings(Settings):
 
 
 class Twin(Part):
-    """A protection to switch off, how, and why the expectation then fails."""
+    """A protection to switch off, how, and why the expectation then fails.
+
+    `fails` says in what: one of these has to fail. None leaves it at what the
+    protection is there for, the kernel's survival and its resources.
+    """
 
     without: Name
     boot: tuple[BootArgument, ...] = ()
     set: Settings = Field(default_factory=Settings)
+    fails: Annotated[tuple[Topic, ...], Field(min_length=1)] | None = None
     reason: Annotated[str, Field(min_length=3)]
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """What may fail for the twin to pass."""
+        return TWIN_TOPICS if self.fails is None else self.fails
 
     @model_validator(mode="after")
     def _something(self) -> Self:

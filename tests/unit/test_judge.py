@@ -14,14 +14,18 @@ import pytest
 from lab.errors import InfraError
 from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
+from lab.oracle import machine
 from lab.oracle.console import Report
 from lab.oracle.liveness import silence
 from lab.oracle.rex_reports import RexReport
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
+from lab.scenario.items import switched_off
 from lab.scenario.load import load_scenarios
-from lab.scenario.model import Scenario
+from lab.scenario.model import Scenario, Twin
+from lab.scenario.steps import Settings
+from lab.words import TOPICS, Topic
 
 SHORT = """
     summary: A program counts
@@ -194,14 +198,119 @@ def test_the_labs_own_trouble_is_an_error_whatever_else_was_seen(
     assert judge(scenario, seen).verdict == "error"
 
 
+# Negative twins
+
+
+def twin(*fails: Topic) -> Twin:
+    return Twin(without="ledger", boot=("no_ledger",), reason="it holds it", fails=fails or None)
+
+
+def crash(seen: Observation) -> None:
+    """What a run shows whose kernel died under a trigger."""
+    seen.state, seen.leaked, seen.second = "crashed", None, Pass(interrupted="no good end")
+    seen.evidence = machine.evidence([("GUEST_PANICKED", {"action": "pause"}, 3.0)], None, "")
+    trigger = result_of(seen, "trigger")
+    trigger.ended, trigger.problem = False, "the connection broke"
+    seen.first.results = seen.first.results[: seen.first.results.index(trigger) + 1]
+    seen.first.interrupted = "step 3: the connection broke"
+    seen.first.outcomes.clear()
+
+
 def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
-    assert judge(scenario, good(scenario), inverted=True).verdict == "failed"
+    found = judge(scenario, good(scenario), twin())
+    assert found.verdict == "failed"
+    assert "to fail without ledger, but all held" in found.reasons[-1]
     seen = good(scenario)
-    seen.leaked = ["map 7"]
-    assert judge(scenario, seen, inverted=True).verdict == "passed"
+    break_leak(seen)
+    assert judge(scenario, seen, twin()).verdict == "passed"
     seen.trouble = InfraError("no guest")
-    assert judge(scenario, seen, inverted=True).verdict == "error"
+    assert judge(scenario, seen, twin()).verdict == "error"
+
+
+@pytest.mark.parametrize(
+    ("breaks", "topic", "by_default"),
+    [
+        (break_state, "kernel", True),
+        (crash, "kernel", True),
+        (break_report, "reports", True),
+        (break_taint, "reports", True),
+        (break_counter, "counters", True),
+        (break_leak, "resources", True),
+        (break_count, "outcome", False),
+        (break_nothing_ran, "outcome", False),
+        (break_second, "reusable", False),
+        (break_interrupted, "steps", False),
+    ],
+)
+def test_what_makes_a_twin_pass(
+    load: Callable[[str], Scenario],
+    breaks: Callable[[Observation], None],
+    topic: Topic,
+    by_default: bool,
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    breaks(seen)
+    assert judge(scenario, seen, twin()).verdict == ("passed" if by_default else "failed")
+    assert judge(scenario, seen, twin(topic)).verdict == "passed"
+    assert judge(scenario, seen, twin("ledger", topic)).verdict == "passed"
+    others = [other for other in TOPICS if other != topic]
+    if breaks is crash:
+        others = [other for other in others if other not in ("outcome", "steps")]
+    elif breaks is break_nothing_ran:
+        others.remove("reusable")
+    assert judge(scenario, seen, twin(*others)).verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [break_load, break_attach, break_trigger, break_unload, break_no_second, break_unread_ledger],
+)
+def test_what_could_not_be_done_or_read_makes_no_twin_pass(
+    load: Callable[[str], Scenario], breaks: Callable[[Observation], None]
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    breaks(seen)
+    found = judge(scenario, seen, twin(*TOPICS))
+    assert found.verdict == "failed"
+    assert "only something else did" in found.reasons[-1]
+
+
+def test_a_twin_whose_protection_stayed_on_shows_nothing(load: Callable[[str], Scenario]) -> None:
+    scenario = switched_off(
+        load(SHORT),
+        Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it"),
+    )
+    seen = good(scenario)
+    break_leak(seen)
+    assert judge(scenario, seen, twin()).verdict == "passed"
+    result_of(seen, "set").problem = "/sys/kernel/debug/rex/unprotected can't be set to 1"
+    found = judge(scenario, seen, twin())
+    assert found.verdict == "failed"
+    assert "ledger could not be switched off" in found.reasons[-1]
+
+
+def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Scenario]) -> None:
+    scenario = load(REX)
+    for spoil in (spoil_released, spoil_leaked, spoil_repaired):
+        seen = good_rex(scenario)
+        spoil(seen)
+        assert judge(scenario, seen, twin()).verdict == "passed"
+        assert judge(scenario, seen, twin("resources")).verdict == "failed"
+    seen = good_rex(scenario)
+    spoil_unread_books(seen)
+    assert judge(scenario, seen, twin(*TOPICS)).verdict == "failed"
+
+
+def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenario]) -> None:
+    topics = set()
+    for text in (STEPS, REX, REPORTED, REJECTED):
+        scenario = load(text)
+        make = {STEPS: good_steps, REX: good_rex}.get(text, good)
+        topics |= {finding.topic for finding in judge(scenario, make(scenario)).findings}
+    assert topics >= {*TOPICS} - {"ledger", "slopes", "reports"}
 
 
 def test_a_rejected_load_is_the_one_reason_and_shows_the_verifiers_words(

@@ -34,7 +34,7 @@ module rust programs program to args load_unload traffic cpu_hotplug every outco
 resources reusable reports counters ledger slopes time misses maps verifier_log contains
 matches at_least at_most equals rejected returned alive stalled crashed released kept as map
 key value path report without boot reason variants cpus memory type main a a.m m p stock
-soft-lockup getpid ${a} $${a} 0x00 lod trigerr
+soft-lockup fails steps rex extension_report panicked getpid ${a} $${a} 0x00 lod trigerr
 """
 WORDS = st.sampled_from(VOCABULARY.split())
 SCALARS = (
