@@ -150,11 +150,12 @@ static const char *find_tables(const struct rex_image *image, struct table *prog
 	if (problem)
 		return problem;
 	section = section_header(image, &header, header.e_shstrndx);
-	names = (const char *)image->bytes + section.sh_offset;
 	room = section.sh_size;
 	if (section.sh_type != SHT_STRTAB || !room ||
-	    !inside(section.sh_offset, room, image->size) || names[room - 1])
+	    !inside(section.sh_offset, room, image->size) ||
+	    image->bytes[section.sh_offset + room - 1])
 		return "the sections' names are no strings";
+	names = (const char *)image->bytes + section.sh_offset;
 	for (i = 0; i < header.e_shnum && !problem; i++) {
 		section = section_header(image, &header, i);
 		if (section.sh_name >= room)
