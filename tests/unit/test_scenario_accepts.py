@@ -21,6 +21,11 @@ CATALOG = Catalog(
         "hidden": Source(None, None),
     },
     modules=("leak",),
+    rust={
+        "native": Source(
+            ("n", "x"), ("counts",), {"n": "kprobe/f", "x": "xdp/lo"}, marks="attribute"
+        ),
+    },
     syscalls=("getpid",),
 )
 HEAD = "summary: x\n"
@@ -32,6 +37,21 @@ GOOD = {
     + """
 steps: [load: main, unload: main, load: main, trigger: {syscall: getpid}, unload: main]
 expect: {outcome: returned}
+""",
+    "a device that a Rust attribute names": HEAD
+    + """
+extension: {rust: native}
+trigger: {packets: lo}
+expect: {rex: {panicked: 1}, maps: {counts: {0: 1}}}
+""",
+    "Rust beside C, and a report as the proof": HEAD
+    + """
+extensions:
+  a: {rust: native, programs: [n], attach: [{program: n, to: "kprobe:g"}]}
+  b: {c: count}
+trigger: {syscall: getpid}
+expect: {extension_report: {contains: panicked}, rex: {released_task: {at_least: 1}}}
+twins: [{without: ledger, set: {debug: {rex/unprotected: 1}}, fails: [rex, resources], reason: one}]
 """,
     "attached program by program": ONE
     + """
