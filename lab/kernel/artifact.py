@@ -20,7 +20,8 @@ class Kernel:
 
     `boot` is what QEMU is given: a stripped `vmlinux` with a PVH entry, or a
     bzImage. `modules` are files that the image must hold, in the order in
-    which the guest loads them. `build_tree` is where modules can be built
+    which the guest loads them. `memory` is what a guest has at least, in MiB.
+    `build_tree` is where modules can be built
     against the kernel (after `modules_prepare`), `vmlinux` has symbols and
     DWARF; both are None where the source of the kernel does not give them.
     """
@@ -33,6 +34,7 @@ class Kernel:
     config: Path
     boot_args: tuple[str, ...]
     machine: str = "q35"
+    memory: int = 0
     vmlinux: Path | None = None
     btf: Path | None = None
     symvers: Path | None = None
@@ -94,7 +96,13 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def load_kernel(
-    folder: Path, *, flavor: str, key: str, boot_args: tuple[str, ...], machine: str
+    folder: Path,
+    *,
+    flavor: str,
+    key: str,
+    boot_args: tuple[str, ...],
+    machine: str,
+    memory: int = 0,
 ) -> Kernel:
     """The kernel that an entry of the cache holds."""
     record = read_record(folder)
@@ -108,6 +116,7 @@ def load_kernel(
         config=parts["config"],
         boot_args=boot_args,
         machine=machine,
+        memory=memory,
         vmlinux=parts.get("vmlinux"),
         btf=parts.get("btf"),
         symvers=parts.get("symvers"),

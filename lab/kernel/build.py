@@ -152,6 +152,7 @@ def _loaded(plan: Plan, folder: Path) -> Kernel:
         key=plan.key,
         boot_args=flavor.boot_args,
         machine=flavor.machine,
+        memory=flavor.memory,
     )
 
 

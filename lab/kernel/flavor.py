@@ -96,6 +96,9 @@ class FlavorFile(_Strict):
     fragments: tuple[str, ...] = Field(("*.config",), description="files or patterns")
     boot_args: tuple[str, ...] = ()
     machine: Literal["q35", "microvm"] | None = None
+    memory: int | None = Field(
+        None, ge=64, le=65_536, description="MiB that a guest has at least, whoever asks for less"
+    )
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class Flavor:
     fragments: tuple[Path, ...] = ()
     boot_args: tuple[str, ...] = ()
     machine: str = "q35"
+    memory: int = 0
     base: Flavor | None = None
 
     @property
@@ -204,6 +208,7 @@ def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
         fragments=(*(base.fragments if base else ()), *fragments),
         boot_args=(*(base.boot_args if base else ()), *parsed.boot_args),
         machine=parsed.machine or (base.machine if base else "q35"),
+        memory=parsed.memory or (base.memory if base else 0),
         base=base,
     )
 

@@ -128,7 +128,7 @@ class Planner:
         shape = Shape(
             machine=machine or kernel.machine,
             cpus=cpus,
-            memory=memory,
+            memory=max(memory, kernel.memory),
             accel=accel.name,
             cpu=accel.cpu_model,
         )

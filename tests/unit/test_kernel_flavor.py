@@ -19,6 +19,7 @@ from lab.kernel.flavor import (
 )
 
 DIGEST = "0" * 64
+MORE = "summary: m\nsource: {tree: t}\nmemory: 1024\n"
 
 
 def write(root: Path, text: str, name: str = "mine") -> Path:
@@ -57,7 +58,9 @@ def test_the_repository_ships_valid_flavors() -> None:
 
 
 def test_a_base_gives_fragments_arguments_and_source(tmp_path: Path) -> None:
-    base = write(tmp_path, "summary: b\nsource: {git: r, ref: x}\nboot_args: [a]\n", "base")
+    base = write(
+        tmp_path, "summary: b\nsource: {git: r, ref: x}\nboot_args: [a]\nmemory: 512\n", "base"
+    )
     (base / "1.config").write_text("")
     (base / "patches").mkdir()
     (base / "patches" / "0.patch").write_text("")
@@ -74,6 +77,7 @@ def test_a_base_gives_fragments_arguments_and_source(tmp_path: Path) -> None:
     assert [path.name for path in flavor.patches] == ["1.patch", "2.patch"]
     assert [path.name for path in flavor.all_patches] == ["0.patch", "1.patch", "2.patch"]
     assert flavor.machine == "microvm"
+    assert (flavor.memory, load_flavor(write(tmp_path, MORE, "more")).memory) == (512, 1024)
 
 
 def test_an_unknown_flavor_is_answered_with_the_nearest() -> None:
@@ -107,6 +111,7 @@ def test_an_unknown_flavor_is_answered_with_the_nearest() -> None:
             ":3:1: machine: ",
             "'q35' or 'microvm'",
         ),
+        ("summary: s\nsource: {tree: t}\nmemory: 8\n", ":3:1: memory: ", "greater than or equal"),
         ("summary: s\nsource: {tree: t}\nboot_args: quiet\n", ":3:1: boot_args: ", "tuple"),
         ("summary: s\nsource: {tree: t, deb: linux-image-x}\n", ":2:", "unknown key"),
     ],
