@@ -93,11 +93,29 @@ PROGRAM(divides, 3)
 	return result;
 }
 
+/* Behind the last function the page is full of breakpoints. */
+PROGRAM(leaves_code, 3)
+{
+	return ((int (*)(void))((u64)deep | 0xfff))();
+}
+
+PROGRAM(breaks, 3)
+{
+	__asm__ volatile("int3");
+	return 0;
+}
+
 /* The flags of a program that ends are not those of the kernel. */
 PROGRAM(turns_flags, 3)
 {
 	__asm__ volatile("std; stac; ud2" ::: "cc");
 	return 0;
+}
+
+PROGRAM(panics_with_access, 3)
+{
+	__asm__ volatile("stac" ::: "cc");
+	PANIC("with AC set");
 }
 
 static void hold_all(void)
@@ -137,6 +155,30 @@ PROGRAM(takes_lock, 4)
 	return error ? error : again; /* -EBUSY: one at a time */
 }
 
+/* Whoever holds a lock does not wait for one in a map's update. */
+PROGRAM(updates_locked, 4)
+{
+	void *lock = lock_of();
+	u64 value[1] = { 0 };
+	u32 key = 0;
+	int error = rex_spin_lock(lock);
+
+	if (!error)
+		error = rex_map_update(locked.map, &key, value, 4);
+	rex_spin_unlock(lock);
+	return error;
+}
+
+/* A map without that operation, and one whose lookup says why not. */
+PROGRAM(misuses_maps, 4)
+{
+	u32 key = 0;
+
+	if (rex_map_lookup(ring.map, &key))
+		return 1;
+	return rex_map_push(counts.map, &key, 0);
+}
+
 PROGRAM(fills_ledger, 4)
 {
 	int count = 0;
@@ -150,6 +192,13 @@ PROGRAM(disturbs, 4)
 {
 	__asm__ volatile("cli");
 	return 6;
+}
+
+/* Attached elsewhere while another is run. */
+PROGRAM(counts_others, 1)
+{
+	__atomic_fetch_add(count_of(2), 1, __ATOMIC_RELAXED);
+	return 0;
 }
 
 static APART int descend(volatile char *above)

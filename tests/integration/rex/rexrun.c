@@ -3,7 +3,8 @@
  * Loads a Rex image as no loader would, runs its programs, and says in JSON
  * what came of it. For the tests of the kernel alone.
  *
- *	rexrun run FILE PROGRAM [TIMES]
+ *	rexrun run FILE PROGRAM [TIMES [TRACEPOINT PROGRAM]...]
+ *			others are attached meanwhile; those of timers see many
  *	rexrun load FILE IMAGE [nobody]	IMAGE for all programs of FILE, none is run
  *	rexrun fuzz FILE SEED COUNT	mutants of the file, none is run
  */
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/btf.h>
+#include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,10 +89,15 @@ static int load_btf(void)
 	return bpf(BPF_BTF_LOAD, &attribute);
 }
 
+static const struct map_entry *map(size_t index)
+{
+	return (void *)(file + maps.offset + index * sizeof(struct map_entry));
+}
+
 static void make_maps(void)
 {
 	for (int i = 0; i < MAPS; i++) {
-		const struct map_entry *entry = (void *)(file + maps.offset + i * 64);
+		const struct map_entry *entry = map(i);
 		union attribute attribute = { 0 };
 
 		attribute.bpf.map_type = entry->map_type;
@@ -105,7 +112,7 @@ static void make_maps(void)
 		descriptors[i] = bpf(BPF_MAP_CREATE, &attribute);
 		if (descriptors[i] < 0)
 			perror("map"), exit(1);
-		bound[i].offset = maps.address + i * 64;
+		bound[i].offset = maps.address + i * sizeof(struct map_entry);
 		bound[i].fd = descriptors[i];
 	}
 }
@@ -156,20 +163,67 @@ static int load(const unsigned char *image, size_t length, size_t index)
 	return bpf(BPF_REX_PROG_LOAD, &attribute);
 }
 
-static int run(const char *name, int times)
+static int load_named(const char *name)
 {
-	size_t i;
+	for (size_t i = 0; i < program_count(); i++)
+		if (!strcmp(program(i)->name, name))
+			return load(file, size, i);
+	fprintf(stderr, "no program %s\n", name);
+	exit(1);
+}
+
+/* A timer's interrupt each 50 us: it hits the kernel everywhere. */
+static void tick(void)
+{
+	struct perf_event_attr event = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(event),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 50000,
+	};
+
+	if (syscall(SYS_perf_event_open, &event, 0, -1, -1, 0) < 0)
+		perror("perf_event_open"), exit(1);
+}
+
+static void attach(const char *tracepoint, const char *name)
+{
+	union attribute attribute = { 0 };
+
+	attribute.bpf.raw_tracepoint.name = (uintptr_t)tracepoint;
+	attribute.bpf.raw_tracepoint.prog_fd = load_named(name);
+	if (bpf(BPF_RAW_TRACEPOINT_OPEN, &attribute) < 0)
+		perror(tracepoint), exit(1);
+	if (!strncmp(tracepoint, "hrtimer_", 8))
+		tick();
+}
+
+static uint64_t count_of(uint32_t key)
+{
+	union attribute attribute = { 0 };
+	uint64_t value = 0;
+
+	for (int i = 0; i < MAPS; i++)
+		if (!strcmp(map(i)->name, "counts"))
+			attribute.bpf.map_fd = descriptors[i];
+	attribute.bpf.key = (uintptr_t)&key;
+	attribute.bpf.value = (uintptr_t)&value;
+	if (bpf(BPF_MAP_LOOKUP_ELEM, &attribute))
+		perror("lookup"), exit(1);
+	return value;
+}
+
+static int run(const char *name, int times, char **others)
+{
 	int fd, error = 0;
 	union attribute attribute = { 0 };
 	uint64_t context[2] = { 1, 2 };
 
-	for (i = 0; i < program_count() && strcmp(program(i)->name, name); i++)
-		;
-	if (i == program_count())
-		return fprintf(stderr, "no program %s\n", name), 1;
-	fd = load(file, size, i);
+	fd = load_named(name);
 	if (fd < 0)
 		return printf("{\"load\": %d}\n", errno), 0;
+	for (char **other = others; *other; other += 2)
+		attach(other[0], other[1]);
 	while (times-- && !error) {
 		memset(&attribute, 0, sizeof(attribute));
 		attribute.bpf.test.prog_fd = fd;
@@ -178,8 +232,11 @@ static int run(const char *name, int times)
 		if (bpf(BPF_PROG_TEST_RUN, &attribute))
 			error = errno;
 	}
-	printf("{\"load\": 0, \"run\": %d, \"retval\": %d}\n", error,
+	printf("{\"load\": 0, \"run\": %d, \"retval\": %d", error,
 	       (int)attribute.bpf.test.retval);
+	if (*others)
+		printf(", \"others\": %d", (int)count_of(2));
+	printf("}\n");
 	return 0;
 }
 
@@ -276,7 +333,8 @@ int main(int count, char **words)
 	read_file(words[2]);
 	make_maps();
 	if (!strcmp(words[1], "run") && count > 3)
-		return run(words[3], count > 4 ? atoi(words[4]) : 1);
+		return run(words[3], count > 4 ? atoi(words[4]) : 1,
+			   words + (count > 4 ? 5 : count));
 	if (!strcmp(words[1], "load") && count > 3)
 		return load_all(words[3], count > 4);
 	if (!strcmp(words[1], "fuzz") && count > 4)
