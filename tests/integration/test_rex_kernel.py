@@ -25,7 +25,19 @@ pytestmark = pytest.mark.integration
 
 FLAVOR = os.environ.get("LAB_REX_FLAVOR", "rex")
 MUTANTS = int(os.environ.get("LAB_REX_MUTANTS", "1000"))
+# The hooks of other programs: each is bounded by itself, all of them by the depth.
+NESTED = (
+    ("rex_panic", "panics"),
+    ("rex_panic", "panics_holding"),
+    ("rex_panic", "runs_ud2"),
+    ("rex_fault", "panics"),
+    ("rex_fault", "divides"),
+    ("rex_release", "faults_holding"),
+    ("rex_refused", "panics"),
+    ("rex_refused", "runs_ud2"),
+)
 
+COMPLAINT = re.compile(r"BUG: |WARNING: |INFO: |DEBUG_LOCKS|kmemleak: \d+ new")
 PAGE_FAULT = "faulted on CPU [01]: page fault at 0x"
 
 
@@ -62,6 +74,17 @@ class Bench:
         self.complaints.extend(line for line in lines if COMPLAINT.search(line))
         found = [re.search(r"rex: .*", line) for line in lines]
         return [match[0] for match in found if match]
+
+    def traced(self, act: Callable[[], object], *events: str) -> list[str]:
+        """What the tracepoints of Rex said while something was done."""
+        folder = "/sys/kernel/tracing"
+        for event in events or ("",):
+            assert self.guest.run(f"echo 1 > {folder}/events/rex/{event}/enable").ok
+        act()
+        self.guest.run(f"echo 0 > {folder}/events/rex/enable")
+        text = self.guest.run(f"cat {folder}/trace; echo > {folder}/trace").stdout
+        lines = [re.search(r"(rex_\w+): (.*)", line) for line in text.splitlines()]
+        return [" ".join(match.groups()) for match in lines if match]
 
     def unharmed(self) -> bool:
         """Nothing is held, nothing is loaded, and the kernel has nothing to complain of."""
@@ -262,6 +285,57 @@ def test_a_program_that_panicked_can_be_taken_out_of_service(fresh: Bench) -> No
     assert fresh.run("panics", 3)["retval"] == 2
     counts = fresh.counts()
     assert (counts["panicked"], counts["disabled"], counts["runs"]) == (1, 2, 1)
+
+
+def test_each_event_is_traced(fresh: Bench) -> None:
+    def each(*programs: str) -> Callable[[], object]:
+        return lambda: [fresh.run(program) for program in programs]
+
+    who = r"id=\d+ name={} cpu=[01]"
+    expected = [
+        ("panics", r"rex_load {who} type=17"),
+        ("panics", r'rex_panic {who} message="deep down" at=image\.c:\d+'),
+        ("reads_null", r"rex_fault {who} trapnr=14 address=0x8 offset=0x\w+"),
+        ("recurses", r"rex_overflow {who} offset=0x\w+"),
+        ("forgets", r"rex_release {who} resource=task count=2 leaked=1"),
+        ("faults_holding", r"rex_release {who} resource=spin_lock count=1 leaked=0"),
+        ("fills_ledger", r"rex_ledger_full {who}"),
+        ("disturbs", r"rex_repair {who} preempt=\+0 rcu=\+0 irqs_off=\+1"),
+    ]
+    traced = fresh.traced(each(*dict.fromkeys(program for program, _ in expected)))
+    for program, form in expected:
+        pattern = form.replace("{who}", who.format(program))
+        assert sum(bool(re.fullmatch(pattern, line)) for line in traced) == 1, (pattern, traced)
+
+    def refused() -> None:
+        fresh.load(b"no image")
+        fresh.guest.run("/root/rexrun load /root/image.so /root/image.so nobody")
+
+    traced = fresh.traced(refused, "rex_load_refused")
+    assert set(traced) == {
+        f'rex_load_refused error=-{errno.ENOEXEC} reason="8 bytes are no ELF file"',
+        f'rex_load_refused error=-{errno.EPERM} reason="not permitted"',
+    }
+    fresh.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
+    traced = fresh.traced(lambda: fresh.run("panics", 3), "rex_disabled")
+    assert [re.sub(r"=\d+", "", line) for line in traced] == ["rex_disabled id name=panics cpu"] * 2
+    assert fresh.traced(lambda: None) == []
+    assert fresh.unharmed()
+
+
+def test_programs_on_the_tracepoints_of_rex_are_bounded_by_the_depth(bench: Bench) -> None:
+    before = bench.counts()
+    others = [word for pair in NESTED for word in pair]
+    act = lambda: bench.run("panics_holding", 50, *others)  # noqa: E731
+    traced = bench.traced(act)
+    gone = {key: value - before[key] for key, value in bench.counts().items()}
+    assert gone["panicked"] > 100
+    assert gone["faulted"] > 100
+    assert gone["refused"] > 0
+    assert gone["runs"] == gone["panicked"] + gone["faulted"]
+    assert gone["repaired"] == 0
+    assert any("rex_refused" in line and "depth=4 nmi=0" in line for line in traced)
+    assert bench.unharmed()
 
 
 def test_whoever_may_not_load_modules_may_not_load_programs(bench: Bench) -> None:
