@@ -182,7 +182,10 @@ class Objects:
 
     def read(self, step: ReadStep, result: StepResult) -> None:
         ref = step.read.map
-        answer = self.call("read", result, handle=ref.extension, map=ref.name, key=step.read.key)
+        key = step.read.key
+        # Of a queue or a ring buffer what is read is gone: no more than is asked for.
+        limit = 1 if key is None else None
+        answer = self.call("read", result, handle=ref.extension, map=ref.name, key=key, limit=limit)
         if answer.ok:
             entries = answer.get("entries", [])
             if not entries:

@@ -121,7 +121,10 @@ class StopStep(BaseStep):
 
 
 class MapEntry(Part):
-    """A map, and one key of it; without `key` the map's first entry."""
+    """A map, and one key of it; without `key` the map's first entry.
+
+    Of a queue, a stack or a ring buffer the first entry is taken out.
+    """
 
     map: MapRef
     key: MapKey | None = None
@@ -139,10 +142,10 @@ class ReadStep(BaseStep):
 
 
 class MapWrite(Part):
-    """A map's key and the value to put there."""
+    """A map's key and the value to put there; queues and stacks have no keys."""
 
     map: MapRef
-    key: MapKey
+    key: MapKey | None = None
     value: MapValue
 
 
@@ -154,7 +157,8 @@ class WriteStep(BaseStep):
     expect: StepExpect | None = None
 
     def _object(self) -> str:
-        return f"{self.write.map}[{self.write.key}] = {self.write.value}"
+        place = "" if self.write.key is None else f"[{self.write.key}]"
+        return f"{self.write.map}{place} = {self.write.value}"
 
 
 def _below(path: str) -> str:
