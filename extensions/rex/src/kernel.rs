@@ -72,7 +72,8 @@ pub fn current_comm() -> Comm {
     })
 }
 
-/// A value from an address of the kernel, if it can be read. Nothing faults.
+/// A value from an address of the kernel, if it can be read. Nothing faults: where nothing
+/// is the error is [`Error::FAULT`], and ERANGE for an address in the user's half.
 pub fn read_kernel<T: Plain>(address: usize) -> Result<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: there is room for as many bytes as are said.
@@ -84,7 +85,8 @@ pub fn read_kernel<T: Plain>(address: usize) -> Result<T> {
     Ok(unsafe { value.assume_init() })
 }
 
-/// A value from an address of the current process, if it can be read. Nothing faults.
+/// A value from an address of the current process, if it can be read. Nothing faults, and
+/// nothing waits: what was paged out, or never touched, is [`Error::FAULT`], too.
 pub fn read_user<T: Plain>(address: usize) -> Result<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: there is room for as many bytes as are said.
