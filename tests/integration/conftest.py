@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from loader_bench import KINDS_IMAGE
+from rex_image import build
 
 from lab.cache import Cache
 from lab.guest.forks import Forks
@@ -42,4 +44,25 @@ def forks() -> Forks:
 def guest(spec: GuestSpec, forks: Forks) -> Iterator[Guest]:
     """A guest that the tests of a module share; none of them may harm it."""
     with forks.start(spec) as guest:
+        yield guest
+
+
+@pytest.fixture(scope="session")
+def rex(planner: Planner) -> Kernel:
+    """The kernel with the Rex series, built if it is not in the cache."""
+    return planner.kernel("rex")
+
+
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A Rex image of programs and maps of each type, with section headers as guests need them."""
+    path, _ = build(tmp_path_factory.mktemp("kinds"), "kinds.c")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def rex_guest(planner: Planner, forks: Forks, rex: Kernel, kinds: bytes) -> Iterator[Guest]:
+    """A guest of the Rex kernel with the image, shared by a module's tests."""
+    with forks.start(planner.guest_spec(rex, planner.image(rex))) as guest:
+        guest.push({KINDS_IMAGE: kinds})
         yield guest

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
 
 SECONDS = 60.0
+# Its name says nothing: images are known by their content.
+KINDS_IMAGE = "/root/kinds"
 KINDS = ("programs", "maps", "links", "btfs", "net", "pins")
 
 
@@ -58,3 +61,14 @@ class Bench:
     def settle(self, wanted: dict[str, Any]) -> None:
         """Frees are deferred: wait for the ledger to be as it was."""
         Deadline(SECONDS).poll(lambda: self.ledger() == wanted, f"the ledger {wanted}")
+
+
+def alone(guest: Guest, kernel: Kernel, planner: Planner) -> Iterator[Bench]:
+    """For a fixture: each test leaves the guest as it found it, or the next ones would be
+    about its rests."""
+    bench = Bench(guest, kernel, planner)
+    guest.end_loader()
+    before = bench.ledger()
+    yield bench
+    guest.end_loader()
+    bench.settle(before)

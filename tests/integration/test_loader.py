@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from loader_bench import SECONDS, Bench
+from loader_bench import SECONDS, Bench, alone
 
 from lab.deadline import Deadline, scaled
 from lab.guest.guest import Guest
@@ -52,13 +52,7 @@ ORDINARY = {
 
 @pytest.fixture
 def bench(guest: Guest, stock: Kernel, planner: Planner) -> Iterator[Bench]:
-    """Each test leaves the guest as it found it, or the next ones would be about its rests."""
-    bench = Bench(guest, stock, planner)
-    guest.end_loader()
-    before = bench.ledger()
-    yield bench
-    guest.end_loader()
-    bench.settle(before)
+    yield from alone(guest, stock, planner)
 
 
 @pytest.mark.parametrize("case", ORDINARY)
