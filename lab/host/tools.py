@@ -79,10 +79,10 @@ TOOLS = (
     ),
     Tool(
         "clang",
-        "clang",
+        "clang-19",
         "compiles extensions in C",
-        (14,),
-        minimum_why="CO-RE relocations and BTF tags",
+        (16,),
+        minimum_why="BTF of what extensions declare, and -mcpu=v3",
     ),
     Tool("llvm-strip", "llvm", "strips extensions in C", required=False),
     Tool("bpftool", "bpftool", "writes CO-RE headers", ask=("version",)),

@@ -127,8 +127,9 @@ class Objects:
                     named = Ref(step.load, str(program["name"]))
                     self._done.programs[int(program["id"])] = named
         else:
-            # Out of memory, or no such file, is nobody's rejection.
-            if answer.get("stage") == "load" and answer.get("errname") in REJECTIONS:
+            # Out of memory, or no such file, is nobody's rejection; a reason is.
+            said_no = answer.get("errname") in REJECTIONS or result.log.startswith("rex: load: ")
+            if answer.get("stage") == "load" and said_no:
                 result.outcomes["rejected"] += 1
                 self._done.outcomes["rejected"] += 1
 

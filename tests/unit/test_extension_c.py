@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import pickle
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from lab.cache import Cache
 from lab.errors import UserError
 from lab.extension import c
+from lab.host import packages, tools
 from lab.kernel.artifact import Kernel
 
 TYPES = "typedef unsigned int __u32;\ntypedef unsigned long long __u64;\n"
@@ -181,3 +183,18 @@ def test_what_the_repository_ships() -> None:
     assert [p.name for p in c.programs_in_source("nested_kprobe")] == ["outer", "inner"]
     assert c.maps_in_source("tail_call_self") == ["programs", "counts"]
     assert c.programs_in_source("search_payload_short")[0].name == "search_payload"
+
+
+def test_the_package_that_is_asked_for_brings_a_clang_that_will_do() -> None:
+    """Debian 12's package `clang` is of version 14."""
+    (package,) = (one for one in packages.listed() if one.name.startswith("clang"))
+    assert package.name == f"clang-{c.PREFERRED_CLANG}"
+    ((tokens),) = package.shown_by
+    shown = {
+        number
+        for number in range(10, 40)
+        if any(fnmatch.fnmatch(f"/usr/bin/clang-{number}", token) for token in tokens)
+    }
+    assert shown == set(range(c.OLDEST_CLANG, 40))
+    assert tools.BY_NAME["clang"].minimum == (c.OLDEST_CLANG,)
+    assert tools.BY_NAME["clang"].package == package.name
