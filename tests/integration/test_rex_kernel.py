@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 from rex_image import build
 
 from lab.deadline import scaled
@@ -440,3 +441,19 @@ def test_mutants_do_no_harm(bench: Bench) -> None:
     assert set(found) <= {0, errno.ENOEXEC, errno.ENOENT, errno.EINVAL, errno.E2BIG}
     assert bench.unharmed()
     assert bench.leaks() == ""
+
+
+@pytest.mark.parametrize("kind", [1, 8, 13, 26, 27, 28, 29, 31])
+def test_another_type_of_program_is_refused(bench: Bench, kind: int) -> None:
+    """Of those that are attached by a trampoline, or whose contexts nobody knows."""
+    image = Image(bench.image.read_bytes())
+    with bench.image.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".rex.progs")
+    for at in range(table["sh_offset"], table["sh_offset"] + table["sh_size"], 224):
+        image.put(at + 4, "I", kind)
+    bench.guest.push({"/root/other.so": bytes(image)})
+    bench.log()
+    done = bench.guest.run("/root/rexrun load /root/other.so /root/other.so", scaled(60))
+    assert set(json.loads(done.stdout)) == {errno.EOPNOTSUPP}
+    assert f"programs of type {kind} are not supported" in bench.log()[0]
+    assert bench.unharmed()
