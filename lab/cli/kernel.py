@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lab.cache import Cache
 from lab.errors import LabError, UserError
-from lab.kernel import artifact, build, kconfig
+from lab.kernel import artifact, build, kconfig, series
 from lab.kernel.artifact import Kernel
 from lab.kernel.flavor import Flavor, flavors, load_flavor
 from lab.report.progress import ProgressReport
@@ -35,11 +35,25 @@ def build_command(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Compilers at once; default: cores.")
     ] = None,
+    each_patch: Annotated[
+        bool,
+        typer.Option(
+            "--each-patch", help="Build after each of the flavor's patches; keep nothing."
+        ),
+    ] = False,
 ) -> None:
     """Build kernels, or take them from the cache."""
     wanted = [load_flavor(name) for name in names or ["stock"]]
     with ProgressReport() as report:
         for flavor in wanted:
+            if each_patch:
+                for step in series.build_each(flavor, Cache.default(report), report, jobs):
+                    with_ = " ".join(step.granted) or "none of the flavor's symbols"
+                    typer.echo(
+                        f"{flavor.name}: {step.patch.name} builds: {step.objects} objects "
+                        f"in {step.seconds:.1f} s, with {with_}"
+                    )
+                continue
             start = time.monotonic()
             kernel = build.build_kernel(flavor, Cache.default(report), report, jobs)
             seconds = time.monotonic() - start

@@ -97,9 +97,7 @@ def make_plan(
 
     def fill(folder: Path) -> None:
         start = time.monotonic()
-        work = compiled.Work(
-            flavor, cache.path(compiled.WORK, key), cache, stages, jobs or _cores()
-        )
+        work = compiled.Work(flavor, cache.path(compiled.WORK, key), cache, stages, jobs or cores())
         base = None
         if flavor.base is not None:
             base_kernel = build_kernel(flavor.base, cache, emit, jobs)
@@ -161,7 +159,8 @@ def _heard(cache: Cache, emit: events.Emit) -> Cache:
     return cache if emit is events.ignore else dataclasses.replace(cache, emit=emit)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many compilers run at once, if nobody says."""
     return len(os.sched_getaffinity(0))
 
 
