@@ -39,6 +39,7 @@ NESTED = (
 )
 
 COMPLAINT = re.compile(r"BUG: |WARNING: |INFO: |DEBUG_LOCKS|kmemleak: \d+ new")
+ENOTSUPP = 524  # the kernel's own, which it lets out here
 PAGE_FAULT = "faulted on CPU [01]: page fault at 0x"
 
 
@@ -258,6 +259,24 @@ def test_an_interrupt_that_runs_programs_leaves_the_run_that_it_interrupts_alone
     gone = {key: value - before[key] for key, value in bench.counts().items()}
     assert gone["runs"] == gone["returned"] >= 50_000 + result["others"]
     assert gone["repaired"] == 0
+    assert bench.unharmed()
+
+
+@pytest.mark.parametrize("program", ["tc", "xdp"])
+def test_packets_and_sockets_of_who_holds_a_lock(bench: Bench, program: str) -> None:
+    before = bench.counts()
+    assert bench.run(program) == {"load": 0, "run": 0, "retval": 0}
+    gone = {key: value - before[key] for key, value in bench.counts().items()}
+    assert gone["runs"] == gone["returned"] == 3
+    assert gone["leaked_socket"] == 0
+    assert bench.unharmed()
+
+
+@pytest.mark.parametrize("program", ["kprobe", "tracepoint", "perf_event"])
+def test_what_only_runs_attached_is_not_run_by_hand(bench: Bench, program: str) -> None:
+    before = bench.counts()
+    assert bench.run(program)["run"] == ENOTSUPP
+    assert bench.counts() == before
     assert bench.unharmed()
 
 

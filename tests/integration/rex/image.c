@@ -217,3 +217,45 @@ PROGRAM(recurses, 7)
 
 	return descend(&top);
 }
+
+/* Of the other types, those of the network alone can be run without being attached. */
+PROGRAM_OF(2, kprobe, 1, 0, "") { return 0; }
+PROGRAM_OF(5, tracepoint, 1, 16, "") { return 0; }
+PROGRAM_OF(7, perf_event, 1, 0, "") { return 0; }
+
+#define LOOPBACK 0x0100007fu
+#define SSH (22u << 24)
+
+/* With a lock held, nothing is asked of the network, and a socket is released later. */
+static int network(u64 *context, int pulls)
+{
+	void *lock = lock_of(), *sk = rex_sk_lookup(context, 0, LOOPBACK, LOOPBACK, SSH);
+	u32 key;
+
+	if (!sk)
+		return 10;
+	if (rex_map_next_key(counts.map, 0, &key) || key)
+		return 11;
+	if (rex_spin_lock(lock))
+		return 12;
+	if (rex_sk_lookup(context, 0, LOOPBACK, LOOPBACK, SSH))
+		return 13;
+	if (pulls && rex_packet_pull(context, 0) != -16)
+		return 14;
+	rex_sk_put(sk);
+	rex_spin_unlock(lock);
+	rex_sk_put(sk); /* no more its own */
+	if (rex_packet_pull(context, 0))
+		return 15;
+	return rex_packet_len(context) == 64 ? 0 : 16;
+}
+
+PROGRAM_OF(3, tc, 1, 0, "")
+{
+	return network(context, 1);
+}
+
+PROGRAM_OF(6, xdp, 1, 0, "")
+{
+	return network(context, 0);
+}

@@ -48,7 +48,11 @@ long rex_ringbuf_output(u64 map, const void *data, u64 size, u64 flags);
 int rex_spin_lock(void *lock);
 void rex_spin_unlock(void *lock);
 int rex_rcu_lock(void);
+long rex_map_next_key(u64 map, const void *key, void *next);
 u32 rex_packet_len(void *context);
+long rex_packet_pull(void *context, u32 size);
+void *rex_sk_lookup(void *context, u32 udp, u32 from, u32 to, u32 ports);
+void rex_sk_put(void *sk);
 void *rex_task_current(void);
 void *rex_ringbuf_reserve(u64 map, u64 size);
 

@@ -163,13 +163,18 @@ static int load(const unsigned char *image, size_t length, size_t index)
 	return bpf(BPF_REX_PROG_LOAD, &attribute);
 }
 
-static int load_named(const char *name)
+static size_t index_of(const char *name)
 {
 	for (size_t i = 0; i < program_count(); i++)
 		if (!strcmp(program(i)->name, name))
-			return load(file, size, i);
+			return i;
 	fprintf(stderr, "no program %s\n", name);
 	exit(1);
+}
+
+static int load_named(const char *name)
+{
+	return load(file, size, index_of(name));
 }
 
 /* A timer's interrupt each 50 us: it hits the kernel everywhere. */
@@ -218,6 +223,7 @@ static int run(const char *name, int times, char **others)
 	int fd, error = 0;
 	union attribute attribute = { 0 };
 	uint64_t context[2] = { 1, 2 };
+	char packet[64] = { 0 };
 
 	fd = load_named(name);
 	if (fd < 0)
@@ -227,8 +233,17 @@ static int run(const char *name, int times, char **others)
 	while (times-- && !error) {
 		memset(&attribute, 0, sizeof(attribute));
 		attribute.bpf.test.prog_fd = fd;
-		attribute.bpf.test.ctx_in = (uintptr_t)context;
-		attribute.bpf.test.ctx_size_in = sizeof(context);
+		switch (program(index_of(name))->prog_type) {
+		case BPF_PROG_TYPE_SCHED_CLS:
+		case BPF_PROG_TYPE_XDP:
+			attribute.bpf.test.data_in = (uintptr_t)packet;
+			attribute.bpf.test.data_size_in = sizeof(packet);
+			attribute.bpf.test.repeat = 3;
+			break;
+		case BPF_PROG_TYPE_RAW_TRACEPOINT:
+			attribute.bpf.test.ctx_in = (uintptr_t)context;
+			attribute.bpf.test.ctx_size_in = sizeof(context);
+		}
 		if (bpf(BPF_PROG_TEST_RUN, &attribute))
 			error = errno;
 	}
