@@ -220,7 +220,10 @@ class Run:
                 guest.forget_loader()
             else:
                 guest.end_loader()
-            leak_expected = self.plan.item.scenario.expect.resources == "kept"
+            item = self.plan.item
+            leak_expected = item.scenario.expect.resources == "kept" or (
+                item.twin is not None and "resources" in (item.twin.fails or ())
+            )
             books = watch.books(leak_expected=leak_expected)
             seen.leaked, seen.ledger = books.left, books.ledger
             seen.rex_total = books.rex
