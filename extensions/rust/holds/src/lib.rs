@@ -43,25 +43,20 @@ fn count(index: u32) {
 fn end<T>(held: T) {
     count(ACQUIRED);
     match END.at(0).map(|end| end.load(Relaxed)) {
-        Some(0) => panic!("a panic while something is held"),
-        Some(1) => {
-            black_box(faults::read(faults::UNMAPPED));
-        }
-        Some(2) => mem::forget(held),
-        Some(3) => {
+        Some(1) => mem::forget(held),
+        Some(2) => {
             black_box(&ManuallyDrop::new(held));
         }
-        Some(4) => {
+        Some(3) => {
             black_box(&MaybeUninit::new(held));
         }
+        Some(4) => {
+            black_box(faults::read(faults::UNMAPPED));
+        }
+        Some(5) => panic!("a panic while something is held"),
         _ => drop(held),
     }
     count(ENDED);
-}
-
-#[rex_kprobe("__x64_sys_getpgid")]
-fn nothing(_context: &Kprobe) {
-    end(());
 }
 
 #[rex_kprobe("__x64_sys_getpgid")]

@@ -7,16 +7,20 @@ use rex::prelude::*;
 
 use crate::{UNEXPECTED, count, end};
 
-const CLIENT: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000);
-const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4001);
+/// The client has one of these ports; which one is up to the kernel.
+const CLIENTS: core::ops::Range<u16> = 4000..4016;
+const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4100);
 const DISCARD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
 const ESTABLISHED: i32 = 1;
 
 /// The client's and the server's socket of the one connection.
 fn connection(packet: &impl Packet) -> Option<(Socket, Socket)> {
-    let server = packet.tcp_socket(CLIENT, SERVER)?;
-    let client = packet.tcp_socket(SERVER, CLIENT)?;
-    (server.state() == ESTABLISHED && client.state() == ESTABLISHED).then_some((client, server))
+    CLIENTS.map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).find_map(|address| {
+        let client = packet.tcp_socket(SERVER, address)?;
+        let server = packet.tcp_socket(address, SERVER)?;
+        let connected = client.state() == ESTABLISHED && server.state() == ESTABLISHED;
+        connected.then_some((client, server))
+    })
 }
 
 #[rex_xdp("lo")]
@@ -30,7 +34,7 @@ fn xdp_sockets(packet: &Xdp) -> XdpAction {
 
 #[rex_tc("lo/ingress")]
 fn tc_sockets(packet: &Tc) -> TcAction {
-    match (connection(packet), packet.udp_socket(CLIENT, DISCARD)) {
+    match (connection(packet), packet.udp_socket(SERVER, DISCARD)) {
         (Some(both), Some(receiver)) => end((both, receiver)),
         _ => count(UNEXPECTED),
     }
