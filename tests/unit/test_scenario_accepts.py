@@ -70,6 +70,16 @@ steps:
   - repeat: {times: 5, steps: [load: main, attach: main, trigger: {syscall: getpid}, unload: main]}
 expect: {outcome: {returned: 5}, slopes: {slab: {at_most: 1}}}
 """,
+    "a queue or a stack, which has no keys": ONE
+    + """
+steps:
+  - load: main
+  - write: {map: counts, value: 5}
+  - read: {map: counts}
+    expect: {value: 5}
+  - unload: main
+expect: {kernel: alive}
+""",
     "attached once, triggered in each turn": ONE
     + """
 steps:
