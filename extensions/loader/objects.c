@@ -6,7 +6,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 static void describe_program(struct json *answer, const struct program *program)
 {
@@ -61,6 +70,7 @@ static void describe_contents(struct json *answer, const struct handle *handle)
 void verb_load(struct loader *loader, const struct command *command, struct json *answer)
 {
 	struct handle *handle;
+	uint64_t start;
 	int error;
 
 	if (handle_named(loader, command_value(command, "handle"))) {
@@ -73,12 +83,14 @@ void verb_load(struct loader *loader, const struct command *command, struct json
 		fail(answer, "load", ENOMEM, "no memory");
 		return;
 	}
+	start = now_ns();
 	error = is_image(handle->path) ? load_image(handle, command, answer)
 				       : load_object(handle, command, answer);
 	if (error) {
 		free_handle(handle);
 		return;
 	}
+	json_unsigned(answer, "duration_ns", now_ns() - start);
 	describe_contents(answer, handle);
 	handle->next = loader->handles;
 	loader->handles = handle;
