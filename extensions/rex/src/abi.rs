@@ -77,6 +77,11 @@ impl MapEntry {
         }
     }
 
+    pub(crate) const fn flagged(mut self, flags: u32) -> Self {
+        self.map_flags |= flags;
+        self
+    }
+
     pub(crate) const fn named(mut self, name: &str) -> Self {
         self.name = text(name);
         self

@@ -13,6 +13,9 @@ const ANY: u64 = 0;
 const NEW: u64 = 1;
 const OLD: u64 = 2;
 
+/// BPF_F_ZERO_SEED.
+const ZERO_SEED: u32 = 1 << 6;
+
 macro_rules! hash_map {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
@@ -30,6 +33,12 @@ macro_rules! hash_map {
                 let (key, value) = (size_of::<K>(), size_of::<V>());
                 let entry = MapEntry::new($kind, key, value, entries, V::LOCK_OFFSET);
                 $name { entry, kinds: PhantomData }
+            }
+
+            /// The same without a random seed: keys meet in the same buckets each time. For
+            /// measurements; whoever chooses the keys can make them all meet in one.
+            pub const fn unseeded(self) -> Self {
+                $name { entry: self.entry.flagged(ZERO_SEED), kinds: PhantomData }
             }
 
             fn lookup(&self, key: &K) -> *mut core::ffi::c_void {
