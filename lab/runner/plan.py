@@ -29,6 +29,8 @@ from lab.vm.argv import Shape
 
 # Makes the image's init offer a shell on the console.
 CONSOLE_SHELL = "lab.console=shell"
+# The emulator's counter then tells nanoseconds of the guest's time.
+ICOUNT_KHZ = 1_000_000
 # What a kernel needs for native programs.
 REX = "CONFIG_BPF_REX"
 # Each console line then says whether the kernel wrote it or a program did,
@@ -122,8 +124,9 @@ class Planner:
         extra: tuple[str, ...] = (),
         machine: str | None = None,
         gdb: bool = False,
+        icount: int | None = None,
     ) -> GuestSpec:
-        """What to boot."""
+        """What to boot; `icount` is that of `Shape`."""
         accel = self.chosen_accel()
         shape = Shape(
             machine=machine or kernel.machine,
@@ -131,13 +134,16 @@ class Planner:
             memory=max(memory, kernel.memory),
             accel=accel.name,
             cpu=accel.cpu_model,
+            icount=icount,
         )
-        arguments = (*kernel.boot_args, MARKED_CONSOLE, *self._clock_args(accel), *extra)
+        arguments = (*kernel.boot_args, MARKED_CONSOLE, *self._clock_args(shape), *extra)
         return GuestSpec(kernel.boot, image.path, arguments, shape, kernel.vmlinux, gdb)
 
-    def _clock_args(self, accel: Accel) -> tuple[str, ...]:
+    def _clock_args(self, shape: Shape) -> tuple[str, ...]:
         """Tells an emulated guest how fast its time-stamp counter runs, as KVM's clock does."""
-        khz = frequency_khz(self.cache) if accel.name == "tcg" else None
+        khz = frequency_khz(self.cache) if shape.accel == "tcg" else None
+        if shape.icount is not None:
+            khz = ICOUNT_KHZ
         return (f"tsc_early_khz={khz}",) if khz else ()
 
     def chosen_accel(self) -> Accel:

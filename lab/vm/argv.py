@@ -20,7 +20,9 @@ MACHINES = ("q35", "microvm")
 class Shape:
     """What a machine looks like to its kernel: everything that a snapshot depends on.
 
-    `memory` is in MiB. `cpu` is QEMU's CPU model.
+    `memory` is in MiB. `cpu` is QEMU's CPU model. With `icount` the emulator
+    counts instructions, and each takes 2 to the power of `icount` nanoseconds
+    of the guest's time.
     """
 
     machine: str = "q35"
@@ -28,12 +30,19 @@ class Shape:
     memory: int = 256
     accel: str = "tcg"
     cpu: str = "max"
+    icount: int | None = None
 
     def __post_init__(self) -> None:
         if self.machine not in MACHINES:
             raise UserError(
                 f"unknown machine type {self.machine!r}",
                 hint=f"the lab drives {' and '.join(MACHINES)}",
+            )
+        if self.icount is not None and (self.accel != "tcg" or self.cpus != 1):
+            # Another CPU's turn would count between two looks at the counter.
+            raise UserError(
+                f"instructions can't be counted on {self.cpus} CPUs under {self.accel}",
+                hint="that is for one emulated CPU (cpus=1, accel=tcg)",
             )
 
 
@@ -54,7 +63,16 @@ def accel_args(shape: Shape) -> list[str]:
     runs, 0 of 24 so). A second guest makes better use of a second core.
     """
     accel = "tcg,thread=single,tb-size=64" if shape.accel == "tcg" else shape.accel
-    return ["-accel", accel, "-cpu", shape.cpu]
+    return ["-accel", accel, "-cpu", shape.cpu, *icount_args(shape)]
+
+
+def icount_args(shape: Shape) -> list[str]:
+    """Time by instructions, where the shape says so.
+
+    An idle guest still sleeps in real time (`sleep=on`): else its clock would
+    leap from timer to timer, and detectors fire while the host is at work.
+    """
+    return [] if shape.icount is None else ["-icount", f"shift={shape.icount},sleep=on"]
 
 
 def size_args(shape: Shape) -> list[str]:

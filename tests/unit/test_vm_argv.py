@@ -47,6 +47,14 @@ def test_the_shape_decides_cpus_memory_and_accelerator() -> None:
     assert "-accel kvm -cpu host" in text
 
 
+def test_instructions_are_counted_on_one_emulated_cpu_only() -> None:
+    assert "-icount" not in line(argv.Shape())
+    assert "-icount shift=3,sleep=on" in line(argv.Shape(cpus=1, icount=3))
+    for cpus, accel in ((2, "tcg"), (1, "kvm")):
+        with pytest.raises(UserError, match="can't be counted"):
+            argv.Shape(cpus=cpus, accel=accel, icount=3)
+
+
 def test_unknown_machines_are_refused() -> None:
     with pytest.raises(UserError, match="pc98"):
         argv.Shape(machine="pc98")
