@@ -13,6 +13,7 @@ from rich.table import Table
 
 from lab import events
 from lab.cache import Cache
+from lab.cli.bench_rex import rex
 from lab.drivers.bench import StartBench, bench_start
 from lab.guest.forks import Forks
 from lab.report.terminal import Terminal
@@ -27,6 +28,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.callback()
 def _root() -> None:
     """Measure the lab on this host."""
+
+
+app.command("rex")(rex)
 
 
 @app.command("start")
