@@ -300,6 +300,16 @@ def test_twin_without_redirection_a_fault_is_an_oops(fresh: Bench) -> None:
     assert not fresh.unharmed()
 
 
+def test_a_lock_that_nobody_releases_is_given_up(fresh: Bench) -> None:
+    fresh.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
+    programs = "panics_holding takes_lock"
+    done = fresh.guest.run(f"/root/rexrun cpus /root/image.so {programs}", scaled(60))
+    results = [json.loads(line)["retval"] for line in done.stdout.splitlines()]
+    assert results == [4, -errno.EDEADLK]
+    assert fresh.counts("ledger")["spin_lock"] == 1
+    assert fresh.counts()["repaired"] == 1
+
+
 def test_a_program_that_panicked_can_be_taken_out_of_service(fresh: Bench) -> None:
     fresh.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
     assert fresh.run("panics", 3)["retval"] == 2

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
 /*
  * Loads a Rex image as no loader would, runs its programs, and says in JSON
  * what came of it. For the tests of the kernel alone.
  *
  *	rexrun run FILE PROGRAM [TIMES [TRACEPOINT PROGRAM]...]
  *			others are attached meanwhile; those of timers see many
+ *	rexrun cpus FILE PROGRAM...	the first on CPU 0, the next on CPU 1, ...
  *	rexrun load FILE IMAGE [nobody]	IMAGE for all programs of FILE, none is run
  *	rexrun fuzz FILE SEED COUNT	mutants of the file, none is run
  */
@@ -13,6 +15,7 @@
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,6 +258,24 @@ static int run(const char *name, int times, char **others)
 	return 0;
 }
 
+/* They share their maps, which those of two processes do not. */
+static int run_on_cpus(char **names)
+{
+	char *nothing[] = { NULL };
+	int status = 0;
+
+	for (int cpu = 0; names[cpu] && !status; cpu++) {
+		cpu_set_t set;
+
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		if (sched_setaffinity(0, sizeof(set), &set))
+			perror("sched_setaffinity"), exit(1);
+		status = run(names[cpu], 1, nothing);
+	}
+	return status;
+}
+
 static int load_all(const char *path, int nobody)
 {
 	FILE *stream = fopen(path, "r");
@@ -350,6 +371,8 @@ int main(int count, char **words)
 	if (!strcmp(words[1], "run") && count > 3)
 		return run(words[3], count > 4 ? atoi(words[4]) : 1,
 			   words + (count > 4 ? 5 : count));
+	if (!strcmp(words[1], "cpus") && count > 3)
+		return run_on_cpus(words + 3);
 	if (!strcmp(words[1], "load") && count > 3)
 		return load_all(words[3], count > 4);
 	if (!strcmp(words[1], "fuzz") && count > 4)
