@@ -220,11 +220,7 @@ class Run:
                 guest.forget_loader()
             else:
                 guest.end_loader()
-            item = self.plan.item
-            leak_expected = item.scenario.expect.resources == "kept" or (
-                item.twin is not None and "resources" in (item.twin.fails or ())
-            )
-            books = watch.books(leak_expected=leak_expected)
+            books = watch.books(leak_expected=self.plan.item.keeps)
             seen.leaked, seen.ledger = books.left, books.ledger
             seen.rex_total = books.rex
             if seen.rex is None and (seen.second is None or not seen.second.results):

@@ -42,6 +42,12 @@ class Item:
         """The id's `property.name`, a path as result databases (KCIDB) have it."""
         return self.id.partition("@")[0].replace("/", ".")
 
+    @property
+    def keeps(self) -> bool:
+        """Whether something is expected to be left over at the end: nobody waits long for it."""
+        failing = (self.twin.fails if self.twin else None) or ()
+        return self.scenario.expect.resources == "kept" or "resources" in failing
+
 
 def items(scenario: Scenario, flavors: Iterable[str] | None = None) -> list[Item]:
     """The scenario's items, on its own flavors or on those given, in a stable order."""

@@ -147,6 +147,13 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
     assert found[1].path == "termination.count-without-smap"
 
 
+def test_an_item_knows_whether_something_will_be_left_over(tmp_path: Path) -> None:
+    said = "{without: x, boot: [nox], reason: for this test, fails: [resources]}"
+    other = "{without: y, boot: [noy], reason: for this test}"
+    found = items(load(tmp_path, SHORT + f"twins: [{said}, {other}]\n"))
+    assert [item.keeps for item in found] == [False, True, False]
+
+
 def test_values_that_are_equal_but_not_the_same_are_told_apart(tmp_path: Path) -> None:
     text = SHORT.replace("{syscall: getpid, times: 100}", '{shell: "echo ${v}"}')
     found = items(load(tmp_path, text + "parameters: {v: [1, true, 1.0]}\n"))
