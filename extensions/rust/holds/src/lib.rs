@@ -30,8 +30,9 @@ const UNEXPECTED: u32 = 3;
 #[rex_map]
 static LOCKED: Array<Locked<u32>> = Array::new(2);
 
+/// Room for 4096 samples: nobody takes them out.
 #[rex_map]
-static SAMPLES: RingBuf<u64> = RingBuf::new(4096);
+static SAMPLES: RingBuf<u64> = RingBuf::new(65536);
 
 fn count(index: u32) {
     if let Some(counter) = COUNTS.at(index) {

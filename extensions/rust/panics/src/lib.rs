@@ -13,6 +13,7 @@ use core::hint::black_box;
 use rex::prelude::*;
 
 mod cpus;
+mod hooks;
 mod packets;
 
 #[rex_map]
