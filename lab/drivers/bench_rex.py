@@ -51,6 +51,7 @@ _TURNS = 4
 # A load of the large program takes seconds under emulation: one for so many of the others.
 _LARGE_LOADS = 4
 _COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM = 5, 100, 64
+_COUNT_LOADS = 5
 _SECONDS = 180.0
 
 
@@ -243,11 +244,13 @@ class BenchRex:
         self._stage("instructions", 3)
         for turn, flavor in enumerate((REX, REX, STOCK)):
             with self._guest(flavor, icount=ICOUNT) as subject:
+                loads = _counted_loads(subject)
                 subject.keep(scaled(_SECONDS))
                 found.append(_counted(subject))
+                found[-1].loads = loads
             self._progress("instructions", turn + 1)
         first, second, stock = found
-        return rows.counted(first, second, stock), first == second, ""
+        return rows.counted(first, second, stock), first.runs == second.runs, ""
 
     @contextlib.contextmanager
     def _guest(self, flavor: str, icount: int | None = None) -> Iterator[_Subject]:
@@ -304,6 +307,16 @@ class BenchRex:
 
     def _progress(self, stage: str, done: int) -> None:
         self.emit(events.StageProgress("rex", stage, done, self._total))
+
+
+def _counted_loads(subject: _Subject) -> dict[str, list[float]]:
+    """Instructions that loading takes, with those of interrupts meanwhile: not exact."""
+    loads: dict[str, list[float]] = {}
+    for kind in subject.files:
+        times = 1 if kind == LARGE else _COUNT_LOADS + 1
+        taken = [subject.load_once(kind, scaled(_SECONDS)) for _ in range(times)]
+        loads[kind] = [one / (1 << ICOUNT) for one in (taken if kind == LARGE else taken[1:])]
+    return loads
 
 
 def _counted(subject: _Subject) -> Taken:

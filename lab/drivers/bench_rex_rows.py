@@ -115,7 +115,8 @@ _RUN = "Programs"
 _PANIC = "A Rex program that returns, and one that panics"
 _LOAD = "Loading"
 _BESIDE = "eBPF without and with Rex beside it"
-_NANOSECONDS, _MILLISECONDS, _INSTRUCTIONS = "ns", "ms", "instructions"
+_NANOSECONDS, _MILLISECONDS = "ns", "ms"
+_INSTRUCTIONS, _THOUSANDS = "instructions", "thousands of instructions"
 
 
 def timed(on_rex: Taken, on_stock: Taken) -> tuple[Group, ...]:
@@ -124,15 +125,7 @@ def timed(on_rex: Taken, on_stock: Taken) -> tuple[Group, ...]:
     kinds, kernels = (EBPF, REX_IMAGE), (STOCK, REX)
     run = _both(on_rex.runs, on_rex.runs, ebpf, rex)
     beside = _both(on_stock.runs, on_rex.runs, ebpf, ebpf)
-    loads, stock_loads = on_rex.loads, on_stock.loads
-    load = (
-        Row("programs", _SEVERAL, _ms(loads[EBPF]), _ms(loads[REX_IMAGE])),
-        Row(LARGE, _LARGE, _ms(loads[LARGE]), None),
-    )
-    load_beside = (
-        Row("programs", _SEVERAL, _ms(stock_loads[EBPF]), _ms(loads[EBPF])),
-        Row(LARGE, _LARGE, _ms(stock_loads[LARGE]), _ms(loads[LARGE])),
-    )
+    load, load_beside = _loads(on_rex.loads, on_stock.loads, 1e6)
     return (
         _path_group("path", unit, on_rex.runs),
         Group("run", _RUN, unit, kinds, run),
@@ -150,13 +143,38 @@ _LARGE = "a large eBPF program"
 def counted(first: Taken, second: Taken, on_stock: Taken) -> tuple[Group, ...]:
     """All groups that are numbers of instructions; `first` and `second` are of two guests."""
     both = {name: [*first.runs[name], *second.runs[name]] for name in first.runs}
+    loads = {name: [*first.loads[name], *second.loads[name]] for name in first.loads}
     unit = _INSTRUCTIONS
+    kinds, kernels = (EBPF, REX_IMAGE), (STOCK, REX)
+    load, load_beside = _loads(loads, on_stock.loads, 1e3)
+    beside = _both(on_stock.runs, both, ebpf, ebpf)
     return (
         _path_group("count_path", unit, both),
-        Group("count", _RUN, unit, (EBPF, REX_IMAGE), _both(both, both, ebpf, rex)),
+        Group("count", _RUN, unit, kinds, _both(both, both, ebpf, rex)),
         _panic_group("count_panic", unit, Taken(both, both)),
-        Group("ebpf_count", _BESIDE, unit, (STOCK, REX), _both(on_stock.runs, both, ebpf, ebpf)),
+        Group("count_load", _LOAD, _THOUSANDS, kinds, load),
+        Group("ebpf_count", _BESIDE, unit, kernels, beside),
+        Group("ebpf_count_load", f"{_LOAD} {_BESIDE}", _THOUSANDS, kernels, load_beside),
     )
+
+
+def _loads(
+    on_rex: Mapping[str, Sequence[float]], on_stock: Mapping[str, Sequence[float]], unit: float
+) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Loading eBPF and Rex on one kernel; and eBPF on the kernels without and with Rex."""
+    rex, stock = (
+        {name: Figure.of(value / unit for value in values) for name, values in loads.items()}
+        for loads in (on_rex, on_stock)
+    )
+    kinds = (
+        Row("programs", _SEVERAL, rex[EBPF], rex[REX_IMAGE]),
+        Row(LARGE, _LARGE, rex[LARGE], None),
+    )
+    kernels = (
+        Row("programs", _SEVERAL, stock[EBPF], rex[EBPF]),
+        Row(LARGE, _LARGE, stock[LARGE], rex[LARGE]),
+    )
+    return kinds, kernels
 
 
 def _both(
@@ -189,10 +207,6 @@ def _panic_group(name: str, unit: str, taken: Taken) -> Group:
         if runs:
             rows.append(Row(key, what, returns, Figure.of(less(runs[rex(PANICS)], runs[LOOP]))))
     return Group(name, _PANIC, unit, ("returns", "panics"), tuple(rows))
-
-
-def _ms(nanoseconds: Sequence[float]) -> Figure:
-    return Figure.of(one / 1e6 for one in nanoseconds)
 
 
 def host() -> dict[str, str | int]:

@@ -93,19 +93,23 @@ def reading(names: list[str], runs: int, samples: int = 8, overhead: int = 0) ->
     )  # fmt: skip
 
 
+LOADS = {"ebpf": [2e6, 4e6], "rex": [1e6, 2e6], "large": [9e6]}
+
+
 def figures() -> tuple[Group, ...]:
     on_rex, on_stock = Taken(), Taken()
     add(reading(rows.on_rex(), 4), on_rex.runs)
     add(reading(rows.of_panics(), 4), on_rex.panics)
     add(reading([LOOP, "rex_panics"], 1), on_rex.reported, skip=5)
     add(reading(rows.on_stock(), 4), on_stock.runs)
-    on_rex.loads = on_stock.loads = {"ebpf": [2e6, 4e6], "rex": [1e6, 2e6], "large": [9e6]}
+    on_rex.loads = on_stock.loads = LOADS
     return rows.timed(on_rex, on_stock)
 
 
 def counts() -> tuple[Group, ...]:
     names = [*rows.on_rex(), "rex_panics"]
     taken = Taken.between(reading(names, 100, 5, 77), reading(names, 200, 5, 77), parts=100)
+    taken.loads = LOADS
     return rows.counted(taken, taken, taken)
 
 
@@ -132,6 +136,8 @@ def test_each_figure_is_of_its_own_programs_without_what_is_not_its_own() -> Non
     assert medians(times["panic"]) == {"unreported": (5000, 40000), "reported": (5000, 40000)}
     assert times["panic"].row("reported").other == Figure(40000, 40000, 40000, 3)
     assert medians(times["load"]) == {"programs": (3, 1.5), "large": (9, None)}
+    assert medians(times["ebpf_load"]) == {"programs": (3, 3), "large": (9, 9)}
+    assert medians(instructions["count_load"]) == {"programs": (3000, 1500), "large": (9000, None)}
     assert medians(instructions["count_path"]) == {"loop": (1, None), "call": (2, None)}
     # Both guests' samples are in it, and what a bracket costs is not.
     assert instructions["count"].row("empty").base == Figure(4, 4, 4, 10)
@@ -171,7 +177,7 @@ def test_the_json_has_every_figure_under_its_columns_name() -> None:
     groups = {group["name"]: group for group in data["groups"]}
     assert list(groups) == [
         "path", "run", "panic", "load", "ebpf_run", "ebpf_load",
-        "count_path", "count", "count_panic", "ebpf_count",
+        "count_path", "count", "count_panic", "count_load", "ebpf_count", "ebpf_count_load",
     ]  # fmt: skip
     empty = groups["count"]["rows"][0]
     assert empty["ebpf"] == {"median": 4, "low": 4, "high": 4, "samples": 10}
