@@ -26,6 +26,9 @@ impl Error {
     /// ENOSPC: the kernel's ledger, or a buffer, is full.
     pub const NO_ROOM: Error = Error(28);
 
+    /// EDEADLK: a lock was waited for too long: its holder may be what this program interrupted.
+    pub const DEADLOCK: Error = Error(35);
+
     /// The positive number, as in `errno`.
     pub const fn errno(self) -> i32 {
         self.0
@@ -47,6 +50,7 @@ impl fmt::Debug for Error {
             Error::EXISTS => "EEXIST",
             Error::INVALID => "EINVAL",
             Error::NO_ROOM => "ENOSPC",
+            Error::DEADLOCK => "EDEADLK",
             Error(number) => return write!(out, "errno {number}"),
         };
         out.write_str(name)

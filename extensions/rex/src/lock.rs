@@ -22,7 +22,8 @@ impl<T: Plain> Locked<T> {
     /// Take the lock; it is released when the guard is dropped. Interrupts are off meanwhile.
     ///
     /// [`Error::BUSY`] if this CPU holds one already: one at a time.
-    /// [`Error::NO_ROOM`] if the ledger is full.
+    /// [`Error::DEADLOCK`] after a second of waiting: a program can interrupt the holder of
+    /// the lock on its own CPU. [`Error::NO_ROOM`] if the ledger is full.
     pub fn lock(&self) -> Result<LockGuard<'_, T>> {
         // SAFETY: a lock in a map's value, as the map's BTF says.
         Error::check(unsafe { abi::rex_spin_lock(self.lock.get()) }.into())?;
