@@ -35,19 +35,32 @@ def rex(
     ] = None,
 ) -> None:
     """Rex and eBPF side by side: running, panicking, loading; and eBPF without Rex beside it."""
-    if as_json is not None and not as_json.parent.is_dir():
-        raise UserError(f"--json {as_json}: there is no folder {as_json.parent}")
+    aside = None if as_json is None else _aside(as_json)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
         planner = Planner(Cache.default(emit), accel, emit)
         plan = Plan(boots=boots, samples=samples, runs=runs, loads=loads, counts=counts)
         found = BenchRex(planner, plan, emit).measure()
-    if as_json is not None:
-        as_json.write_text(json.dumps(found.as_data(), indent=1) + "\n")
+    if as_json is not None and aside is not None:
+        aside.write_text(json.dumps(found.as_data(), indent=1) + "\n")
+        aside.replace(as_json)
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = WIDTH
     show(found, out)
+
+
+def _aside(path: Path) -> Path:
+    """A file beside `path` that can be written: minutes before there is anything to write."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_text("")
+    except OSError as error:
+        raise UserError(
+            f"--json {path}: can't be written: {error.strerror}",
+            hint="name a file in a folder that exists and is yours",
+        ) from error
+    return aside
 
 
 def show(found: RexBench, out: Console) -> None:
@@ -95,7 +108,7 @@ def _cells(figure: Figure | None) -> tuple[str, str]:
 
 def _number(value: float) -> str:
     """Three figures that matter, and no thousandths of what is counted in thousands."""
-    return f"{value:.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 def _ratio(row: Row) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from typer.testing import CliRunner
 
+from lab.cli.bench import app
 from lab.cli.bench_rex import show
 from lab.drivers import bench_rex_rows as rows
 from lab.drivers.bench_rex import RexBench
 from lab.drivers.bench_rex_rows import Taken, add
 from lab.drivers.figures import Figure, Group, Row, less, percentile
-from lab.errors import InfraError
+from lab.errors import InfraError, UserError
 from lab.guest.meter import CALL, LOOP, Reading, Samples, parse
 
 NUMBERS = st.lists(st.integers(-1000, 1000), min_size=1, max_size=50)
@@ -133,7 +136,9 @@ def test_each_figure_is_of_its_own_programs_without_what_is_not_its_own() -> Non
         name: (base * 1000, other * 1000) for name, (base, other) in expected.items()
     }
     assert [row.ratio for row in times["ebpf_run"].rows] == [1.0] * 5
-    assert medians(times["panic"]) == {"unreported": (5000, 40000), "reported": (5000, 40000)}
+    assert medians(times["panic"]) == {
+        "thrown": (None, 35000), "unreported": (5000, 40000), "reported": (5000, 40000)
+    }  # fmt: skip
     assert times["panic"].row("reported").other == Figure(40000, 40000, 40000, 3)
     assert medians(times["load"]) == {"programs": (3, 1.5), "large": (9, None)}
     assert medians(times["ebpf_load"]) == {"programs": (3, 3), "large": (9, 9)}
@@ -168,6 +173,12 @@ def test_all_figures_are_shown_with_their_spread_and_ratio() -> None:
 def test_counts_that_differ_or_are_missing_are_said() -> None:
     assert "did not count the same" in shown(RexBench(ABOUT, (), False))
     assert "No instruction counts: on KVM." in shown(RexBench(ABOUT, (), None, "on KVM"))
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["rex", "--json", str(tmp_path / "no" / "file")])
+    assert isinstance(result.exception, UserError)
+    assert "can't be written: No such file" in str(result.exception)
 
 
 def test_the_json_has_every_figure_under_its_columns_name() -> None:
