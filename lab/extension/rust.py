@@ -43,6 +43,8 @@ LINK = (
 # What stays: the tables' entries, and what they lead to.
 _EXPORTS = "{ global: rex_prog.*; rex_map.*; local: *; };\n"
 
+_RULES = sorted(Path(__file__).parent.glob("rust*.py"))
+
 # The compiler evaluates constants: that must end.
 _SECONDS = 120.0
 _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.*)$")
@@ -90,6 +92,8 @@ def build_rust(
         sources={str(path.relative_to(place)): file_digest(path) for path in sources_of(place)},
         crate=crate.parent.name,
         flags=(*SAFE_FLAGS, *CODE_FLAGS, *LINK, _EXPORTS),
+        # What was accepted by other rules is looked at again.
+        rules={path.name: file_digest(path) for path in _RULES},
         linker=process.run(["ld", "--version"]).stdout.partition("\n")[0],
     )
     job = f"extension {name}"
@@ -194,10 +198,12 @@ def read_files(depends: str, place: Path) -> list[Path]:
     """The files that a compilation read, from its dep-info (the form of make's rules)."""
     files = []
     for line in depends.splitlines():
-        target, colon, rest = line.partition(":")
         # Each file read stands alone as a target, too, so that make knows it.
-        if colon and not rest.strip() and not line.startswith("#"):
-            files.append(place / target.replace("\\ ", " "))
+        if line.endswith(":"):
+            files.append(place / line[:-1].replace("\\ ", " "))
+        elif line and not line.startswith("#") and ": " not in line:
+            # A name with a newline in it: half of it may be that of another file.
+            raise UserError(f"{place.name}: it includes a file of the name ...{line}")
     return files
 
 

@@ -27,7 +27,8 @@ KINDS = ("kprobe", "kretprobe", "tracepoint", "raw_tracepoint", "perf_event", "x
 # that nothing inside them is taken for code. `'a` alone is a lifetime.
 _TOKEN = re.compile(
     r"(?P<line>//[^\n]*)|(?P<open>/\*)"
-    r"|\b[bc]?r(?P<hashes>#*)\"(?P<raw>.*?)\"(?P=hashes)(?!#)"
+    # Behind a quote or a letter an r is part of a lifetime or a name.
+    r"|(?<!['\w])[bc]?r(?P<hashes>#*)\"(?P<raw>.*?)\"(?P=hashes)"
     r"|\"(?P<plain>(?:\\.|[^\"\\])*)\""
     r"|b?'(?:\\(?:x[0-9a-fA-F]{2}|u\{[^}]*\}|.)|[^'\\\n])'",
     re.S,
@@ -108,16 +109,12 @@ def maps_in_text(text: str) -> list[str]:
     return [match["name"].lower() for match in _MAP.finditer(_code(text)[0])]
 
 
-def code_of(text: str) -> str:
-    """The text, on the same lines, without what stands in comments and literals."""
-    return _code(text)[0]
-
-
 def _code(text: str) -> tuple[str, list[str]]:
     """The text without comments, each literal replaced by its number, and the literals."""
     parts: list[str] = []
     literals: list[str] = []
-    position = 0
+    shebang = re.match(r"#!(?!\s*\[)[^\n]*", text)
+    position = shebang.end() if shebang else 0
     while (match := _TOKEN.search(text, position)) is not None:
         parts.append(text[position : match.start()])
         position = match.end()

@@ -39,6 +39,8 @@ CODE_FLAGS = (
 )  # fmt: skip
 
 _SECONDS = 300.0
+# Bytes of address space; `core` takes a quarter of it.
+_MEMORY = 8 << 30
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,13 @@ class Toolchain:
     source: Path | None
 
     def command(self) -> list[str | Path]:
-        """What a compilation begins with: no `env!` reads the user's environment."""
-        kept = {name: os.environ.get(name, "") for name in ("PATH", "HOME")}
+        """What a compilation begins with: bounded memory, and no variables for `env!` to read."""
+        kept = {"PATH": os.environ.get("PATH", os.defpath)}
+        if self.rustc.is_relative_to(Path.home()):
+            kept["HOME"] = str(Path.home())  # rustup finds its compilers there
         own = {"RUSTC_BOOTSTRAP": "1", "LC_ALL": "C"}
-        return [
-            "env",
-            "-i",
-            *(f"{name}={value}" for name, value in (kept | own).items()),
-            self.rustc,
-        ]
+        variables = [f"{name}={value}" for name, value in (kept | own).items()]
+        return ["prlimit", f"--as={_MEMORY}", "env", "-i", *variables, self.rustc]
 
     @property
     def described(self) -> str:

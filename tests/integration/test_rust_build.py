@@ -83,6 +83,18 @@ DOORS = [
         '#[unsafe(naked)] pub fn f() { core::arch::naked_asm!("ret") }',
         "it/src/lib.rs:3: `naked` is not for extensions",
     ),
+    (
+        "hidden behind a lifetime",
+        'macro_rules! skip { ($($t:tt)*) => {} }\nskip!(\'r"\\"");\n'
+        '#[unsafe(naked)] fn f() { core::arch::naked_asm!("ret") }\n//"',
+        "`naked` is not for extensions",
+    ),
+    (
+        "hidden behind a raw string",
+        'macro_rules! skip { ($($t:tt)*) => {} }\nskip!(r#"a"##);\n'
+        '#[unsafe(naked)] fn f() { core::arch::naked_asm!("ret") }\nskip!("#);',
+        "`naked` is not for extensions",
+    ),
     ("raw naked", "#[unsafe(r#naked)] pub fn f() {}", "`naked` is not for extensions"),
     ("no_mangle", "#[unsafe(no_mangle)] pub fn memcpy() {}", "no_mangle"),
     ("export_name", '#[unsafe(export_name = "rex_panic")] pub fn f() {}', "export_name"),
@@ -120,6 +132,57 @@ DOORS = [
         '#[rex_kprobe("g")] fn g(c: &Kprobe) -> i32 { (c.ip() as f64 * 1.5) as i32 }',
         "computes with floating-point numbers .* at .*src/lib.rs:3",
     ),
+    ("large value", "#[rex_map] static A: Array<[u8; (1 << 32) + 4]> = Array::new(1);", "16 KiB"),
+    (
+        "large lock",
+        "type B = [u8; (1 << 32) + 4]; #[rex_map] static A: Array<Locked<B>> = Array::new(1);",
+        "16 KiB",
+    ),
+    ("large key", "#[rex_map] static A: HashMap<[u64; 4096], u8> = HashMap::new(1);", "16 KiB"),
+    (
+        "large context",
+        '#[rex_raw_tracepoint("s")] fn g(c: &RawTracepoint<536870912>) {}',
+        "no context is that large",
+    ),
+    (
+        "large read",
+        '#[rex_kprobe("g")] fn g(c: &Kprobe) { let _ = kernel::read_kernel::<[u64; 4096]>(5); }',
+        "16 KiB",
+    ),
+    (
+        "own compile_error",
+        "macro_rules! compile_error { ($($t:tt)*) => {} }\nstruct A { r: &'static AtomicU64 }\n"
+        "#[rex_plain] #[rex_map] struct A { number: u64 }",
+        "there may be only",
+    ),
+    (
+        "own compile_error alone",
+        "macro_rules! compile_error { ($($t:tt)*) => {} }\n#[rex_map] struct A { number: u64 }",
+        "stands before",
+    ),
+    (
+        "own assert",
+        "macro_rules! assert { ($($t:tt)*) => {} }\n#[rex_plain] struct A { a: u8, b: u32 }",
+        "leave gaps",
+    ),
+    (
+        "own assert of a context",
+        'macro_rules! assert { ($($t:tt)*) => {} }\n#[rex_raw_tracepoint("s")] fn g(c: &Kprobe) {}',
+        "wants a function of &RawTracepoint",
+    ),
+    (
+        "own size_of",
+        "const fn size_of<T>() -> usize { 0 }\n#[rex_plain] struct A { a: u8, b: u32 }",
+        "leave gaps",
+    ),
+    ("cfg of a field", "#[rex_plain] struct A { b: u64, #[cfg(false)] a: u8 }", "only doc"),
+    # There is none then.
+    ("cfg of a structure", "#[rex_plain] #[cfg(false)] struct A { b: u64 }", None),
+    ("late attribute", "#[rex_plain] #[non_exhaustive] struct A { b: u64 }", "may be only"),
+    ("code in a field", "#[rex_plain] struct A { a: [u8; { 5 }] }", "no code in a type"),
+    ("code in a map", "#[rex_map] static A: Array<[u8; { 5 }]> = Array::new(1);", "no code in a"),
+    ("other fields", "mod m { pub struct A; }\n#[rex_plain] struct A { a: u8, a: u8 }", "A|a"),
+    ("return", "struct N; impl rex::expansion::Returns<Xdp<'_>> for N {}", "Sealed|sealed"),
     ("include", 'static A: &str = include_str!("/etc/passwd");', "includes /etc/passwd"),
     ("module", '#[path = "/etc/passwd"] mod a;', "passwd"),
     ("environment", 'pub static A: &str = env!("LAB_SECRET");', "LAB_SECRET"),
@@ -172,6 +235,9 @@ NAME = '[package]\nname = "it"\nversion = "0.1.0"\nedition = "2024"\n'
         (NAME + '[dependencies]\nrex = "1"\n', "dependencies.rex is not"),
         (NAME + '[dependencies]\nrex = { features = ["all"] }\n', "no feature all"),
         ("[package\n", "Cargo.toml"),
+        ("lib = 5\n", "lib = ... is not"),
+        ("dependencies = 5\n", "dependencies = ... is not"),
+        ("[dependencies]\nrex = { features = 5 }\n", "features = ... is not"),
     ],
 )
 def test_a_manifest_brings_nothing_in(
@@ -190,6 +256,33 @@ def test_a_build_script_is_refused(tmp_path: Path, cache: Cache) -> None:
     (folder / "it/build.rs").write_text("fn main() {}\n")
     with pytest.raises(RustRejected, match=r"build\.rs"):
         build(folder, cache)
+
+
+@pytest.mark.parametrize("name", ["a:b.rs", "x\nsrc/lib.rs", "a b"])
+def test_a_file_elsewhere_is_found_whatever_its_name(
+    tmp_path: Path, cache: Cache, name: str
+) -> None:
+    other = tmp_path / "other" / name
+    other.parent.mkdir(parents=True)
+    other.write_text("secret")
+    text = f'static A: &str = include_str!("{other!s}");\n'.replace("\n", "\\n", name.count("\n"))
+    with pytest.raises(RustRejected, match="includes"):
+        build(write(tmp_path, HEAD + text + PROGRAM), cache)
+
+
+def test_a_link_in_the_sources_is_refused(tmp_path: Path, cache: Cache) -> None:
+    folder = write(tmp_path, HEAD + 'static A: &str = include_str!("a.rs");\n' + PROGRAM)
+    (folder / "it/src/a.rs").symlink_to("/etc/passwd")
+    with pytest.raises(RustRejected, match=r"a\.rs: a link"):
+        build(folder, cache)
+
+
+def test_programs_may_have_the_names_of_what_is_made_of_them(tmp_path: Path, cache: Cache) -> None:
+    text = "".join(
+        f'#[rex_kprobe("f")] fn {name}(_: &Kprobe) {{}}\n'
+        for name in ("entry", "raw", "context", "only")
+    )
+    build(write(tmp_path, HEAD + text), cache)
 
 
 def test_faults_are_for_those_who_say_so(tmp_path: Path, cache: Cache) -> None:

@@ -112,5 +112,6 @@ def test_the_environment_of_a_compilation_is_bare(
     monkeypatch.setenv("RUSTFLAGS", "--cfg evil")
     chosen(monkeypatch, fake(tmp_path, "1.96.0", target=True))
     command = [str(word) for word in find_toolchain().command()]
-    assert command[:2] == ["env", "-i"]
+    assert command[2:4] == ["env", "-i"]
+    assert not any(word.startswith("HOME=") for word in command)
     assert not any("evil" in word for word in command)

@@ -6,6 +6,11 @@ use core::ffi::c_void;
 
 const TABLE_VERSION: u32 = 1;
 
+/// The longest record of a tracepoint (PERF_MAX_TRACE_SIZE).
+const MAX_CONTEXT: usize = 8192;
+/// Keys and values are copied on a stack of 64 KiB.
+pub(crate) const MAX_VALUE: usize = 16 << 10;
+
 /// A program, in the section `.rex.progs`.
 #[repr(C)]
 pub struct ProgEntry {
@@ -30,6 +35,7 @@ impl ProgEntry {
         name: &str,
         attach: &str,
     ) -> Self {
+        assert!(ctx_size <= MAX_CONTEXT, "no context is that large");
         ProgEntry {
             version: TABLE_VERSION,
             prog_type,
@@ -65,6 +71,7 @@ impl MapEntry {
         max_entries: u32,
         lock_offset: i32,
     ) -> Self {
+        assert!(key_size <= MAX_VALUE && value_size <= MAX_VALUE, "at most 16 KiB");
         MapEntry {
             map: 0,
             map_type,
@@ -90,7 +97,9 @@ impl MapEntry {
     pub(crate) fn address(&self) -> usize {
         // SAFETY: a field of ours. The kernel wrote it when it loaded the program;
         // the compiler, which sees a constant 0, must not know better.
-        unsafe { (&raw const self.map).read_volatile() }
+        let map = unsafe { (&raw const self.map).read_volatile() };
+        assert!(map != 0, "a map is a static with #[rex_map]");
+        map
     }
 }
 

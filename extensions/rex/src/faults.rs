@@ -10,16 +10,24 @@ pub const UNMAPPED: usize = 0xffff_8000_0000_0000;
 /// An address that no page table can hold.
 pub const NON_CANONICAL: usize = 0xdead_0000_0000_0000;
 
-/// Read from an address as if a pointer led there.
+/// Nothing but what has to fault: the user's half, and the two addresses above.
+fn check(address: usize) {
+    let user = address < 1 << 47;
+    assert!(user || address == UNMAPPED || address == NON_CANONICAL, "that might be there");
+}
+
+/// Read from an address that has to fault, as if a pointer led there.
 #[inline(never)]
 pub fn read(address: usize) -> u64 {
+    check(address);
     // SAFETY: none. That is what it is for.
     unsafe { (address as *const u64).read_volatile() }
 }
 
-/// Write to an address as if a pointer led there.
+/// Write to an address that has to fault, as if a pointer led there.
 #[inline(never)]
 pub fn write(address: usize, value: u64) {
+    check(address);
     // SAFETY: none. That is what it is for.
     unsafe { (address as *mut u64).write_volatile(value) }
 }

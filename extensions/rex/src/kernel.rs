@@ -2,7 +2,7 @@
 //! What a program may ask of the kernel: time, CPU, the current task, memory.
 use core::mem::MaybeUninit;
 
-use crate::abi;
+use crate::abi::{self, MAX_VALUE};
 use crate::error::{Error, Result};
 use crate::plain::Plain;
 
@@ -75,6 +75,7 @@ pub fn current_comm() -> Comm {
 /// A value from an address of the kernel, if it can be read. Nothing faults: where nothing
 /// is the error is [`Error::FAULT`], and ERANGE for an address in the user's half.
 pub fn read_kernel<T: Plain>(address: usize) -> Result<T> {
+    const { assert!(size_of::<T>() <= MAX_VALUE, "at most 16 KiB") }
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: there is room for as many bytes as are said.
     let code = unsafe {
@@ -88,6 +89,7 @@ pub fn read_kernel<T: Plain>(address: usize) -> Result<T> {
 /// A value from an address of the current process, if it can be read. Nothing faults, and
 /// nothing waits: what was paged out, or never touched, is [`Error::FAULT`], too.
 pub fn read_user<T: Plain>(address: usize) -> Result<T> {
+    const { assert!(size_of::<T>() <= MAX_VALUE, "at most 16 KiB") }
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: there is room for as many bytes as are said.
     let code = unsafe {

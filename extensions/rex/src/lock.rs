@@ -27,14 +27,21 @@ impl<T: Plain> Locked<T> {
     pub fn lock(&self) -> Result<LockGuard<'_, T>> {
         // SAFETY: a lock in a map's value, as the map's BTF says.
         Error::check(unsafe { abi::rex_spin_lock(self.lock.get()) }.into())?;
-        Ok(LockGuard { locked: self, here: PhantomData })
+        // SAFETY: the value of a map, which holds T's; once, whoever else writes to it.
+        let value = unsafe { self.value.get().read_volatile() };
+        Ok(LockGuard { locked: self, value, here: PhantomData })
     }
 }
 
 /// A lock that is held; gives access to the value.
+///
+/// It has a copy, which goes back when the guard is dropped: user space and updates of the
+/// whole entry do not have to take the lock, and must not change what a reference sees.
+/// A program that ends while it holds the lock leaves the value as it was.
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard<'a, T: Plain> {
     locked: &'a Locked<T>,
+    value: T,
     here: PhantomData<*const ()>,
 }
 
@@ -42,20 +49,20 @@ impl<T: Plain> Deref for LockGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: whoever else writes takes the lock; any bytes make a T.
-        unsafe { &*self.locked.value.get() }
+        &self.value
     }
 }
 
 impl<T: Plain> DerefMut for LockGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
-        unsafe { &mut *self.locked.value.get() }
+        &mut self.value
     }
 }
 
 impl<T: Plain> Drop for LockGuard<'_, T> {
     fn drop(&mut self) {
+        // SAFETY: the value of a map, which holds T's.
+        unsafe { self.locked.value.get().write_volatile(self.value) };
         // SAFETY: the lock is held, by us.
         unsafe { abi::rex_spin_unlock(self.locked.lock.get()) }
     }

@@ -13,9 +13,15 @@ impl Flaw {
         Flaw { place, message: message.into() }
     }
 
-    /// A `compile_error!` there.
+    /// A `::core::compile_error!` there.
     pub fn tokens(self) -> TokenStream {
+        // From the root: an extension may have a macro of that name.
         let mut words: Vec<TokenTree> = vec![
+            Punct::new(':', Spacing::Joint).into(),
+            Punct::new(':', Spacing::Alone).into(),
+            Ident::new("core", self.place).into(),
+            Punct::new(':', Spacing::Joint).into(),
+            Punct::new(':', Spacing::Alone).into(),
             Ident::new("compile_error", self.place).into(),
             Punct::new('!', Spacing::Alone).into(),
             Group::new(
@@ -163,7 +169,7 @@ fn context_type(parameters: &Group) -> Option<TokenStream> {
     (!found.is_empty()).then(|| found.into_iter().collect())
 }
 
-fn replace(code: TokenStream, context: &TokenStream) -> TokenStream {
+pub fn replace(code: TokenStream, context: &TokenStream) -> TokenStream {
     code.into_iter()
         .flat_map(|token| match token {
             TokenTree::Ident(ref ident) if ident.to_string() == "__REX_CONTEXT__" => {
@@ -228,7 +234,11 @@ impl Static {
                 tokens.iter().cloned().collect(),
             ))
         };
-        let kind: TokenStream = self.tokens[self.colon + 1..self.equals].iter().cloned().collect();
+        let kind = &self.tokens[self.colon + 1..self.equals];
+        if let Some(block) = kind.iter().find_map(crate::plain::block) {
+            return Err(Flaw::at(block, "no code in a type: name a constant"));
+        }
+        let kind: TokenStream = kind.iter().cloned().collect();
         let mut output = parse(&before)?;
         output.extend(self.tokens[..=self.equals].iter().cloned());
         output.extend([group(&self.tokens[self.equals + 1..self.end])]);

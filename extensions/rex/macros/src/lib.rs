@@ -69,20 +69,22 @@ fn program(kind: &Kind, arguments: TokenStream, input: TokenStream) -> Result<To
     let (name, context) = (&function.name, kind.context);
     let entry = format!(
         "const _: () = {{
-            const _: () = assert!(
+            const _: () = ::core::assert!(
                 <__REX_CONTEXT__ as ::rex::expansion::Context>::PROG_TYPE == {},
                 \"#[{}] wants a function of &{context}\",
             );
-            extern \"C\" fn entry(raw: *mut ::rex::expansion::c_void) -> u64 {{
-                let mut context =
-                    unsafe {{ <__REX_CONTEXT__ as ::rex::expansion::Context>::from_raw(raw) }};
-                ::rex::expansion::Returns::<__REX_CONTEXT__>::code({name}(&mut context))
+            extern \"C\" fn __rex_entry(__rex_raw: *mut ::rex::expansion::c_void) -> u64 {{
+                let mut __rex_context =
+                    unsafe {{ <__REX_CONTEXT__ as ::rex::expansion::Context>::from_raw(__rex_raw) }};
+                ::rex::expansion::Returns::<__REX_CONTEXT__>::code(
+                    {name}(&mut __rex_context)
+                )
             }}
             #[unsafe(link_section = \".rex.progs\")]
             #[unsafe(export_name = \"rex_prog.{name}\")]
-            static ENTRY: ::rex::expansion::ProgEntry = ::rex::expansion::ProgEntry::new(
+            static __REX_ENTRY: ::rex::expansion::ProgEntry = ::rex::expansion::ProgEntry::new(
                 {}, {default}, <__REX_CONTEXT__ as ::rex::expansion::Context>::CTX_SIZE,
-                entry, \"{name}\", {attach:?},
+                __rex_entry, \"{name}\", {attach:?},
             );
         }};",
         kind.prog_type, kind.attribute, kind.prog_type,

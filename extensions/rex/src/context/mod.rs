@@ -5,6 +5,15 @@ mod tracing;
 
 use core::ffi::c_void;
 
+mod sealed {
+    /// Only what is listed here is returned: other numbers mean other things to the kernel.
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for i32 {}
+    impl Sealed for super::XdpAction {}
+    impl Sealed for super::TcAction {}
+}
+
 pub use packets::{Tc, TcAction, Xdp, XdpAction};
 pub use tracing::{Kprobe, PerfEvent, Sample, RawTracepoint, Tracepoint};
 
@@ -25,7 +34,7 @@ pub unsafe trait Context: Sized {
 }
 
 /// What a program with the context `C` may return.
-pub trait Returns<C> {
+pub trait Returns<C>: sealed::Sealed {
     /// The kernel's number of it.
     fn code(self) -> u64;
 }

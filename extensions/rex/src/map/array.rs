@@ -2,7 +2,7 @@
 use core::ffi::c_void;
 use core::marker::PhantomData;
 
-use super::{Shared, Value, from, map_type, snapshot};
+use super::{Shared, Value, from, map_type, snapshot, with_raw};
 use crate::abi::{self, MapEntry};
 use crate::error::{Error, Result};
 use crate::lock::{LockGuard, Locked};
@@ -31,11 +31,11 @@ impl<V: Value> Array<V> {
 
     /// Put a value there; [`Error::TOO_BIG`] behind the end.
     pub fn set(&self, index: u32, value: &V::Content) -> Result<()> {
-        let raw = V::raw(value);
+        let map = self.entry.address();
         // SAFETY: as in `lookup`.
-        Error::check(unsafe {
-            abi::rex_map_update(self.entry.address(), from(&index), from(&raw), 0)
-        })
+        Error::check(with_raw::<V, _>(value, |raw| unsafe {
+            abi::rex_map_update(map, from(&index), raw, 0)
+        }))
     }
 }
 

@@ -2,7 +2,7 @@
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
-use super::{Shared, Value, from, map_type, snapshot};
+use super::{Shared, Value, from, map_type, snapshot, with_raw};
 use crate::abi::{self, MapEntry};
 use crate::error::{Error, Result};
 use crate::lock::{LockGuard, Locked};
@@ -47,11 +47,11 @@ macro_rules! hash_map {
             }
 
             fn update(&self, key: &K, value: &V::Content, flags: u64) -> Result<()> {
-                let raw = V::raw(value);
+                let map = self.entry.address();
                 // SAFETY: as in `lookup`.
-                Error::check(unsafe {
-                    abi::rex_map_update(self.entry.address(), from(key), from(&raw), flags)
-                })
+                Error::check(with_raw::<V, _>(value, |raw| unsafe {
+                    abi::rex_map_update(map, from(key), raw, flags)
+                }))
             }
 
             /// Put a value there, whether there is one or not.

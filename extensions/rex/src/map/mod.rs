@@ -15,6 +15,7 @@ mod queue;
 mod ringbuf;
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64};
 
 pub use array::{Array, PerCpuArray};
@@ -43,8 +44,10 @@ pub unsafe trait Value: 'static {
     #[doc(hidden)]
     const LOCK_OFFSET: i32;
 
+    /// # Safety
+    /// `place` is valid for a raw form, all zeros: what is not filled in stays so.
     #[doc(hidden)]
-    fn raw(content: &Self::Content) -> Self::Raw;
+    unsafe fn fill(place: *mut Self::Raw, content: &Self::Content);
 }
 
 // SAFETY: it is its own raw form and has no lock.
@@ -53,8 +56,9 @@ unsafe impl<T: Plain> Value for T {
     type Raw = T;
     const LOCK_OFFSET: i32 = -1;
 
-    fn raw(content: &T) -> T {
-        *content
+    unsafe fn fill(place: *mut T, content: &T) {
+        // SAFETY: as the caller promises.
+        unsafe { place.write(*content) }
     }
 }
 
@@ -72,8 +76,9 @@ macro_rules! atomic {
             type Raw = $number;
             const LOCK_OFFSET: i32 = -1;
 
-            fn raw(content: &$number) -> $number {
-                *content
+            unsafe fn fill(place: *mut $number, content: &$number) {
+                // SAFETY: as the caller promises.
+                unsafe { place.write(*content) }
             }
         }
         // SAFETY: it has no other operations.
@@ -88,7 +93,7 @@ atomic!(AtomicI32: i32 AtomicI64: i64 AtomicU32: u32 AtomicU64: u64);
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LockedRaw<T> {
-    lock: u32,
+    _lock: u32,
     value: T,
 }
 
@@ -98,15 +103,24 @@ unsafe impl<T: Plain> Value for Locked<T> {
     type Raw = LockedRaw<T>;
     const LOCK_OFFSET: i32 = 0;
 
-    fn raw(content: &T) -> LockedRaw<T> {
+    unsafe fn fill(place: *mut LockedRaw<T>, content: &T) {
         // The kernel leaves the lock of an entry that is there as it is.
-        LockedRaw { lock: 0, value: *content }
+        // SAFETY: as the caller promises.
+        unsafe { (&raw mut (*place).value).write(*content) }
     }
 }
 
 /// The address of anything, for the kernel to read from.
 fn from<T>(value: &T) -> *const c_void {
     (&raw const *value).cast()
+}
+
+/// Call with the raw form of a value, in which no byte is left from something else.
+fn with_raw<V: Value, R>(content: &V::Content, use_it: impl FnOnce(*const c_void) -> R) -> R {
+    let mut raw = MaybeUninit::<V::Raw>::zeroed();
+    // SAFETY: zeros, and room for it.
+    unsafe { V::fill(raw.as_mut_ptr(), content) };
+    use_it(raw.as_ptr().cast())
 }
 
 /// Copies out of memory that others may write to meanwhile: it may mix two values.

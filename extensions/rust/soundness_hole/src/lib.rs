@@ -37,6 +37,7 @@ fn for_ever<T>(borrowed: &T) -> &'static T {
 #[repr(u64)]
 enum Slot {
     Reference(&'static u64),
+    #[expect(dead_code, reason = "it is read as what it is not")]
     Number(usize),
 }
 
