@@ -17,17 +17,28 @@ fn check(address: usize) {
 }
 
 /// Read from an address that has to fault, as if a pointer led there.
-#[inline(never)]
+#[inline(always)]
 pub fn read(address: usize) -> u64 {
     check(address);
+    load(address)
+}
+
+/// Write to an address that has to fault, as if a pointer led there.
+#[inline(always)]
+pub fn write(address: usize, value: u64) {
+    check(address);
+    store(address, value);
+}
+
+// By themselves, so that they have a frame to be found by.
+#[inline(never)]
+fn load(address: usize) -> u64 {
     // SAFETY: none. That is what it is for.
     unsafe { (address as *const u64).read_volatile() }
 }
 
-/// Write to an address that has to fault, as if a pointer led there.
 #[inline(never)]
-pub fn write(address: usize, value: u64) {
-    check(address);
+fn store(address: usize, value: u64) {
     // SAFETY: none. That is what it is for.
     unsafe { (address as *mut u64).write_volatile(value) }
 }
