@@ -57,8 +57,14 @@ def in_section(title: str) -> list[Block]:
 
 
 def _environment(**more: str) -> dict[str, str]:
-    """The user's, in which the lab finds the checkout by where it is itself."""
-    return {name: value for name, value in os.environ.items() if name != "LAB_REPO"} | more
+    """The user's, in which the lab finds the checkout by where it is itself.
+
+    As the page has it, the lab's own environment is not active: nothing says `lab`.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "LAB_REPO"}
+    folders = kept.get("PATH", os.defpath).split(os.pathsep)
+    kept["PATH"] = os.pathsep.join(one for one in folders if not (Path(one) / "lab").exists())
+    return kept | more
 
 
 class Clone:
