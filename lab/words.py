@@ -100,18 +100,20 @@ RexResource = Literal["spin_lock", "rcu", "ringbuf", "task", "socket"]
 REX_RESOURCES: tuple[RexResource, ...] = get_args(RexResource)
 
 # How the kernel ends a native program, in the words of its reports.
-RexEnding = Literal["panicked", "faulted", "overflowed"]
+RexEnding = Literal["panicked", "faulted", "terminated", "overflowed"]
 REX_ENDINGS: tuple[RexEnding, ...] = get_args(RexEnding)
 
 # What the kernel counts of native programs (debugfs, rex/stats): runs and how they ended,
 # what was still held after a normal return (`leaked_`) and what the kernel gave back
 # (`released_`), states of the CPU that it put right, acquisitions for which the ledger of
-# a run had no room. Scenarios bound their increase.
+# a run had no room, runs that could not be ended when their time was over, but later or
+# not at all. The kernel's order. Scenarios bound their increase.
 RexCounter = Literal[
     "runs",
     "returned",
     "panicked",
     "faulted",
+    "terminated",
     "overflowed",
     "refused",
     "disabled",
@@ -127,6 +129,7 @@ RexCounter = Literal[
     "released_socket",
     "repaired",
     "ledger_full",
+    "deferred",
 ]
 REX_COUNTERS: tuple[RexCounter, ...] = get_args(RexCounter)
 

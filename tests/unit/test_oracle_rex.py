@@ -103,7 +103,7 @@ def test_books_that_are_not_whole_are_trouble(change: dict[str, str | None]) -> 
 
 
 def test_what_a_later_kernel_counts_is_left_out() -> None:
-    more = {**files(runs=1), rex.STATS: str(files(runs=1)[rex.STATS]) + "terminated 3\n"}
+    more = {**files(runs=1), rex.STATS: str(files(runs=1)[rex.STATS]) + "throttled 3\n"}
     assert rex.snapshot(more) == at(runs=1)
 
 

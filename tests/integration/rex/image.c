@@ -218,6 +218,111 @@ PROGRAM(recurses, 7)
 	return descend(&top);
 }
 
+/* None of these comes to an end by itself. */
+static APART void loop(void)
+{
+	for (;;)
+		__asm__ volatile("" ::: "memory");
+}
+
+static APART void loop_over_map(void)
+{
+	for (;;)
+		count_of(0);
+}
+
+PROGRAM(loops, 8)
+{
+	loop();
+	return 0;
+}
+
+PROGRAM(loops_over_map, 8)
+{
+	loop_over_map();
+	return 0;
+}
+
+PROGRAM(loops_in_rcu, 8)
+{
+	rex_rcu_lock();
+	loop();
+	return 0;
+}
+
+PROGRAM(loops_holding, 8)
+{
+	hold_all();
+	loop();
+	return 0;
+}
+
+PROGRAM(loops_over_map_holding, 8)
+{
+	hold_all();
+	loop_over_map();
+	return 0;
+}
+
+PROGRAM(loops_disturbing, 8)
+{
+	__asm__ volatile("cli");
+	loop();
+	return 0;
+}
+
+PROGRAM(loops_over_map_disturbing, 8)
+{
+	__asm__ volatile("cli");
+	loop_over_map();
+	return 0;
+}
+
+PROGRAM(loops_backwards, 8)
+{
+	__asm__ volatile("std; stac" ::: "cc");
+	loop();
+	return 0;
+}
+
+PROGRAM_OF(3, loops_tc, 8, 0, "")
+{
+	loop();
+	return 0;
+}
+
+PROGRAM_OF(6, loops_xdp, 8, 0, "")
+{
+	loop();
+	return 0;
+}
+
+/* On one CPU, so that there is one left. */
+PROGRAM(loops_on_first, 8)
+{
+	if (!rex_cpu())
+		loop();
+	return 0;
+}
+
+PROGRAM(loops_over_map_on_first, 8)
+{
+	if (!rex_cpu())
+		loop_over_map();
+	return 0;
+}
+
+/* Most of a budget of 100 ms, in its own code and in the kernel's. */
+PROGRAM(takes_time, 8)
+{
+	u64 start = rex_ktime_ns();
+
+	while (rex_ktime_ns() - start < 70000000)
+		for (volatile int i = 0; i < 1000; i++)
+			;
+	return 9;
+}
+
 /* Of the other types, those of the network alone can be run without being attached. */
 PROGRAM_OF(2, kprobe, 1, 0, "") { return 0; }
 PROGRAM_OF(5, tracepoint, 1, 16, "") { return 0; }

@@ -48,6 +48,8 @@ long rex_ringbuf_output(u64 map, const void *data, u64 size, u64 flags);
 int rex_spin_lock(void *lock);
 void rex_spin_unlock(void *lock);
 int rex_rcu_lock(void);
+u64 rex_ktime_ns(void);
+u32 rex_cpu(void);
 long rex_map_next_key(u64 map, const void *key, void *next);
 u32 rex_packet_len(void *context);
 long rex_packet_pull(void *context, u32 size);
