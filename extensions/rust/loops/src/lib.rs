@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Programs that never end, each in a place of its own: the kernel has to end them.
+//!
+//! Each looks only at the trigger's calls, or at packets, and counts that it came to its
+//! loop, in place 0, and that it went on behind it, in place 1: that stays 0.
+#![no_std]
+use core::hint::black_box;
+
+use rex::prelude::*;
+
+mod hooks;
+
+#[rex_map]
+static COUNTS: Array<AtomicU64> = Array::new(2);
+
+/// Two keys that are always there.
+#[rex_map]
+static TABLE: HashMap<u32, u32> = HashMap::new(16);
+
+#[rex_map]
+static LOCKED: Array<Locked<u32>> = Array::new(1);
+
+fn count(index: u32) {
+    if let Some(counter) = COUNTS.at(index) {
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Whether this is a call of the trigger's, which is then counted.
+fn wanted() -> bool {
+    let wanted = kernel::current_comm().text() == "kexttrigger";
+    if wanted {
+        count(0);
+    }
+    wanted
+}
+
+#[inline(never)]
+fn forever() {
+    while black_box(true) {}
+    count(1);
+}
+
+#[rex_kprobe("__x64_sys_getpgid")]
+fn plain(_context: &Kprobe) {
+    if wanted() {
+        forever();
+    }
+}
+
+/// Whoever adds a key for each that it sees is never through.
+#[rex_kprobe("__x64_sys_getpgid")]
+fn keys(_context: &Kprobe) {
+    if !wanted() {
+        return;
+    }
+    let _ = TABLE.insert(&0, &0);
+    while black_box(true) {
+        for key in TABLE.keys() {
+            black_box(key);
+        }
+    }
+    count(1);
+}
+
+/// Nearly all of its time is the kernel's.
+#[rex_kprobe("__x64_sys_getpgid")]
+fn calls(_context: &Kprobe) {
+    if !wanted() {
+        return;
+    }
+    while black_box(kernel::ktime_ns()) != 0 {}
+    count(1);
+}
+
+/// With interrupts off.
+#[rex_kprobe("__x64_sys_getpgid")]
+fn locked(_context: &Kprobe) {
+    if !wanted() {
+        return;
+    }
+    let Ok(mut guard) = LOCKED.lock(0) else { return };
+    *guard += 1;
+    forever();
+}
+
+#[rex_kprobe("__x64_sys_getpgid")]
+fn rcu(_context: &Kprobe) {
+    if !wanted() {
+        return;
+    }
+    let Ok(_section) = Rcu::lock() else { return };
+    forever();
+}
