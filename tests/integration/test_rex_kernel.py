@@ -256,11 +256,11 @@ def test_an_interrupt_that_runs_programs_leaves_the_run_that_it_interrupts_alone
     bench: Bench,
 ) -> None:
     before = bench.counts()
-    result = bench.run("context", 50_000, "hrtimer_expire_entry", "counts_others")
+    result = bench.run("context", 20_000, "hrtimer_expire_entry", "counts_others")
     assert result["retval"] == 3
     assert result["others"] > 100  # that many chances to hit
     gone = {key: value - before[key] for key, value in bench.counts().items()}
-    assert gone["runs"] == gone["returned"] >= 50_000 + result["others"]
+    assert gone["runs"] == gone["returned"] >= 20_000 + result["others"]
     assert gone["repaired"] == 0
     assert bench.unharmed()
 

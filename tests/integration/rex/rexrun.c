@@ -180,14 +180,14 @@ static int load_named(const char *name)
 	return load(file, size, index_of(name));
 }
 
-/* A timer's interrupt each 50 us: it hits the kernel everywhere. */
+/* A timer's interrupt each 200 us: it hits the kernel everywhere, and leaves it time to go on. */
 static void tick(void)
 {
 	struct perf_event_attr event = {
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof(event),
 		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 50000,
+		.sample_period = 200000,
 	};
 
 	if (syscall(SYS_perf_event_open, &event, 0, -1, -1, 0) < 0)
