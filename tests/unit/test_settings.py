@@ -18,7 +18,6 @@ from lab.runner.steps import StepDriver
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 
-SOON = Deadline(20)
 SCENARIO = """
 summary: A protection holds
 set: {debug: {rex/level: 5}}
@@ -61,7 +60,7 @@ def drive(tmp_path: Path, knobs: Path) -> Callable[[Item], StepDriver]:
     guest.read_files = lambda paths, limit=None: Guest.read_files(guest, paths, limit)
 
     def drive(item: Item) -> StepDriver:
-        driver = StepDriver(guest, {}, {}, {}, SOON)
+        driver = StepDriver(guest, {}, {}, {}, Deadline(20))
         driver.run(item.scenario.steps)
         return driver
 
