@@ -14,3 +14,8 @@ KCONFIGS = REPO / "kconfigs"
 IMAGES = REPO / "images"
 EXTENSIONS = REPO / "extensions"
 SCENARIOS = REPO / "scenarios"
+
+
+def shown(path: Path) -> str:
+    """A path for a person: from the checkout's root, if it is below that."""
+    return str(path.relative_to(REPO)) if path.is_relative_to(REPO) else str(path)

@@ -19,7 +19,7 @@ from lab.extension import source
 from lab.extension.source import ProgramDecl, clang_options, sources_of
 from lab.host import process
 from lab.kernel.artifact import Kernel
-from lab.paths import EXTENSIONS, REPO
+from lab.paths import EXTENSIONS, shown
 
 C = EXTENSIONS / "c"
 SUFFIX = ".bpf.c"
@@ -68,7 +68,7 @@ def source_path(name: str, folder: Path = C) -> Path:
         known = c_names(folder)
         close = difflib.get_close_matches(name, known, 1)
         raise UserError(
-            f"there is no C extension {name} in {_shown(folder)}",
+            f"there is no C extension {name} in {shown(folder)}",
             hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
         )
     return path
@@ -211,7 +211,7 @@ def _compile(clang: str, path: Path, types: Path, target: Path) -> str:
     if result.ok:
         return result.stderr
     name = path.name.removesuffix(SUFFIX)
-    lines = compile_errors(result.stderr, _shown(path.parent))
+    lines = compile_errors(result.stderr, shown(path.parent))
     rejected = CompileRejected(
         f"extension {name} does not compile: {lines[0] if lines else 'clang failed'}",
         details="\n".join(lines[1:]) if lines else result.stderr,
@@ -232,7 +232,3 @@ def compile_errors(output: str, shown: str) -> list[str]:
         elif re.match(r"^(clang[\w-]*|fatal error|error|LLVM ERROR)[:\s]", line):
             errors.append(line)
     return errors
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(REPO)) if path.is_relative_to(REPO) else str(path)

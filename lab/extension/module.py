@@ -14,7 +14,7 @@ from lab.cache import Cache, file_digest, key_of
 from lab.errors import UserError
 from lab.host import process
 from lab.kernel.artifact import Kernel
-from lab.paths import EXTENSIONS, REPO
+from lab.paths import EXTENSIONS, shown
 
 MODULES = EXTENSIONS / "modules"
 
@@ -83,7 +83,7 @@ def _source(name: str, folder: Path) -> Path:
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         raise UserError(
-            f"there is no module {name} in {_shown(folder)}",
+            f"there is no module {name} in {shown(folder)}",
             hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
         )
     return folder / name
@@ -130,7 +130,7 @@ def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) 
         check=False,
     )  # fmt: skip
     if not result.ok:
-        lines = compile_errors(result.stdout + result.stderr, work, _shown(source))
+        lines = compile_errors(result.stdout + result.stderr, work, shown(source))
         if not lines:
             raise process.ToolFailed(result, hint=f"the build tree is {kernel.build_tree}")
         raise UserError(f"module {name} does not build: {lines[0]}", details="\n".join(lines[1:]))
@@ -160,7 +160,3 @@ def compile_errors(output: str, work: Path, shown: str) -> list[str]:
             if line not in errors:
                 errors.append(line)
     return errors[:_MAX_ERRORS]
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(REPO)) if path.is_relative_to(REPO) else str(path)

@@ -107,7 +107,9 @@ def build_rust(
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
 
     entry = cache.get("extension", key, build, what=job)
-    return RustImage(name, entry / f"{name}.so", entry / f"{name}.debug", _text(entry / "log"))
+    return RustImage(
+        name, entry / f"{name}.so", entry / f"{name}.debug", (entry / "log").read_text()
+    )
 
 
 def _crate(
@@ -236,7 +238,3 @@ def _rejected(error: UserError) -> RustRejected:
     rejected = RustRejected(error.message, hint=error.hint, details=error.details)
     rejected.log = str(error)
     return rejected
-
-
-def _text(path: Path) -> str:
-    return path.read_text()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.errors import UserError
 from lab.extension.source import ProgramDecl
-from lab.paths import EXTENSIONS, REPO
+from lab.paths import EXTENSIONS, shown
 
 RUST = EXTENSIONS / "rust"
 ROOT = Path("src") / "lib.rs"
@@ -58,9 +58,8 @@ def source_folder(name: str, folder: Path = RUST) -> Path:
     if not (path / ROOT).is_file():
         known = rust_names(folder)
         close = difflib.get_close_matches(name, known, 1)
-        shown = folder.relative_to(REPO) if folder.is_relative_to(REPO) else folder
         raise UserError(
-            f"there is no Rust extension {name} in {shown}",
+            f"there is no Rust extension {name} in {shown(folder)}",
             hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
         )
     return path
