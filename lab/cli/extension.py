@@ -14,6 +14,7 @@ from lab.cache import Cache
 from lab.errors import UserError
 from lab.extension import c, module, rust_source
 from lab.extension.rust import build_rust
+from lab.extension.rust_frames import LARGEST_FRAME, frames_of, named
 from lab.extension.source import ProgramDecl
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
@@ -105,6 +106,24 @@ def _build(
         return c.programs_in_source(name), c.maps_in_source(name), built.log
     raise UserError(
         f"there is no extension {name} in Rust or C", hint="`lab extension list` names them"
+    )
+
+
+@app.command("frames")
+def frames_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An extension in Rust.")],
+) -> None:
+    """Say what each function of an extension takes of its stack, the largest first."""
+    with ProgressReport() as report:
+        image = build_rust(name, Cache.default(report), report)
+    found = named(image.debug, frames_of(name, image.debug))
+    for one in sorted(found, key=lambda one: (-one.frame.size, one.frame.address)):
+        unchecked = "" if one.frame.room else " (not checked)"
+        typer.echo(f"{one.frame.size:>7} {one}{unchecked}")
+    count = sum(not one.frame.room for one in found)
+    typer.echo(
+        f"{len(found)} functions, {count} of the compiler's library not checked; "
+        f"a frame of up to {LARGEST_FRAME} bytes fits"
     )
 
 

@@ -16,6 +16,7 @@ from lab import events
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import UserError
 from lab.extension import rust_rules
+from lab.extension.rust_frames import check_frames
 from lab.extension.rust_image import check_code, check_image
 from lab.extension.rust_source import ROOT, RUST, source_folder, sources_of
 from lab.extension.rust_toolchain import (
@@ -42,6 +43,9 @@ LINK = (
 )  # fmt: skip
 # What stays: the tables' entries, and what they lead to.
 _EXPORTS = "{ global: rex_prog.*; rex_map.*; local: *; };\n"
+# What does not: the list of the room before prologues. The sizes of frames name the same
+# functions, and are not in memory.
+_LAYOUT = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT AFTER .text;\n"
 
 _RULES = sorted(Path(__file__).parent.glob("rust*.py"))
 
@@ -91,7 +95,7 @@ def build_rust(
         name=name,
         sources={str(path.relative_to(place)): file_digest(path) for path in sources_of(place)},
         crate=crate.parent.name,
-        flags=(*SAFE_FLAGS, *CODE_FLAGS, *LINK, _EXPORTS),
+        flags=(*SAFE_FLAGS, *CODE_FLAGS, *LINK, _EXPORTS, _LAYOUT),
         # What was accepted by other rules is looked at again.
         rules={path.name: file_digest(path) for path in _RULES},
         linker=process.run(["ld", "--version"]).stdout.partition("\n")[0],
@@ -163,7 +167,8 @@ def _compile(
     sysroot: tuple[str, ...],
     aside: Path,
 ) -> str:
-    archive, depends, exports = aside / "all.a", aside / "files.d", aside / "exports"
+    archive, depends = aside / "all.a", aside / "files.d"
+    exports, layout = aside / "exports", aside / "layout"
     result = process.run(
         [
             *toolchain.command(), "--crate-name", re.sub(r"\W", "_", name),
@@ -182,18 +187,23 @@ def _compile(
     try:
         rust_rules.check_files(place, read_files(depends.read_text(), place))
         exports.write_text(_EXPORTS)
+        layout.write_text(_LAYOUT)
         debug, image = aside / f"{name}.debug", aside / f"{name}.so"
         process.run(
-            ["ld", *LINK, f"--version-script={exports}", "-o", debug, "--whole-archive", archive]
-        )
+            [
+                "ld", *LINK, f"--version-script={exports}", "-T", layout,
+                "-o", debug, "--whole-archive", archive,
+            ]
+        )  # fmt: skip
         check_code(name, debug)
+        warnings = check_frames(name, debug)
         process.run(["strip", "--strip-debug", "-o", image, debug])
         check_image(name, image)
     except UserError as error:
         raise _rejected(error) from None
-    for path in (archive, depends, exports):
+    for path in (archive, depends, exports, layout):
         path.unlink()
-    return result.stderr
+    return result.stderr + warnings
 
 
 def read_files(depends: str, place: Path) -> list[Path]:

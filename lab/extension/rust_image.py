@@ -18,6 +18,7 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import SymbolTableSection
 
 from lab.errors import UserError
+from lab.extension.rust_frames import SECTION
 from lab.host import process
 from lab.paths import EXTENSIONS
 
@@ -111,6 +112,8 @@ def _check_elf(name: str, path: Path) -> None:
                 f"extension {name} has no program",
                 hint='a program is a function with an attribute, such as #[rex_kprobe("function")]',
             )
+        if elf.get_section_by_name(SECTION) is None:
+            raise UserError(f"extension {name} does not say how large its frames are ({SECTION})")
 
 
 def _first_float(debug: Path) -> _Finding | None:

@@ -28,6 +28,10 @@ TARGET = "x86_64-unknown-none"
 OLDEST = (1, 91)
 HINT = f"apt install rustc-web rust-web-src, or: rustup target add {TARGET}"
 
+# Bytes before each prologue into which the kernel writes its check of the stack, which
+# takes the sizes of frames from the section .stack_sizes (kernel/bpf/rex/stack.c).
+ROOM = 22
+
 # Code for the kernel: calls go through the GOT, frames can be walked.
 CODE_FLAGS = (
     "--target", TARGET,
@@ -36,6 +40,7 @@ CODE_FLAGS = (
     "-Csymbol-mangling-version=v0", "-Cembed-bitcode=yes",
     # The linker may then call directly what is in the image.
     "-Zrelax-elf-relocations=yes",
+    f"-Zpatchable-function-entry={ROOM}", "-Zemit-stack-sizes",
 )  # fmt: skip
 
 _SECONDS = 300.0

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Frames of an extension's functions, and the room for checks, in images made by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.errors import UserError
+from lab.extension import rust_frames
+from lab.extension.rust_frames import LARGEST_FRAME, check_frames, frames_of, named
+from lab.extension.rust_toolchain import ROOM
+
+# What compilers make of 22 bytes: Debian's rustc and clang in two instructions, gcc in 22.
+WIDE = "66666666662e660f1f8400000200000f1f8000020000"
+ROOMS = [
+    WIDE,
+    "90" * 22,
+    "2e2e0f1f84000200000000" + "0f1f440000" + "0f1f0400" + "6690",
+    "6690" * 11,
+]
+NO_ROOMS = [
+    WIDE[:-2],  # 21 bytes, and what comes next
+    "90" * 21 + "55",
+    "f390" * 11,  # pause
+    "4890" * 11,  # another register's exchange
+    "0f0b" * 11,
+    "e8" + "00" * 21,
+    WIDE[:28] + "0f1f8000020000" + "90",  # cut in its middle
+]
+
+
+def image(folder: Path, *functions: tuple[str, str, str], sizes: str | None = None) -> Path:
+    """A shared object of functions: name, the bytes that it begins with, its frame (ULEB128)."""
+    text = ['.file 1 "a.s"', '.file 2 "/rustc/0123abcd/library/core/a.rs"', ".text"]
+    for name, first, _ in functions:
+        text += [f".globl {name}", f".type {name}, @function", f"{name}:"]
+        text += [f".loc {2 if name == 'of_core' else 1} 7"]
+        text += [f".byte 0x{byte:02x}" for byte in bytes.fromhex(first)]
+        text += ["push %rbp", "sub $0x120,%rsp", "leave", "ret", f".size {name}, .-{name}"]
+    text += ['.section .stack_sizes,"o",@progbits,.text'] if sizes != "" else []
+    text += [f".quad {name}\n.uleb128 {size}" for name, _, size in functions if size]
+    text += [sizes] if sizes else []
+    (folder / "a.s").write_text("\n".join(text) + "\n")
+    for words in (["as", "-o", "a.o", "a.s"], ["ld", "-shared", "-o", "a.so", "a.o"]):
+        subprocess.run(words, cwd=folder, check=True)
+    return folder / "a.so"
+
+
+@pytest.mark.parametrize("first", ROOMS)
+def test_room_is_seen_whatever_compiler_left_it(tmp_path: Path, first: str) -> None:
+    assert len(bytes.fromhex(first)) == ROOM
+    (found,) = frames_of("a", image(tmp_path, ("f", first, "40")))
+    assert (found.size, found.room) == (40, True)
+
+
+@pytest.mark.parametrize("first", [*NO_ROOMS, ""])
+def test_what_does_something_is_no_room(tmp_path: Path, first: str) -> None:
+    built = image(tmp_path, ("f", first, "40"))
+    assert [frame.room for frame in frames_of("a", built)] == [False]
+    with pytest.raises(UserError, match=r"extension a: f at \S*/a\.s:7 has no room for a check"):
+        check_frames("a", built)
+
+
+def test_an_image_that_says_no_frames_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not say how large its frames are"):
+        frames_of("a", image(tmp_path, ("f", WIDE, ""), sizes=""))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        (".quad 0x500000\n.uleb128 8", "a frame at 0x500000, where no code is"),
+        (".quad f", "ends too early"),
+        (".quad f\n.byte 0x80", "ends too early"),
+        (".long 5", "ends too early"),
+    ],
+)
+def test_sizes_that_are_none_are_told(tmp_path: Path, sizes: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        frames_of("a", image(tmp_path, ("f", WIDE, "8"), sizes=sizes))
+
+
+def test_a_function_that_is_not_listed_is_measured(tmp_path: Path) -> None:
+    found = frames_of("a", image(tmp_path, ("f", WIDE, "8"), ("memcpy", "", "")))
+    assert [(frame.size, frame.room) for frame in found] == [(8, True), (8 + 0x120, False)]
+
+
+@pytest.mark.parametrize("moved", ["4883e4f0", "4829c4"])  # and $-16, sub %rax
+def test_a_function_that_is_not_listed_and_can_t_be_measured_is_refused(
+    tmp_path: Path, moved: str
+) -> None:
+    with pytest.raises(UserError, match="nobody knows the frame of odd"):
+        frames_of("a", image(tmp_path, ("f", WIDE, "8"), ("odd", moved, "")))
+
+
+def test_a_frame_that_no_stack_has_room_for_is_warned_of(tmp_path: Path) -> None:
+    some = [("most", WIDE, str(LARGEST_FRAME)), ("more", WIDE, str(LARGEST_FRAME + 8))]
+    warned = check_frames("a", image(tmp_path, *some))
+    assert LARGEST_FRAME == 57320
+    assert re.fullmatch(
+        r"warning: more at \S*/a\.s:7 takes 57328 bytes of the stack, which has 57320: "
+        r"a run that calls it overflows\n",
+        warned,
+    )
+
+
+@pytest.mark.parametrize(("size", "refused"), [(1024, False), (1032, True)])
+def test_a_compiled_library_may_have_small_frames_without_room(
+    tmp_path: Path, size: int, refused: bool
+) -> None:
+    built = image(tmp_path, ("f", WIDE, "8"), ("of_core", "", str(size)))
+    (one,) = named(built, [frame for frame in frames_of("a", built) if not frame.room])
+    assert one.of_library
+    assert str(one) == "of_core at rust/core/a.rs:7"
+    if refused:
+        with pytest.raises(UserError, match="takes 1032 bytes of the stack, unchecked"):
+            check_frames("a", built)
+    else:
+        assert check_frames("a", built) == ""
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**70))))
+def test_all_pairs_are_read(pairs: list[tuple[int, int]]) -> None:
+    def uleb(value: int) -> bytes:
+        more, low = value >> 7, value & 0x7F
+        return bytes([low | 0x80]) + uleb(more) if more else bytes([low])
+
+    data = b"".join(address.to_bytes(8, "little") + uleb(size) for address, size in pairs)
+    assert list(rust_frames._pairs("a", data)) == pairs
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_pairs_or_told(data: bytes) -> None:
+    with contextlib.suppress(UserError):
+        list(rust_frames._pairs("a", data))
