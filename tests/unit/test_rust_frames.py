@@ -19,14 +19,10 @@ from lab.extension.rust_toolchain import ROOM
 
 # What compilers make of 22 bytes: Debian's rustc and clang in two instructions, gcc in 22.
 WIDE = "66666666662e660f1f8400000200000f1f8000020000"
-ROOMS = [
-    WIDE,
-    "90" * 22,
-    "2e2e0f1f84000200000000" + "0f1f440000" + "0f1f0400" + "6690",
-    "6690" * 11,
-]
+MIXED = "2e2e2e0f1f8400020000000f1f4400000f1f04006690"
+ROOMS = [WIDE, "90" * 22, MIXED, "6690" * 11]
 NO_ROOMS = [
-    WIDE[:-2],  # 21 bytes, and what comes next
+    "6690" * 10 + "90",  # 21 bytes, and what comes next
     "90" * 21 + "55",
     "f390" * 11,  # pause
     "4890" * 11,  # another register's exchange
@@ -40,8 +36,8 @@ def image(folder: Path, *functions: tuple[str, str, str], sizes: str | None = No
     """A shared object of functions: name, the bytes that it begins with, its frame (ULEB128)."""
     text = ['.file 1 "a.s"', '.file 2 "/rustc/0123abcd/library/core/a.rs"', ".text"]
     for name, first, _ in functions:
-        text += [f".globl {name}", f".type {name}, @function", f"{name}:"]
-        text += [f".loc {2 if name == 'of_core' else 1} 7"]
+        text += [f".globl {name}", f".type {name}, @function", ".loc_mark_labels 1"]
+        text += [f".loc {2 if name == 'of_core' else 1} 7", f"{name}:"]
         text += [f".byte 0x{byte:02x}" for byte in bytes.fromhex(first)]
         text += ["push %rbp", "sub $0x120,%rsp", "leave", "ret", f".size {name}, .-{name}"]
     text += ['.section .stack_sizes,"o",@progbits,.text'] if sizes != "" else []
