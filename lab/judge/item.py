@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding, map_findings, text_findings
 from lab.judge.steps import step_findings
+from lab.oracle.rex import STACK_MARGIN
 from lab.oracle.slopes import MIN_SAMPLES, slope
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.scenario.expect import Expect
@@ -83,6 +84,11 @@ def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
         # A program came back with the CPU in another state than it had found it in.
         happened = f"the kernel did {repaired} times"
         yield Finding("rex: repaired", "no CPU's state to be put right", happened, False, "rex")
+    if seen.worn_stacks:
+        # The kernel's reserve is for more than what happened this time.
+        happened = f"there were {', '.join(seen.worn_stacks)}"
+        wanted = f"{STACK_MARGIN} bytes of each stack never to be used"
+        yield Finding("rex: stacks", wanted, happened, False, "rex")
 
 
 def reuse(seen: Observation) -> Iterator[Finding]:

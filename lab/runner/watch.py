@@ -59,11 +59,15 @@ class Baseline:
 
 @dataclass
 class Books:
-    """What is left over, by name; increases by kind; new fatal taint; counters' increases."""
+    """What is left over, by name; increases by kind; new fatal taint; counters' increases.
+
+    `worn_stacks` are those of native programs that were used nearly to their end.
+    """
 
     left: list[str]
     ledger: dict[str, int]
     rex: dict[RexCounter, int]
+    worn_stacks: list[str]
     taint: str
     counters: dict[str, int]
     evidence: list[Evidence]
@@ -209,6 +213,7 @@ class Watch:
             left,
             ledger_oracle.increase(before.ledger, now),
             rex_oracle.increase(before.rex, rex),
+            rex_oracle.worn(before.rex, rex),
             counters_oracle.new_taint(before.counters, counted),
             counters_oracle.increase(before.counters, counted),
             [

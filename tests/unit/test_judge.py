@@ -294,7 +294,7 @@ def test_a_twin_whose_protection_stayed_on_shows_nothing(load: Callable[[str], S
 
 def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Scenario]) -> None:
     scenario = load(REX)
-    for spoil in (spoil_released, spoil_leaked, spoil_repaired):
+    for spoil in (spoil_released, spoil_leaked, spoil_repaired, spoil_stack):
         seen = good_rex(scenario)
         spoil(seen)
         assert judge(scenario, seen, twin()).verdict == "passed"
@@ -515,6 +515,10 @@ def spoil_repaired(seen: Observation) -> None:
     seen.rex_total = {"released_spin_lock": 2, "repaired": 1}
 
 
+def spoil_stack(seen: Observation) -> None:
+    seen.worn_stacks = ["16 bytes of CPU 1's at depth 0"]
+
+
 def test_the_books_of_native_programs_are_those_of_the_first_use(
     load: Callable[[str], Scenario],
 ) -> None:
@@ -531,6 +535,7 @@ def test_the_books_of_native_programs_are_those_of_the_first_use(
         (spoil_no_books, "rex: released_spin_lock: expected 1, but there is none"),
         (spoil_unread_books, "rex: released_spin_lock: expected 1, but there is none"),
         (spoil_repaired, "rex: repaired"),
+        (spoil_stack, "rex: stacks: expected 1024 bytes of each stack never to be used, but there"),
     ],
 )
 def test_the_books_of_native_programs_that_do_not_hold(

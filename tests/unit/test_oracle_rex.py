@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,6 +120,80 @@ def test_every_counter_is_read(counts: dict[str, int]) -> None:
     assert rose == {name: counts.get(name, 0) for name in REX_COUNTERS}
 
 
+# The stacks
+
+
+def stacks(*untouched: int) -> str:
+    """What the kernel says of the stacks of two CPUs."""
+    return "".join(
+        f"cpu {number % 2} depth {number // 2} untouched {left}\n"
+        for number, left in enumerate(untouched)
+    )
+
+
+def used(*untouched: int, **counts: int) -> rex.Snapshot | None:
+    return rex.snapshot({**files(**counts), rex.STACKS: stacks(*untouched)})
+
+
+def test_a_kernel_need_not_tell_of_its_stacks() -> None:
+    before = at()
+    assert before is not None
+    assert before.untouched is None
+    assert rex.worn(before, at(runs=1)) == []
+    assert rex.worn(NONE, NONE) == []
+
+
+def test_no_stack_was_made_before_the_first_program() -> None:
+    before, now = used(), used(65536, 57312, 65536, 65536, runs=2)
+    assert before is not None
+    assert before.untouched == {}
+    assert now is not None
+    assert now.untouched == {(0, 0): 65536, (1, 0): 57312, (0, 1): 65536, (1, 1): 65536}
+    assert rex.worn(before, now) == []
+    (found,) = rex.evidence(before, now)
+    assert found.data["untouched"] == 57312
+
+
+def test_a_stack_that_was_used_nearly_to_its_end_is_seen() -> None:
+    now = used(65536, rex.STACK_MARGIN, rex.STACK_MARGIN - 8, 0)
+    left = ["1016 bytes of CPU 0's at depth 1", "0 bytes of CPU 1's at depth 1"]
+    assert rex.worn(used(), now) == left
+    (found,) = rex.evidence(used(), now)
+    assert "of stacks were left: 1016 bytes of CPU 0's at depth 1" in found.summary
+    assert found.data["untouched"] == 0
+
+
+@pytest.mark.parametrize(("before", "now"), [(at(), used(8)), (used(), at())])
+def test_stacks_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
+    with pytest.raises(InfraError, match="only at times"):
+        rex.worn(before, now)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cpu 0 depth 0 untouched -8\n",
+        "cpu 0 depth 0 untouched\n",
+        "cpu 0 depth 0 untouched 8 9\n",
+        "cpu 0 untouched 8\n",
+        "cpu ٣ depth 0 untouched 8\n",
+        "\n",
+        stacks(8) + stacks(16),
+    ],
+)
+def test_stacks_that_are_none_are_trouble(text: str) -> None:
+    with pytest.raises(InfraError, match=r"rex/stacks has a malformed line"):
+        rex.snapshot({**files(), rex.STACKS: text})
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_stacks_or_trouble(text: str) -> None:
+    with contextlib.suppress(InfraError):
+        found = rex.snapshot({**files(), rex.STACKS: text})
+        assert found is not None
+        assert all(left >= 0 for left in (found.untouched or {}).values())
+
+
 # In the watch
 
 
@@ -155,6 +230,14 @@ def test_what_stays_held_is_left_over() -> None:
     books = one.books(leak_expected=True)
     assert books.left == ["rex task 1"]
     assert [found.summary for found in one.evidence if found.kind == "rex"]
+
+
+def test_a_stack_that_is_worn_is_in_the_books() -> None:
+    before = {**files(), rex.STACKS: ""}
+    one = watch(before, {**files(runs=1, overflowed=1), rex.STACKS: stacks(65536, 16)})
+    books = one.books()
+    assert books.left == []
+    assert books.worn_stacks == ["16 bytes of CPU 1's at depth 0"]
 
 
 def test_the_books_are_read_for_the_first_use_alone() -> None:
