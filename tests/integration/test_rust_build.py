@@ -11,9 +11,10 @@ import pytest
 
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import rust_image
+from lab.extension import rust_frames, rust_image
 from lab.extension.rust import RustRejected, build_rust
 from lab.extension.rust_source import rust_names
+from lab.extension.rust_toolchain import find_toolchain
 from lab.paths import KCONFIGS
 
 pytestmark = pytest.mark.integration
@@ -64,9 +65,32 @@ def test_the_same_sources_make_the_same_image(tmp_path: Path, cache: Cache) -> N
     assert build(tmp_path / "one", cache).read_bytes() == first
 
 
+# What of the shipped extensions is larger than their stack, on purpose.
+HUGE = {"stack": ["stack::take::<81920>", "stack::take::<57344>"]}
+
+
 @pytest.mark.parametrize("name", rust_names())
 def test_a_shipped_extension_builds_without_a_warning(name: str, cache: Cache) -> None:
-    assert build_rust(name, cache).log == ""
+    lines = build_rust(name, cache).log.splitlines()
+    assert len(lines) == len(HUGE.get(name, []))
+    for line, function in zip(lines, HUGE.get(name, []), strict=True):
+        assert re.fullmatch(
+            rf"warning: {function} at src/lib\.rs:\d+ takes \d+ bytes of the stack, which has 57320:"
+            r" a run that calls it overflows",
+            line,
+        )
+
+
+@pytest.mark.parametrize("name", rust_names())
+def test_every_function_has_room_for_a_check_of_the_stack(name: str, cache: Cache) -> None:
+    """Those of a library that came compiled aside, which are small."""
+    debug = build_rust(name, cache).debug
+    found = rust_frames.frames_of(name, debug)
+    assert len(found) > 3
+    unchecked = [one for one in rust_frames.named(debug, found) if not one.frame.room]
+    assert all(one.of_library and one.frame.size <= 1024 for one in unchecked)
+    if find_toolchain().source is not None:
+        assert unchecked == []
 
 
 # Doors beside the language, each with what is said of it. What the compiler says is its own.
@@ -291,6 +315,15 @@ def test_faults_are_for_those_who_say_so(tmp_path: Path, cache: Cache) -> None:
         build(write(tmp_path / "without", text), cache)
     manifest = NAME + '[dependencies]\nrex = { path = "../../rex", features = ["faults"] }\n'
     build(write(tmp_path / "with", text, manifest), cache)
+
+
+def test_an_image_for_another_kernel_is_refused(tmp_path: Path) -> None:
+    """One that was built without saying its frames."""
+    (tmp_path / "a.s").write_text('.section .rex.progs,"aw"\n.quad 0\n')
+    for words in (["as", "-o", "a.o", "a.s"], ["ld", "-shared", "-o", "a.so", "a.o"]):
+        subprocess.run(words, cwd=tmp_path, check=True)
+    with pytest.raises(UserError, match="does not say how large its frames are"):
+        rust_image.check_image("a", tmp_path / "a.so")
 
 
 def test_a_vector_register_is_found(tmp_path: Path) -> None:
