@@ -196,9 +196,9 @@ def _compile(
             ]
         )  # fmt: skip
         check_code(name, debug)
-        warnings = check_frames(name, debug)
         process.run(["strip", "--strip-debug", "-o", image, debug])
         check_image(name, image)
+        warnings = check_frames(name, debug)
     except UserError as error:
         raise _rejected(error) from None
     for path in (archive, depends, exports, layout):

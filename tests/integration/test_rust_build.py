@@ -75,8 +75,8 @@ def test_a_shipped_extension_builds_without_a_warning(name: str, cache: Cache) -
     assert len(lines) == len(HUGE.get(name, []))
     for line, function in zip(lines, HUGE.get(name, []), strict=True):
         assert re.fullmatch(
-            rf"warning: {function} at src/lib\.rs:\d+ takes \d+ bytes of the stack, which has 57320:"
-            r" a run that calls it overflows",
+            rf"warning: {function} at src/lib\.rs:\d+ takes \d+ bytes of the stack,"
+            r" which has 57320: a run that calls it overflows",
             line,
         )
 
