@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent / "rex"
-# As a Rex image must be: no SSE, no red zone, frame pointers, calls by the GOT.
+# As a Rex image must be: no SSE, no red zone, frame pointers, calls by the GOT; room for a
+# check of the stack in each function, and the sizes of their frames, which gcc does not write.
 FLAGS = [
+    "-fpatchable-function-entry=22",
+    "-fstack-size-section",
     "-O1",
     "-Wall",
     "-Wno-infinite-recursion",
@@ -33,10 +36,10 @@ LINK = [
 def build(folder: Path, source: str = "image.c") -> tuple[Path, Path]:
     """The image of a source and the program that runs it without a loader."""
 
-    def gcc(*words: str | Path) -> None:
-        subprocess.run(["gcc", *words], cwd=folder, check=True, capture_output=True, text=True)
+    def run(*words: str | Path) -> None:
+        subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True)
 
-    gcc(*FLAGS, "-c", HERE / source, "-o", "image.o")
+    run("clang", *FLAGS, "-c", HERE / source, "-o", "image.o")
     names = subprocess.run(
         ["nm", "-u", "image.o"], cwd=folder, check=True, capture_output=True, text=True
     ).stdout.split()
@@ -46,7 +49,7 @@ def build(folder: Path, source: str = "image.c") -> tuple[Path, Path]:
         if name.startswith("rex_")
     )
     (folder / "stub.s").write_text(stub)
-    gcc("-shared", "-nostdlib", "stub.s", "-o", "stub.so")
-    gcc(*LINK, "image.o", "stub.so", "-o", "image.so")
-    gcc("-O1", "-Wall", "-static", HERE / "rexrun.c", "-o", "rexrun")
+    run("gcc", "-shared", "-nostdlib", "stub.s", "-o", "stub.so")
+    run("gcc", *LINK, "image.o", "stub.so", "-o", "image.so")
+    run("gcc", "-O1", "-Wall", "-static", HERE / "rexrun.c", "-o", "rexrun")
     return folder / "image.so", folder / "rexrun"

@@ -27,16 +27,20 @@ struct map_entry {
 #define MAP(name, type, key, value, entries, lock)					\
 	MAP_WITH(name, type, key, value, entries, 0, lock)
 
-#define PROGRAM_OF(type, name, fallback, size, place)					\
-	static int name(u64 *context);							\
+#define ENTRY_OF(type, name, fallback, size, place)					\
 	static struct prog_entry entry_of_##name					\
 		__attribute__((used, section(".rex.progs"))) = {			\
-		1, type, fallback, size, name, #name, place };				\
+		1, type, fallback, size, name, #name, place };
+#define PROGRAM_OF(type, name, fallback, size, place)					\
+	static int name(u64 *context);							\
+	ENTRY_OF(type, name, fallback, size, place)					\
 	static int name(u64 *context)
 
 #define SAY(text) rex_printk(text, sizeof(text) - 1)
 #define PANIC(text) rex_panic(text, sizeof(text) - 1, "image.c", 7, __LINE__)
 #define APART __attribute__((noinline))
+/* Without room for the kernel's check of the stack. */
+#define UNCHECKED __attribute__((noinline, patchable_function_entry(0)))
 
 void rex_printk(const char *text, u32 length);
 _Noreturn void rex_panic(const char *text, u32 length, const char *file, u32 file_length,

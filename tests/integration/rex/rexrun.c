@@ -59,7 +59,7 @@ struct table {
 
 static unsigned char file[1 << 21], mutant[1 << 21];
 static size_t size;
-static struct table programs, maps;
+static struct table programs, maps, frames;
 static struct { uint32_t offset, fd; } bound[MAPS];
 static int descriptors[MAPS];
 
@@ -139,6 +139,8 @@ static void read_file(const char *path)
 			programs = found;
 		if (!strcmp(names + section->sh_name, ".rex.maps"))
 			maps = found;
+		if (!strcmp(names + section->sh_name, ".stack_sizes"))
+			frames = found;
 	}
 }
 
@@ -315,9 +317,13 @@ static size_t mutate(void)
 	if (!draw(16))
 		length = draw(size + 1);
 	for (int turns = 1 + draw(4); turns; turns--) {
-		/* Mostly where the structure is: headers and tables lie in front. */
-		size_t at = draw(draw(4) ? 0x1000 : size);
-		uint64_t edge = edges[draw(sizeof(edges) / sizeof(edges[0]))];
+		/*
+		 * Mostly where the structure is: headers and tables lie in front, the sizes
+		 * of frames and the headers of sections behind.
+		 */
+		uint64_t where = draw(8), edge = edges[draw(sizeof(edges) / sizeof(edges[0]))];
+		size_t at = where < 2 ? frames.offset + draw(size - frames.offset) :
+			    where < 3 ? draw(size) : draw(0x1000);
 
 		if (at + 8 > size)
 			continue;
