@@ -116,6 +116,16 @@ class ItemFinished(Event):
     dossier: str = ""
 
 
+@dataclass(frozen=True)
+class RoundFinished(Event):
+    """A round of a soak ended after `seconds`; `counts` is what the kernel's counters rose by."""
+
+    round: int
+    verdict: str
+    seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+
+
 Emit = Callable[[Event], None]
 
 

@@ -35,7 +35,7 @@ def rex(
     ] = None,
 ) -> None:
     """Rex and eBPF side by side: running, panicking, loading; and eBPF without Rex beside it."""
-    aside = None if as_json is None else _aside(as_json)
+    aside = None if as_json is None else aside_of(as_json)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
         planner = Planner(Cache.default(emit), accel, emit)
@@ -50,7 +50,7 @@ def rex(
     show(found, out)
 
 
-def _aside(path: Path) -> Path:
+def aside_of(path: Path) -> Path:
     """A file beside `path` that can be written: minutes before there is anything to write."""
     aside = path.with_name(f".{path.name}.part")
     try:

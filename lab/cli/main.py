@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from lab import __version__
-from lab.cli import bench, check, doctor, extension, kernel, run, shell
+from lab.cli import bench, check, doctor, extension, kernel, run, shell, soak
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(kernel.app, name="kernel", help="Build, list and inspect kernels."
 app.add_typer(extension.app, name="extension", help="Begin, build and list extensions.")
 app.add_typer(bench.app, name="bench", help="Measure the lab on this host.")
 app.command("run")(run.run)
+app.command("soak")(soak.soak)
 app.command("check")(check.check)
 app.command("schema")(check.schema)
 app.command("doctor")(doctor.doctor)

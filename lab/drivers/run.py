@@ -90,9 +90,10 @@ class Session:
             seen = self._observe(run)
         judgement = judge(item.scenario, seen, item.twin)
         parts = {"plan": planned - start, "wait": waited - planned, **seen.seconds}
-        result = self._result(item, judgement, seen, time.monotonic() - start, parts)
+        result = to_result(item, judgement, seen, time.monotonic() - start, parts)
         if judgement.verdict != "passed" or self.keep:
-            result = self._write_dossier(result, seen, plan.kernel.release, seen_events)
+            release = plan.kernel.release
+            result = write_dossier(self.folder, result, seen, release, seen_events)
         append(self.folder, result)
         self.emit(
             events.ItemFinished(
@@ -180,66 +181,69 @@ class Session:
             with self._lock:
                 self.running.discard(run)
 
-    def _result(
-        self,
-        item: Item,
-        judgement: Judgement,
-        seen: Observation,
-        seconds: float,
-        parts: dict[str, float],
-    ) -> Result:
-        return Result(
-            item=item.id,
-            scenario=str(item.scenario.path),
-            summary=item.scenario.summary,
-            flavor=item.flavor,
-            verdict=judgement.verdict,
-            reasons=judgement.reasons,
-            findings=tuple(asdict(finding) for finding in judgement.findings),
-            evidence=tuple(evidence.to_json() for evidence in seen.evidence),
-            outcomes=dict(seen.first.outcomes),
-            state=seen.state or "",
-            guest=str(seen.facts.get("start", "")),
-            excerpt=_excerpt(seen) if judgement.verdict != "passed" else "",
-            extension_reports=_extension_reports(seen, EXCERPT_REPORTS)
-            if judgement.verdict != "passed"
-            else "",
-            seconds=seconds,
-            parts=parts,
-            rerun=rerun_line(item),
-        )
 
-    def _write_dossier(
-        self, result: Result, seen: Observation, release: str, history: list[events.Event]
-    ) -> Result:
-        dossier = Dossier(
-            result,
-            console=seen.console,
-            verifier_log=seen.first.log,
-            extension_reports=_extension_reports(seen),
-            steps=[
-                {**vars(one), "step": one.step.label, "maps": str(one.maps)}
-                for done in (seen.first, seen.second)
-                if done is not None
-                for one in done.results
-            ],
-            facts={"kernel_release": release, **seen.facts},
-            events=history,
-        )
-        try:
-            path = str(dossier.write(self.folder))
-        except OSError as error:
-            path = f"(could not be written: {error})"
-        return Result(**{**vars(result), "dossier": path})
+def to_result(
+    item: Item,
+    judgement: Judgement,
+    seen: Observation,
+    seconds: float,
+    parts: dict[str, float],
+    rerun: str = "",
+) -> Result:
+    """The result of an item that was run and judged; `rerun` if the usual line does not do."""
+    failed = judgement.verdict != "passed"
+    return Result(
+        item=item.id,
+        scenario=str(item.scenario.path),
+        summary=item.scenario.summary,
+        flavor=item.flavor,
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        findings=tuple(asdict(finding) for finding in judgement.findings),
+        evidence=tuple(evidence.to_json() for evidence in seen.evidence),
+        outcomes=dict(seen.first.outcomes),
+        state=seen.state or "",
+        guest=str(seen.facts.get("start", "")),
+        excerpt=_excerpt(seen) if failed else "",
+        extension_reports=_extension_reports(seen, EXCERPT_REPORTS) if failed else "",
+        seconds=seconds,
+        parts=parts,
+        rerun=rerun or rerun_line(item),
+    )
+
+
+def write_dossier(
+    folder: Path, result: Result, seen: Observation, release: str, history: list[events.Event]
+) -> Result:
+    """Write all that was seen into a folder below `folder`; the result that says where."""
+    dossier = Dossier(
+        result,
+        console=seen.console,
+        verifier_log=seen.first.log,
+        extension_reports=_extension_reports(seen),
+        steps=[
+            {**vars(one), "step": one.step.label, "maps": str(one.maps)}
+            for done in (seen.first, seen.second)
+            if done is not None
+            for one in done.results
+        ],
+        facts={"kernel_release": release, **seen.facts},
+        events=history,
+    )
+    try:
+        path = str(dossier.write(folder))
+    except OSError as error:
+        path = f"(could not be written: {error})"
+    return Result(**{**vars(result), "dossier": path})
 
 
 def rerun_line(item: Item) -> str:
     """The one line that runs an item again."""
     kernel = () if item.flavor in item.scenario.kernels else ("--kernel", item.flavor)
-    return shlex.join([_command(), "run", str(item.scenario.path), *kernel, "--only", item.id])
+    return shlex.join([command(), "run", str(item.scenario.path), *kernel, "--only", item.id])
 
 
-def _command() -> str:
+def command() -> str:
     """How the user starts the lab: `lab.sh` puts nothing on anybody's PATH."""
     if shutil.which("lab"):
         return "lab"

@@ -9,6 +9,7 @@ from rich.progress import TaskID
 
 from lab import events
 from lab.report.progress import ProgressReport
+from lab.words import OUTCOMES
 
 _WORDS = {"passed": ("green", "pass "), "failed": ("red", "FAIL "), "error": ("magenta", "ERROR")}
 
@@ -30,6 +31,8 @@ class Terminal(ProgressReport):
                 self._note(event.item, event.step)
             case events.ItemFinished():
                 self._verdict(event)
+            case events.RoundFinished():
+                self._round(event)
             case _:
                 super().__call__(event)
 
@@ -54,6 +57,17 @@ class Terminal(ProgressReport):
             if item not in self._items:
                 self._items[item] = self._progress.add_task(escape(item), total=None, note="")
             self._progress.update(self._items[item], note=escape(note))
+
+    def _round(self, event: events.RoundFinished) -> None:
+        style, word = _WORDS.get(event.verdict, ("", event.verdict))
+        ends = [f"{event.counts[end]} {end}" for end in OUTCOMES if event.counts.get(end)]
+        with self._lock:
+            self.console.print(
+                f"[{style}]{word}[/] round {event.round}  [dim]{event.seconds:.1f} s[/]  "
+                f"{', '.join(ends) or 'nothing ran'}",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def _verdict(self, event: events.ItemFinished) -> None:
         with self._lock:

@@ -22,7 +22,7 @@ from lab.runner import reports
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.steps import StepDriver
-from lab.runner.watch import Watch, take_baseline
+from lab.runner.watch import Baseline, Watch, take_baseline
 from lab.scenario.extensions import ModuleExtension
 from lab.words import RexCounter
 
@@ -51,10 +51,9 @@ class Run:
 
         `on_guest` is called when the guest is up, before anything happens in it.
         """
-        seen = self.seen
-        guest: Guest | None = None
         asked = time.monotonic()
-        try:
+
+        def whole() -> None:
             with self.start(self.plan.guest) as guest:
                 self.guest = guest
                 if self._stopped:
@@ -62,7 +61,28 @@ class Run:
                 self._ready(guest, time.monotonic() - asked)
                 if on_guest is not None:
                     on_guest(self)
-                self._inside(guest)
+                self._inside(guest, None)
+
+        return self._observed(whole)
+
+    def within(self, guest: Guest, baseline: Baseline) -> Observation:
+        """Do the item in a guest that is up and stays up, and that has its files.
+
+        What is left and what is counted is against a baseline that may be older than the
+        item: for items one after the other, of which none may leave anything.
+        """
+        self.guest = guest
+        return self._observed(lambda: self._inside(guest, baseline))
+
+    def end_watch(self) -> None:
+        """Listen no longer to the console of a guest that stays up."""
+        if self._watch is not None:
+            self._watch.close()
+
+    def _observed(self, work: Callable[[], None]) -> Observation:
+        seen = self.seen
+        try:
+            work()
         except BootError as error:
             seen.trouble, seen.console = error, error.console
         except InfraError as error:
@@ -73,6 +93,7 @@ class Run:
         if seen.trouble is not None and self._watch is not None and unread:
             # What the kernel said is on this side, whatever went wrong after it.
             self._read_console(self._watch)
+        guest = self.guest
         if guest is not None:
             seen.console = guest.machine.console.stamped()
             seen.facts["qemu"] = shlex.join(guest.machine.command)
@@ -86,16 +107,16 @@ class Run:
         self.seen.facts["start"] = guest.how
         self.emit(events.GuestReady(self.plan.item.id, guest.ready_after, guest.how, accel))
 
-    def _inside(self, guest: Guest) -> None:
+    def _inside(self, guest: Guest, baseline: Baseline | None) -> None:
         seen, scenario = self.seen, self.plan.item.scenario
         expect = scenario.expect
         start = time.monotonic()
         files = pushed_files(self.plan)
-        if files:
+        if files and baseline is None:
             guest.push(files)
         if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
             _ = guest.loader
-        baseline = take_baseline(guest)
+        baseline = baseline or take_baseline(guest)
         kernel = self.plan.kernel
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch

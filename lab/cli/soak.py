@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab soak`: random Rust extensions in one guest, with traffic and hotplug, for minutes."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab import events
+from lab.cache import Cache
+from lab.cli.bench_rex import aside_of
+from lab.cli.run import EXIT_ERROR, EXIT_FAILED
+from lab.drivers.soak import FLAVOR, PROTECTIONS, Order, Soak, Soaked
+from lab.errors import UserError
+from lab.guest.forks import Forks
+from lab.report.result import explain
+from lab.report.terminal import Terminal
+from lab.runner.plan import Planner
+from lab.words import OUTCOMES
+
+
+def soak(
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="How long rounds are begun, by the host's clock.")
+    ] = 10.0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="What the rounds are drawn from; random if not said.")
+    ] = None,
+    kernel: Annotated[str, typer.Option(help="Kernel flavor.")] = FLAVOR,
+    cpus: Annotated[int, typer.Option(min=1, max=16, help="Virtual CPUs.")] = 4,
+    only: Annotated[
+        int | None, typer.Option("--round", min=1, help="Only this round, in a fresh guest.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Switch a protection of the kernel off, to see that it is noticed: "
+            + ", ".join(PROTECTIONS)
+        ),
+    ] = None,
+    accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Boot the guest instead of forking a booted one.")
+    ] = False,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as JSON.")
+    ] = None,
+) -> None:
+    """Random Rust extensions that loop, panic, overflow, leak and behave, while the lab watches."""
+    for name in without or ():
+        if name not in PROTECTIONS:
+            raise UserError(
+                f"--without {name}: no such protection", hint=f"one of {', '.join(PROTECTIONS)}"
+            )
+    chosen = secrets.randbelow(1 << 32) if seed is None else seed
+    order = Order(chosen, minutes, kernel, cpus, only, tuple(without or ()))
+    aside = None if as_json is None else aside_of(as_json)
+    out = Console(highlight=False, soft_wrap=True)
+    with Terminal(out) as progress:
+        emit = events.Bus(progress)
+        progress.print(f"soak: {order.line()}")
+        cache = Cache.default(emit)
+        done = Soak(Planner(cache, accel, emit), Forks(cache, cold, emit), order, emit).run()
+    if as_json is not None and aside is not None:
+        aside.write_text(json.dumps(done.as_data(), indent=1) + "\n")
+        aside.replace(as_json)
+    _show(done, out)
+    if done.verdict == "failed":
+        raise typer.Exit(EXIT_FAILED)
+    if done.verdict == "error":
+        raise typer.Exit(EXIT_ERROR)
+    if done.interrupted:
+        raise typer.Exit(130)
+
+
+def _show(done: Soaked, out: Console) -> None:
+    totals = done.totals
+    if done.result is not None:
+        out.print(explain(done.result) + "\n", markup=False)
+        last = done.rounds[-1]["round"]
+        out.print(f"only that round:  {done.order.line(only=last)}\n", markup=False)
+    ends = ", ".join(f"{totals[end]:,} {end}" for end in OUTCOMES if totals[end])
+    out.print(f"{len(done.rounds)} rounds, {totals['runs']:,} runs: {ends or 'none'}")
+    given = {name: totals[name] for name in totals if name.startswith(("released_", "leaked_"))} | {
+        name: totals[name] for name in ("repaired", "ledger_full", "deferred")
+    }
+    out.print("the kernel's books: " + ", ".join(f"{name} {n:,}" for name, n in given.items()))
+    if done.behaviours:
+        shown = ", ".join(f"{name} {count:,}" for name, count in done.behaviours.items())
+        out.print(f"behaviours begun, where they could be counted: {shown}")
+    if done.latency_max_ns is not None:
+        out.print(f"longest from a budget's end to the run's: {done.latency_max_ns / 1e6:.1f} ms")
+    if done.slopes:
+        shown = ", ".join(f"{name} {rate:+.2f}" for name, rate in done.slopes.items())
+        out.print(f"KiB per round: {shown}")
+    if done.result is None:
+        for reason in done.reasons:
+            out.print(f"  {reason}", markup=False)
+    word = "interrupted, so far " if done.interrupted else ""
+    style = {"passed": "green", "failed": "red"}.get(done.verdict, "magenta")
+    out.print(f"{word}{done.verdict} in {done.seconds:.0f} s, seed {done.order.seed}", style=style)

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab soak`: rounds of extensions that loop, panic, overflow, leak and behave, in one guest.
+
+Each round is an item of its own, drawn from the seed (`soak_plan`), run and judged
+as scenarios are, and its books have to fit (`soak_books`). The guest and the baseline are
+the same for all rounds: what one of them leaves is seen in the next, or in a slope.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lab import events
+from lab.drivers import soak_books, soak_plan
+from lab.drivers.run import SLOTS, command, to_result, write_dossier
+from lab.drivers.soak_books import Books
+from lab.drivers.soak_plan import Round
+from lab.errors import InfraError
+from lab.guest.forks import Forks
+from lab.guest.guest import Guest
+from lab.judge import Judgement, judge
+from lab.judge.finding import Finding
+from lab.oracle.lines import Shape
+from lab.oracle.slopes import slope
+from lab.report.dossier import host_facts, new_run
+from lab.report.result import Result, append
+from lab.runner.observation import Observation
+from lab.runner.plan import Plan, Planner, pushed_files
+from lab.runner.run import Run
+from lab.runner.shell import debug_path, write_line
+from lab.runner.watch import Baseline, Watch, take_baseline
+from lab.scenario.expand import expand
+from lab.scenario.items import Item
+from lab.scenario.model import Written
+from lab.scenario.yamlpos import Map
+from lab.vm import slots
+from lab.words import GAUGES, REX_COUNTERS, Verdict
+
+# Of the JSON: raised when a figure means something else, or is gone.
+VERSION = 1
+FLAVOR = "rex"
+PROPERTY = "soak"
+
+# The bits of rex/unprotected by what they switch off, to see that a soak would notice.
+PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8}
+
+# Fewer rounds tell nothing of growth. The kernel has all that it keeps after the first ones.
+SLOPE_ROUNDS, SLOPE_WARM = 20, 5
+# KiB per round, over all that a round does: a task that is kept takes seven.
+SLOPES = {"slab": 8.0, "percpu": 2.0, "vmalloc": 4.0}
+# Freed memory stays in this sanitizer's quarantine for a while.
+SANITIZER = "CONFIG_KASAN"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. `only` is the number of the one round to run.
+
+    `minutes` is how long rounds are begun, on the host's clock.
+    """
+
+    seed: int
+    minutes: float = 10.0
+    flavor: str = FLAVOR
+    cpus: int = 4
+    only: int | None = None
+    without: tuple[str, ...] = ()
+
+    def line(self, *, only: int | None = None) -> str:
+        """The line that orders the same again, or only one of its rounds."""
+        words = [command(), "soak", "--seed", str(self.seed), "--cpus", str(self.cpus)]
+        words += ["--kernel", self.flavor] if self.flavor != FLAVOR else []
+        words += [word for name in self.without for word in ("--without", name)]
+        only = self.only if only is None else only
+        words += ["--minutes", f"{self.minutes:g}"] if only is None else ["--round", str(only)]
+        return shlex.join(words)
+
+
+@dataclass
+class Soaked:
+    """What a soak came to; `totals` are the kernel's counters, over all rounds."""
+
+    order: Order
+    about: dict[str, Any]
+    verdict: Verdict = "passed"
+    reasons: tuple[str, ...] = ()
+    interrupted: bool = False
+    seconds: float = 0.0
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    totals: Counter[str] = field(default_factory=Counter)
+    behaviours: Counter[str] = field(default_factory=Counter)
+    latency_max_ns: int | None = None
+    gauges: list[dict[str, float]] = field(default_factory=list)
+    slopes: dict[str, float] = field(default_factory=dict)
+    result: Result | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "version": VERSION,
+            "about": self.about,
+            "seed": self.order.seed,
+            "rerun": self.order.line(),
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "interrupted": self.interrupted,
+            "seconds": round(self.seconds, 1),
+            "totals": dict(self.totals),
+            "behaviours": dict(self.behaviours),
+            "latency_max_ns": self.latency_max_ns,
+            "slopes": self.slopes,
+            "rounds": self.rounds,
+            "dossier": self.result.dossier if self.result else "",
+        }
+
+
+@dataclass
+class Soak:
+    """Runs one soak; what it does on the way is told by events."""
+
+    planner: Planner
+    forks: Forks
+    order: Order
+    emit: events.Emit = events.ignore
+    folder: Path = field(default_factory=new_run)
+
+    def __post_init__(self) -> None:
+        self._history: list[events.Event] = []
+        self._before: Mapping[str, int] = {}
+
+    def run(self) -> Soaked:
+        """Run rounds until the time is up or one is not well.
+
+        Raises `UserError` for what the user has to mend, and what starting a guest
+        raises. An interrupt ends it, and what there is comes back.
+        """
+        plan = self.planner.plan(self._item(self._draw(self.order.only or 1)))
+        # All that any round may use, for all of them.
+        everything = self.planner.plan(self._item(_with_all(self._draw(1))))
+        soaked = Soaked(self.order, self._about(plan))
+        start = time.monotonic()
+        stop = threading.Event()
+        folder = self.planner.cache.root / SLOTS
+        try:
+            with (
+                slots.slot(folder, plan.guest.shape.memory, stop),
+                self.forks.start(plan.guest) as guest,
+            ):
+                self._emit(events.GuestReady(PROPERTY, guest.ready_after, guest.how, self._accel))
+                guest.push(pushed_files(everything))
+                start = time.monotonic()
+                self._rounds(guest, everything, soaked)
+        except KeyboardInterrupt:
+            soaked.interrupted = True
+        soaked.seconds = time.monotonic() - start
+        if soaked.verdict == "passed":
+            self._judge_slopes(soaked, plan.kernel.has(SANITIZER))
+        return soaked
+
+    def _rounds(self, guest: Guest, everything: Plan, soaked: Soaked) -> None:
+        order = self.order
+        baseline = take_baseline(guest)
+        mask = sum(PROTECTIONS[name] for name in order.without)
+        if mask:
+            done = guest.run(write_line(debug_path("rex/unprotected"), str(mask)))
+            if not done.ok:
+                raise InfraError("the protections can't be switched off", details=done.stderr)
+        # Also between the rounds: what is late must not be missed.
+        symbols = everything.kernel.symbols
+        always = Watch(guest, baseline, Shape.of_kernel(symbols, everything.guest.arguments))
+        end = time.monotonic() + 60 * order.minutes
+        numbers = itertools.count(1) if order.only is None else [order.only]
+        for number in numbers:
+            if order.only is None and time.monotonic() >= end:
+                break
+            if not self._round(guest, baseline, always, everything, self._draw(number), soaked):
+                break
+
+    def _round(
+        self,
+        guest: Guest,
+        baseline: Baseline,
+        always: Watch,
+        everything: Plan,
+        drawn: Round,
+        soaked: Soaked,
+    ) -> bool:
+        """One round; whether another may follow."""
+        self._history.clear()
+        item = self._item(drawn)
+        plan = Plan(
+            item, everything.kernel, everything.image, everything.guest, everything.artifacts
+        )
+        start = time.monotonic()
+        run = Run(plan, self._emit)
+        seen = run.within(guest, baseline)
+        judgement, books = self._judge(drawn, item, seen, always)
+        seconds = time.monotonic() - start
+        counts = self._counts(seen)
+        self._add(soaked, drawn, judgement, books, counts, seconds)
+        self._emit(events.RoundFinished(drawn.number, judgement.verdict, seconds, counts))
+        if judgement.verdict == "passed":
+            soaked.gauges.append({"turn": float(drawn.number), **always.gauges()})
+            run.end_watch()
+            return True
+        soaked.verdict, soaked.reasons = judgement.verdict, judgement.reasons
+        seen.facts["round"] = soak_plan.as_scenario(drawn)
+        seen.facts["soak"] = self.order.line()
+        line = self.order.line()
+        result = to_result(item, judgement, seen, seconds, dict(seen.seconds), line)
+        release = plan.kernel.release
+        result = write_dossier(self.folder, result, seen, release, list(self._history))
+        append(self.folder, result)
+        soaked.result = result
+        return False
+
+    def _judge(
+        self, drawn: Round, item: Item, seen: Observation, always: Watch
+    ) -> tuple[Judgement, Books | None]:
+        """The verdict on a round, with its books, if it has some that can be read."""
+        judgement = judge(item.scenario, seen)
+        books: Books | None = None
+        more: list[Finding] = []
+        text = next(
+            (one.output for one in seen.first.results if one.step.label == soak_plan.BOOKS), ""
+        )
+        if text:
+            try:
+                books = soak_books.parse(text, seen.first.programs)
+            except InfraError as error:
+                if judgement.verdict == "passed":
+                    return Judgement("error", (), str(error)), None
+            else:
+                more += soak_books.findings(books, tuple(drawn.schedules))
+        if judgement.verdict == "passed":
+            late = always.reports()
+            happened = late[0].title if late else "there was none"
+            more.append(Finding("console", "no report between rounds", happened, not late))
+        if judgement.trouble or all(finding.holds for finding in more):
+            return judgement, books
+        return Judgement("failed", (*judgement.findings, *more)), books
+
+    def _counts(self, seen: Observation) -> dict[str, int]:
+        """What the kernel's counters rose by in this round."""
+        now = {str(name): value for name, value in (seen.rex_total or {}).items()}
+        counts = {
+            name: now[name] - self._before.get(name, 0) for name in REX_COUNTERS if name in now
+        }
+        self._before = now
+        return {name: value for name, value in counts.items() if value}
+
+    def _add(
+        self,
+        soaked: Soaked,
+        drawn: Round,
+        judgement: Judgement,
+        books: Books | None,
+        counts: Mapping[str, int],
+        seconds: float,
+    ) -> None:
+        soaked.totals.update(counts)
+        soaked.rounds.append(
+            {
+                "round": drawn.number,
+                "verdict": judgement.verdict,
+                "seconds": round(seconds, 2),
+                "counts": dict(counts),
+            }
+        )
+        for tallies in books.tallies.values() if books else ():
+            soaked.behaviours.update({name: tally.begun for name, tally in tallies.items()})
+        if books and "latency_max_ns" in books.stats:
+            soaked.latency_max_ns = books.stats["latency_max_ns"]
+
+    def _judge_slopes(self, soaked: Soaked, sanitized: bool) -> None:
+        """Whether the kernel's memory grew from round to round."""
+        samples = soaked.gauges[SLOPE_WARM:]
+        if len(samples) < SLOPE_ROUNDS:
+            return
+        for gauge in GAUGES:
+            points = [(sample["turn"], sample[gauge]) for sample in samples]
+            soaked.slopes[gauge] = round(slope(points), 3)
+        wrong = tuple(
+            f"slope of {gauge}: expected at most {most} KiB per round, but it is "
+            f"{soaked.slopes[gauge]}"
+            for gauge, most in SLOPES.items()
+            if soaked.slopes[gauge] > most and not sanitized
+        )
+        if wrong:
+            soaked.verdict, soaked.reasons = "failed", wrong
+
+    def _draw(self, number: int) -> Round:
+        return soak_plan.draw(self.order.seed, number, self.order.cpus)
+
+    def _item(self, drawn: Round) -> Item:
+        data = soak_plan.as_scenario(drawn)
+        names = tuple(data["extensions"])
+        written = Written.model_validate(data, context={"file": PROPERTY, "extensions": names})
+        scenario = expand(
+            written,
+            path=Path(PROPERTY),
+            name=f"round-{drawn.number}",
+            property=PROPERTY,
+            parameters={},
+            grid=({},),
+            data=Map(),
+        )
+        return Item(
+            f"{PROPERTY}/round-{drawn.number}@{self.order.flavor}", scenario, self.order.flavor
+        )
+
+    @property
+    def _accel(self) -> str:
+        return self.planner.chosen_accel().name
+
+    def _about(self, plan: Plan) -> dict[str, Any]:
+        return {
+            "host": host_facts(),
+            "accelerator": self._accel,
+            "kernel": plan.kernel.flavor,
+            "release": plan.kernel.release,
+            "cpus": self.order.cpus,
+            "minutes": self.order.minutes,
+            "without": list(self.order.without),
+        }
+
+    def _emit(self, event: events.Event) -> None:
+        self._history.append(event)
+        self.emit(event)
+
+
+def _with_all(drawn: Round) -> Round:
+    """A round for which all is built that any round may use."""
+    return replace(drawn, churn=True)
