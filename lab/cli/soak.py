@@ -43,6 +43,10 @@ def soak(
             + ", ".join(PROTECTIONS)
         ),
     ] = None,
+    beyond: Annotated[
+        bool,
+        typer.Option("--beyond", help="Also loop where the kernel says that it can't end them."),
+    ] = False,
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     cold: Annotated[
         bool, typer.Option("--cold", help="Boot the guest instead of forking a booted one.")
@@ -58,7 +62,7 @@ def soak(
                 f"--without {name}: no such protection", hint=f"one of {', '.join(PROTECTIONS)}"
             )
     chosen = secrets.randbelow(1 << 32) if seed is None else seed
-    order = Order(chosen, minutes, kernel, cpus, only, tuple(without or ()))
+    order = Order(chosen, minutes, kernel, cpus, only, tuple(without or ()), beyond)
     aside = None if as_json is None else aside_of(as_json)
     out = Console(highlight=False, soft_wrap=True)
     with Terminal(out) as progress:

@@ -64,7 +64,8 @@ SANITIZER = "CONFIG_KASAN"
 class Order:
     """What is asked for. `only` is the number of the one round to run.
 
-    `minutes` is how long rounds are begun, on the host's clock.
+    `minutes` is how long rounds are begun, on the host's clock. `without` are names of
+    `PROTECTIONS`; `beyond` is that of rounds.
     """
 
     seed: int
@@ -73,12 +74,14 @@ class Order:
     cpus: int = 4
     only: int | None = None
     without: tuple[str, ...] = ()
+    beyond: bool = False
 
     def line(self, *, only: int | None = None) -> str:
         """The line that orders the same again, or only one of its rounds."""
         words = [command(), "soak", "--seed", str(self.seed), "--cpus", str(self.cpus)]
         words += ["--kernel", self.flavor] if self.flavor != FLAVOR else []
         words += [word for name in self.without for word in ("--without", name)]
+        words += ["--beyond"] if self.beyond else []
         only = self.only if only is None else only
         words += ["--minutes", f"{self.minutes:g}"] if only is None else ["--round", str(only)]
         return shlex.join(words)
@@ -298,7 +301,7 @@ class Soak:
             soaked.verdict, soaked.reasons = "failed", wrong
 
     def _draw(self, number: int) -> Round:
-        return soak_plan.draw(self.order.seed, number, self.order.cpus)
+        return soak_plan.draw(self.order.seed, number, self.order.cpus, beyond=self.order.beyond)
 
     def _item(self, drawn: Round) -> Item:
         data = soak_plan.as_scenario(drawn)
@@ -330,6 +333,7 @@ class Soak:
             "cpus": self.order.cpus,
             "minutes": self.order.minutes,
             "without": list(self.order.without),
+            "beyond": self.order.beyond,
         }
 
     def _emit(self, event: events.Event) -> None:

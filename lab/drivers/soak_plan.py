@@ -17,8 +17,9 @@ from lab.words import Outcome
 
 # Longest schedule, as the extension has it.
 LENGTH = 64
-# How runs may loop in a round, of each program: each costs a budget and more.
-MAX_LOOPS = 3
+# How many runs of each program may loop in a round, and for how long in all, in budgets: a CPU
+# that has no rest between loops is told of by the kernel's detectors.
+MAX_LOOPS, LOOP_MS = 3, 200
 # How long one of the places is taken in which a run may loop with interrupts off. Ending
 # it takes the neighbour's ticks, which a busy host has late.
 MASKED_NS = 3_000_000_000
@@ -111,6 +112,7 @@ class Round:
     """One round. `calls` are numbers of system calls by CPU; `plug` is taken down and up.
 
     `abrupt`: the programs are unloaded in the middle of it all, so that nobody counts.
+    `beyond`: also what the kernel says that it can't end, so that it may stall.
     """
 
     number: int
@@ -126,14 +128,19 @@ class Round:
     plug_every: float
     churn: bool
     abrupt: bool
+    beyond: bool = False
 
     @property
     def masked(self) -> int:
-        """How many CPUs may loop with interrupts off: one is left to end the others."""
-        return self.cpus - (self.plug is not None) - 1
+        """How many CPUs may loop with interrupts off at a time.
+
+        Others are left to end them, though some of these wait for locks.
+        """
+        there = self.cpus - (self.plug is not None)
+        return there - 1 if self.beyond else there // 2
 
 
-def draw(seed: int, number: int, cpus: int) -> Round:
+def draw(seed: int, number: int, cpus: int, *, beyond: bool = False) -> Round:
     """The round of a number; the same for the same arguments, whatever came before it."""
     chance = random.Random(f"lab soak {seed} {number} {cpus}")
     names = [hook.name for hook in HOOKS]
@@ -141,12 +148,15 @@ def draw(seed: int, number: int, cpus: int) -> Round:
     plug = chance.randrange(1, cpus) if cpus > 1 and chance.random() < 0.4 else None
     steady = [cpu for cpu in range(cpus) if cpu != plug]
     busy = sorted(chance.sample(steady, chance.randint(1, len(steady))))
+    budget = chance.randint(10, 100)
     return Round(
         number=number,
         cpus=cpus,
-        budget_ms=chance.randint(10, 100),
+        budget_ms=budget,
         disable_on_panic=chance.random() < 0.1,
-        schedules={hook.name: _schedule(chance, hook) for hook in HOOKS if hook.name in chosen},
+        schedules={
+            hook.name: _schedule(chance, hook, budget) for hook in HOOKS if hook.name in chosen
+        },
         sampled=chance.choice(steady),
         calls={cpu: chance.randint(50, 200) for cpu in busy},
         traffic=chance.choice(steady) if chance.random() < 0.75 else None,
@@ -155,17 +165,18 @@ def draw(seed: int, number: int, cpus: int) -> Round:
         plug_every=chance.choice((0.1, 0.2, 0.4)),
         churn=chance.random() < 0.4,
         abrupt=chance.random() < 0.25,
+        beyond=beyond,
     )
 
 
-def _schedule(chance: random.Random, hook: Hook) -> Schedule:
+def _schedule(chance: random.Random, hook: Hook, budget_ms: int) -> Schedule:
     length = chance.randint(8, LENGTH)
     weights = [behaviour.weight for behaviour in BEHAVIOURS]
     found: list[str] = []
-    loops = 0
+    loops, most = 0, min(MAX_LOOPS, LOOP_MS // budget_ms)
     for behaviour in chance.choices(BEHAVIOURS, weights, k=length):
         loops += behaviour.loops
-        too_many = behaviour.loops and loops > MAX_LOOPS
+        too_many = behaviour.loops and loops > most
         found.append(BEHAVIOURS[0].name if too_many else behaviour.name)
     return Schedule(chance.randint(1, hook.stride), tuple(found))
 
@@ -176,7 +187,7 @@ BARRIER, BOOKS = "barrier", "books"
 _BARRIER_LINE = "kextload alive soakbarrier0000000000 20000"
 _BOOKS_LINE = (
     "cat /sys/kernel/debug/rex/stats; echo ==; "
-    "for f in /sys/kernel/debug/rex/progs/*; do echo id ${f##*/}; cat $f; done; echo ==; "
+    "for f in /sys/kernel/debug/rex/progs/*; do echo id ${f##*/}; cat $f 2>/dev/null; done; echo ==; "
     "bpftool -j map dump name tally"
 )
 
@@ -218,7 +229,8 @@ def _steps(plan: Round, background: list[str]) -> list[dict[str, Any]]:
         write("schedules", PLACES[name], schedule.bytes())
         for name, schedule in plan.schedules.items()
     ]
-    steps += [write("masked_limits", 0, plan.masked), write("masked_limits", 1, MASKED_NS)]
+    limits = (plan.masked, MASKED_NS, int(plan.beyond))
+    steps += [write("limits", place, value) for place, value in enumerate(limits)]
     steps += [_attach(plan, name) for name in plan.schedules]
     steps += [{"start": name} for name in background]
     steps.append(write("gate", 0, 1))

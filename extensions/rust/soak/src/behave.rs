@@ -4,6 +4,7 @@ use core::hint::black_box;
 use core::mem;
 
 use rex::faults;
+use rex::lock::LockGuard;
 use rex::prelude::*;
 
 const RETURN: u8 = 0;
@@ -45,13 +46,40 @@ static SAMPLES: RingBuf<u64> = RingBuf::new(65536);
 #[rex_map]
 static MASKED: Array<AtomicU64> = Array::new(16);
 
-/// How many entries there are, and for how long one is taken.
+/// How many entries there are, for how long one is taken, and whether what the kernel
+/// can't end is to happen as well.
 #[rex_map]
-static MASKED_LIMITS: Array<u64> = Array::new(2);
+static LIMITS: Array<u64> = Array::new(3);
+const ENTRIES: u32 = 0;
+const TIME: u32 = 1;
+const BEYOND: u32 = 2;
+
+/// What is on at a hook, and so what may happen there.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Place {
+    /// Interrupts are on.
+    Open,
+    /// They are off: only another CPU can end a loop.
+    Masked,
+    /// They are off, and a lock is held that the other CPUs wait for with theirs off.
+    Scheduler,
+}
+
+fn beyond() -> bool {
+    LIMITS.get(BEYOND).is_some_and(|beyond| beyond != 0)
+}
+
+/// Whether this run may wait for a lock.
+fn may_wait(place: Place) -> bool {
+    place != Place::Scheduler || beyond()
+}
 
 /// Whether this run may loop with interrupts off.
-fn may_mask() -> bool {
-    let (Some(entries), Some(time)) = (MASKED_LIMITS.get(0), MASKED_LIMITS.get(1)) else {
+fn may_mask(place: Place) -> bool {
+    if !may_wait(place) {
+        return false;
+    }
+    let (Some(entries), Some(time)) = (LIMITS.get(ENTRIES), LIMITS.get(TIME)) else {
         return false;
     };
     let now = kernel::ktime_ns();
@@ -62,27 +90,27 @@ fn may_mask() -> bool {
 }
 
 /// What is to be done here; false if it could not be.
-pub fn behave(behaviour: u8, masked: bool) -> bool {
+pub fn behave(behaviour: u8, place: Place) -> bool {
     match behaviour {
         PRINT => rex_printk!("soak on CPU {}", kernel::cpu()),
-        MAPS => maps(),
+        MAPS => maps(place),
         PANIC => panic(),
         PANIC_HOLDING => return panic_holding(),
-        PANIC_LOCKED => return with_lock(|_guard| panic!("with a lock held")),
+        PANIC_LOCKED => return with_lock(place, |_guard| panic!("with a lock held")),
         FAULT_READ => _ = black_box(faults::read(faults::UNMAPPED)),
         FAULT_NULL => _ = black_box(faults::read(black_box(0))),
         FAULT_INSTRUCTION => faults::invalid_instruction(),
         FAULT_DIVISION => _ = black_box(faults::divide_by_zero()),
         LOOP..=LOOP_RCU => {
-            if masked && !may_mask() {
+            if place != Place::Open && !may_mask(place) {
                 return false;
             }
             return run_on(behaviour);
         }
-        LOOP_LOCKED => return may_mask() && with_lock(|_guard| forever()),
+        LOOP_LOCKED => return may_mask(place) && with_lock(place, |_guard| forever()),
         RECURSE => _ = black_box(recurse(black_box(1))),
         LEAK => return leak(),
-        LEAK_LOCKED => return with_lock(|guard| mem::forget(guard)),
+        LEAK_LOCKED => return with_lock(place, |guard| mem::forget(guard)),
         RETURN | _ => {}
     }
     true
@@ -104,7 +132,10 @@ fn panic_holding() -> bool {
     true
 }
 
-fn with_lock(work: impl FnOnce(rex::lock::LockGuard<'_, u64>)) -> bool {
+fn with_lock(place: Place, work: impl FnOnce(LockGuard<'_, u64>)) -> bool {
+    if !may_wait(place) {
+        return false;
+    }
     let Ok(mut guard) = LOCKED.lock(kernel::random() % 2) else { return false };
     *guard = guard.wrapping_add(1);
     work(guard);
@@ -154,8 +185,8 @@ fn leak() -> bool {
 }
 
 /// A bit of everything; what fails because others do the same just then is no error.
-fn maps() {
-    for _ in 0..8 {
+fn maps(place: Place) {
+    for turn in 0..8 {
         let key = kernel::random() % 96;
         let _ = TABLE.insert(&key, &kernel::ktime_ns());
         let _ = RECENT.insert(&kernel::random(), &u64::from(key));
@@ -165,8 +196,9 @@ fn maps() {
         black_box(LINE.pop());
         let _ = SHARES.update(0, |share| share.wrapping_add(1));
         let _ = SAMPLES.output(&u64::from(key));
-        if let Ok(mut guard) = LOCKED.lock(key % 2) {
-            *guard = guard.wrapping_add(1);
+        // Waiting for one can take a second, and interrupts may be off all the while.
+        if turn == 0 || beyond() {
+            with_lock(place, drop);
         }
         if let Some(task) = Task::from_pid(kernel::random() as i32 % 200) {
             black_box(task.pid());

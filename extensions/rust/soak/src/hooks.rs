@@ -1,56 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The hooks. Each program has the number of its schedule; interrupts are off at some.
+//! The hooks. Each program has the number of its schedule.
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use rex::prelude::*;
 
 use crate::act;
-
-/// Where interrupts are on, and where they are off.
-const OPEN: bool = false;
-const MASKED: bool = true;
+use crate::behave::Place::{Masked, Open, Scheduler};
 
 #[rex_kprobe("__x64_sys_getpgid")]
 fn kprobe(_context: &Kprobe) {
-    act(0, OPEN);
+    act(0, Open);
 }
 
 #[rex_kretprobe("__x64_sys_getppid")]
 fn kretprobe(_context: &Kprobe) {
-    act(1, OPEN);
+    act(1, Open);
 }
 
 #[rex_tracepoint("syscalls/sys_enter_getuid")]
 fn tracepoint(_context: &Tracepoint<u64>) {
-    act(2, OPEN);
+    act(2, Open);
 }
 
 /// At each system call of all processes.
 #[rex_raw_tracepoint("sys_enter")]
 fn task(_context: &RawTracepoint<2>) {
-    act(3, OPEN);
+    act(3, Open);
 }
 
 #[rex_raw_tracepoint("softirq_entry")]
 fn softirq(_context: &RawTracepoint<1>) {
-    act(4, OPEN);
+    act(4, Open);
 }
 
 /// In the clock's interrupt, the kernel's own watchdog among what it calls.
 #[rex_raw_tracepoint("hrtimer_expire_entry")]
 fn hardirq(_context: &RawTracepoint<2>) {
-    act(5, MASKED);
+    act(5, Masked);
 }
 
 /// With the lock of the CPU's run queue held.
 #[rex_raw_tracepoint("sched_switch")]
 fn switch(_context: &RawTracepoint<3>) {
-    act(6, MASKED);
+    act(6, Scheduler);
 }
 
 #[rex_perf_event("software/cpu-clock@200")]
 fn perf_event(_context: &PerfEvent) {
-    act(7, MASKED);
+    act(7, Masked);
 }
 
 const ANYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4100);
@@ -59,7 +56,7 @@ const DISCARD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
 /// What programs that see packets do besides: have a reference to whom they are for.
 fn act_with_socket(packet: &impl Packet, program: u32) {
     let _receiver = packet.udp_socket(ANYBODY, DISCARD);
-    act(program, OPEN);
+    act(program, Open);
 }
 
 #[rex_xdp("lo")]

@@ -11,6 +11,8 @@ use rex::prelude::*;
 mod behave;
 mod hooks;
 
+use behave::Place;
+
 /// Of a schedule.
 const LENGTH: usize = 64;
 /// Of programs, and of behaviours of each: places in `tally`.
@@ -64,10 +66,10 @@ fn scheduled(program: u32) -> Option<u8> {
     schedule.behaviours.get(place as usize).copied()
 }
 
-/// All that a program does. `masked`: whether interrupts are off at its hook.
-fn act(program: u32, masked: bool) {
+/// All that a program does at its place.
+fn act(program: u32, place: Place) {
     let Some(behaviour) = scheduled(program) else { return };
     count(program, behaviour, BEGUN);
-    let came = behave::behave(behaviour, masked);
+    let came = behave::behave(behaviour, place);
     count(program, behaviour, if came { THROUGH } else { WAIVED });
 }
