@@ -187,8 +187,8 @@ BARRIER, BOOKS = "barrier", "books"
 _BARRIER_LINE = "kextload alive soakbarrier0000000000 20000"
 _BOOKS_LINE = (
     "cat /sys/kernel/debug/rex/stats; echo ==; "
-    "for f in /sys/kernel/debug/rex/progs/*; do echo id ${f##*/}; cat $f 2>/dev/null; done; echo ==; "
-    "bpftool -j map dump name tally"
+    "for f in /sys/kernel/debug/rex/progs/*; do echo id ${f##*/}; cat $f 2>/dev/null; done; "
+    "echo ==; bpftool -j map dump name tally"
 )
 
 

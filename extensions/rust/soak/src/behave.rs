@@ -198,7 +198,7 @@ fn maps(place: Place) {
         let _ = SAMPLES.output(&u64::from(key));
         // Waiting for one can take a second, and interrupts may be off all the while.
         if turn == 0 || beyond() {
-            with_lock(place, drop);
+            with_lock(place, |guard| drop(guard));
         }
         if let Some(task) = Task::from_pid(kernel::random() as i32 % 200) {
             black_box(task.pid());
