@@ -145,9 +145,11 @@ class Soak:
         Raises `UserError` for what the user has to mend, and what starting a guest
         raises. An interrupt ends it, and what there is comes back.
         """
-        plan = self.planner.plan(self._item(self._draw(self.order.only or 1)))
+        plan = self.planner.plan(item_of(self._draw(self.order.only or 1), self.order.flavor))
         # All that any round may use, for all of them.
-        everything = self.planner.plan(self._item(_with_all(self._draw(1))))
+        everything = self.planner.plan(
+            item_of(replace(self._draw(1), churn=True), self.order.flavor)
+        )
         soaked = Soaked(self.order, self._about(plan))
         start = time.monotonic()
         stop = threading.Event()
@@ -198,7 +200,7 @@ class Soak:
     ) -> bool:
         """One round; whether another may follow."""
         self._history.clear()
-        item = self._item(drawn)
+        item = item_of(drawn, self.order.flavor)
         plan = Plan(
             item, everything.kernel, everything.image, everything.guest, everything.artifacts
         )
@@ -243,6 +245,8 @@ class Soak:
                     return Judgement("error", (), str(error)), None
             else:
                 more += soak_books.findings(books, tuple(drawn.schedules))
+        if seen.rex_total and seen.state == "alive":
+            more.append(soak_books.balance({str(k): v for k, v in seen.rex_total.items()}))
         if judgement.verdict == "passed":
             late = always.reports()
             happened = late[0].title if late else "there was none"
@@ -303,23 +307,6 @@ class Soak:
     def _draw(self, number: int) -> Round:
         return soak_plan.draw(self.order.seed, number, self.order.cpus, beyond=self.order.beyond)
 
-    def _item(self, drawn: Round) -> Item:
-        data = soak_plan.as_scenario(drawn)
-        names = tuple(data["extensions"])
-        written = Written.model_validate(data, context={"file": PROPERTY, "extensions": names})
-        scenario = expand(
-            written,
-            path=Path(PROPERTY),
-            name=f"round-{drawn.number}",
-            property=PROPERTY,
-            parameters={},
-            grid=({},),
-            data=Map(),
-        )
-        return Item(
-            f"{PROPERTY}/round-{drawn.number}@{self.order.flavor}", scenario, self.order.flavor
-        )
-
     @property
     def _accel(self) -> str:
         return self.planner.chosen_accel().name
@@ -341,6 +328,17 @@ class Soak:
         self.emit(event)
 
 
-def _with_all(drawn: Round) -> Round:
-    """A round for which all is built that any round may use."""
-    return replace(drawn, churn=True)
+def item_of(drawn: Round, flavor: str) -> Item:
+    """A round as an item on a flavor, as if a file had said it."""
+    data = soak_plan.as_scenario(drawn)
+    context = {"file": PROPERTY, "extensions": tuple(data["extensions"])}
+    scenario = expand(
+        Written.model_validate(data, context=context),
+        path=Path(PROPERTY),
+        name=f"round-{drawn.number}",
+        property=PROPERTY,
+        parameters={},
+        grid=({},),
+        data=Map(),
+    )
+    return Item(f"{scenario.id}@{flavor}", scenario, flavor)

@@ -16,8 +16,8 @@ from lab.errors import InfraError
 from lab.judge.finding import Finding
 from lab.scenario.base import Ref
 
-# Places of a program in `tally`, as the extension has them.
-_BEHAVIOURS, _NUMBERS = 20, 3
+# Places for behaviours of a program in `tally`, as the extension has them, and numbers in each.
+PLACES, _NUMBERS = 20, 3
 
 # The ends that are the program's own doing, and what a run has held that leaks.
 _OWN_ENDS = ("panicked", "faulted", "overflowed")
@@ -100,7 +100,7 @@ def _tallies(dump: list[dict[str, list[str]]]) -> dict[str, dict[str, Tally]]:
     for place, hook in enumerate(HOOKS):
         found[hook.name] = {}
         for number, behaviour in enumerate(BEHAVIOURS):
-            at = (place * _BEHAVIOURS + number) * _NUMBERS
+            at = (place * PLACES + number) * _NUMBERS
             begun, through, waived = values[at : at + _NUMBERS]
             if begun:
                 found[hook.name][behaviour.name] = Tally(begun, through, waived)
@@ -110,8 +110,9 @@ def _tallies(dump: list[dict[str, list[str]]]) -> dict[str, dict[str, Tally]]:
 def findings(books: Books, programs: tuple[str, ...]) -> Iterator[Finding]:
     """Whether the programs' books and the kernel's fit, program by program.
 
-    Only for books that were read when no run was under way. A run may be ended for its
-    time anywhere; so whoever did not end as he set out to must be among the terminated.
+    Only for books that were read when the gate was shut and no run of before was under
+    way: others come and go, and return. A run may be ended for its time anywhere; so
+    whoever did not end as he set out to must be among the terminated.
     """
     for name in programs:
         if name not in books.counters:
@@ -124,8 +125,6 @@ def _fit(name: str, tallies: Mapping[str, Tally], counters: Mapping[str, int]) -
     def finding(what: str, expected: str, happened: int, holds: bool) -> Finding:
         return Finding(f"{name}: {what}", expected, f"it is {happened}", holds, "rex")
 
-    ended = sum(counters[end] for end in _ENDS)
-    yield finding("runs that ended", f"{counters['runs']}", ended, ended == counters["runs"])
     lost = 0
     for end in _OWN_ENDS:
         told = sum(
@@ -148,3 +147,10 @@ def _fit(name: str, tallies: Mapping[str, Tally], counters: Mapping[str, int]) -
         held = tally.through <= counters[counter] <= tally.tried
         bounds = f"{tally.through} to {tally.tried}"
         yield finding(counter, bounds, counters[counter], held)
+
+
+def balance(counters: Mapping[str, int]) -> Finding:
+    """Whether each run ended in one way, by the kernel's counters when nothing is loaded."""
+    ended = sum(counters[end] for end in _ENDS)
+    holds = ended == counters["runs"]
+    return Finding("runs that ended", f"{counters['runs']}", f"it is {ended}", holds, "rex")
