@@ -61,7 +61,7 @@ class Run:
                 self._ready(guest, time.monotonic() - asked)
                 if on_guest is not None:
                     on_guest(self)
-                self._inside(guest, None)
+                self._inside(guest)
 
         return self._observed(whole)
 
@@ -107,7 +107,7 @@ class Run:
         self.seen.facts["start"] = guest.how
         self.emit(events.GuestReady(self.plan.item.id, guest.ready_after, guest.how, accel))
 
-    def _inside(self, guest: Guest, baseline: Baseline | None) -> None:
+    def _inside(self, guest: Guest, baseline: Baseline | None = None) -> None:
         seen, scenario = self.seen, self.plan.item.scenario
         expect = scenario.expect
         start = time.monotonic()
