@@ -213,7 +213,9 @@ class Soak:
         self._add(soaked, drawn, judgement, books, counts, seconds)
         self._emit(events.RoundFinished(drawn.number, judgement.verdict, seconds, counts))
         if judgement.verdict == "passed":
-            soaked.gauges.append({"turn": float(drawn.number), **always.gauges()})
+            gauges = always.gauges()
+            soaked.gauges.append({"turn": float(drawn.number), **gauges})
+            soaked.rounds[-1]["gauges"] = gauges
             run.end_watch()
             return True
         soaked.verdict, soaked.reasons = judgement.verdict, judgement.reasons

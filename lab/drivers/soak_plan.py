@@ -62,6 +62,7 @@ BEHAVIOURS = (
     Behaviour("recurse", "overflowed", 6),
     Behaviour("leak", "returned", 6),
     Behaviour("leak_locked", "returned", 4),
+    Behaviour("recurse_plain", "overflowed", 6),
 )
 NUMBERS = {behaviour.name: number for number, behaviour in enumerate(BEHAVIOURS)}
 

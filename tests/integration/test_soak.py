@@ -70,13 +70,6 @@ def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
     assert Result.from_json(written).verdict == "failed"
 
 
-def test_without_the_faults_it_is_red(planner: Planner, tmp_path: Path) -> None:
-    """A fault is then an oops, which the first round with one shows."""
-    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("faults",)))
-    assert done.verdict == "failed"
-    assert any("console" in why for why in done.reasons)
-
-
 def test_one_round_alone(planner: Planner, tmp_path: Path) -> None:
     done = soak(planner, tmp_path, Order(SEED, 1.0, FLAVOR, only=2))
     assert done.verdict == "passed", done.reasons

@@ -49,7 +49,7 @@ def test_a_round_is_the_same_on_any_host() -> None:
     # Written down once: a seed that somebody reports has to mean the same here.
     one = draw(1, 1, 4)
     assert (one.budget_ms, one.plug, one.churn, one.abrupt) == (80, None, True, False)
-    assert one.schedules["kprobe"].behaviours[:4] == ("return", "maps", "fault_read", "panic")
+    assert one.schedules["kprobe"].behaviours[:4] == ("return", "maps", "fault_null", "panic")
 
 
 @given(seeds, numbers, cpus)
@@ -102,10 +102,13 @@ def test_all_cpus_are_there_at_the_end(one: Round) -> None:
     assert scenario.expect.resources == "released"
 
 
+# As many as ten minutes have.
+ENOUGH = 120
+
+
 @given(seeds)
-def test_forty_rounds_have_everything(seed: int) -> None:
-    some = [draw(seed, number, 4) for number in range(1, 41)]
-    assert {name for one in some for name in one.schedules} == {hook.name for hook in HOOKS}
+def test_enough_rounds_have_everything(seed: int) -> None:
+    some = [draw(seed, number, 4) for number in range(1, ENOUGH + 1)]
     for hook in HOOKS:
         drawn = {
             name
@@ -113,18 +116,11 @@ def test_forty_rounds_have_everything(seed: int) -> None:
             if hook.name in one.schedules
             for name in one.schedules[hook.name].behaviours
         }
-        assert len(drawn) >= len(BEHAVIOURS) - 2, hook.name
-    behaviours = {
-        name for one in some for each in one.schedules.values() for name in each.behaviours
-    }
-    assert behaviours == set(BY_NAME)
+        assert drawn == set(BY_NAME), hook.name
     assert {one.plug for one in some} == {None, 1, 2, 3}
-    assert {one.churn for one in some} == {one.abrupt for one in some} == {True, False}
+    for choice in ("churn", "abrupt", "disable_on_panic"):
+        assert {getattr(one, choice) for one in some} == {True, False}, choice
     assert {one.traffic is None for one in some} == {True, False}
-
-
-def test_disabling_is_drawn_too() -> None:
-    assert any(draw(1, number, 4).disable_on_panic for number in range(1, 41))
 
 
 def test_the_programs_are_those_of_the_extension() -> None:

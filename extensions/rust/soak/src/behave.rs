@@ -25,6 +25,7 @@ const LOOP_LOCKED: u8 = 14;
 const RECURSE: u8 = 15;
 const LEAK: u8 = 16;
 const LEAK_LOCKED: u8 = 17;
+const RECURSE_PLAIN: u8 = 18;
 
 #[rex_map]
 static TABLE: HashMap<u32, u64> = HashMap::new(64);
@@ -109,6 +110,7 @@ pub fn behave(behaviour: u8, place: Place) -> bool {
         }
         LOOP_LOCKED => return may_mask(place) && with_lock(place, |_guard| forever()),
         RECURSE => _ = black_box(recurse(black_box(1))),
+        RECURSE_PLAIN => _ = black_box(recurse_plain(black_box(1))),
         LEAK => return leak(),
         LEAK_LOCKED => return with_lock(place, |guard| mem::forget(guard)),
         RETURN | _ => {}
@@ -172,6 +174,13 @@ fn recurse(depth: u64) -> u64 {
     let mut frame = black_box([depth; 16]);
     frame[black_box(3)] = kernel::ktime_ns();
     if depth < black_box(u64::MAX) { recurse(depth + 1) + black_box(frame)[3] } else { 0 }
+}
+
+/// The same in code of its own alone: nobody but the check in each function sees it.
+#[inline(never)]
+fn recurse_plain(depth: u64) -> u64 {
+    let frame = black_box([depth; 8]);
+    if depth < black_box(u64::MAX) { recurse_plain(depth + 1) + black_box(frame)[3] } else { 0 }
 }
 
 fn leak() -> bool {
