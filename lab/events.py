@@ -118,8 +118,12 @@ class ItemFinished(Event):
 
 @dataclass(frozen=True)
 class RoundFinished(Event):
-    """A round of a soak ended after `seconds`; `counts` is what the kernel's counters rose by."""
+    """A round of a soak, the item `item`, ended after `seconds`.
 
+    `counts` is what the kernel's counters of native programs rose by.
+    """
+
+    item: str
     round: int
     verdict: str
     seconds: float

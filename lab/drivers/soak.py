@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import events
+from lab.deadline import DeadlineExceeded
 from lab.drivers import soak_books, soak_plan
 from lab.drivers.run import SLOTS, command, to_result, write_dossier
 from lab.drivers.soak_books import Books
@@ -145,11 +146,8 @@ class Soak:
         Raises `UserError` for what the user has to mend, and what starting a guest
         raises. An interrupt ends it, and what there is comes back.
         """
-        plan = self.planner.plan(item_of(self._draw(self.order.only or 1), self.order.flavor))
         # All that any round may use, for all of them.
-        everything = self.planner.plan(
-            item_of(replace(self._draw(1), churn=True), self.order.flavor)
-        )
+        plan = self.planner.plan(item_of(replace(self._draw(1), churn=True), self.order.flavor))
         soaked = Soaked(self.order, self._about(plan))
         start = time.monotonic()
         stop = threading.Event()
@@ -160,17 +158,21 @@ class Soak:
                 self.forks.start(plan.guest) as guest,
             ):
                 self._emit(events.GuestReady(PROPERTY, guest.ready_after, guest.how, self._accel))
-                guest.push(pushed_files(everything))
+                guest.push(pushed_files(plan))
                 start = time.monotonic()
-                self._rounds(guest, everything, soaked)
+                try:
+                    self._rounds(guest, plan, soaked)
+                except (InfraError, DeadlineExceeded) as error:
+                    soaked.verdict, soaked.reasons = "error", (str(error),)
         except KeyboardInterrupt:
             soaked.interrupted = True
         soaked.seconds = time.monotonic() - start
+        # Growth is nothing of one round: it has no dossier, but the figures of all.
         if soaked.verdict == "passed":
             self._judge_slopes(soaked, plan.kernel.has(SANITIZER))
         return soaked
 
-    def _rounds(self, guest: Guest, everything: Plan, soaked: Soaked) -> None:
+    def _rounds(self, guest: Guest, base: Plan, soaked: Soaked) -> None:
         order = self.order
         baseline = take_baseline(guest)
         mask = sum(PROTECTIONS[name] for name in order.without)
@@ -179,14 +181,14 @@ class Soak:
             if not done.ok:
                 raise InfraError("the protections can't be switched off", details=done.stderr)
         # Also between the rounds: what is late must not be missed.
-        symbols = everything.kernel.symbols
-        always = Watch(guest, baseline, Shape.of_kernel(symbols, everything.guest.arguments))
+        symbols = base.kernel.symbols
+        always = Watch(guest, baseline, Shape.of_kernel(symbols, base.guest.arguments))
         end = time.monotonic() + 60 * order.minutes
         numbers = itertools.count(1) if order.only is None else [order.only]
         for number in numbers:
             if order.only is None and time.monotonic() >= end:
                 break
-            if not self._round(guest, baseline, always, everything, self._draw(number), soaked):
+            if not self._round(guest, baseline, always, base, self._draw(number), soaked):
                 break
 
     def _round(
@@ -194,16 +196,14 @@ class Soak:
         guest: Guest,
         baseline: Baseline,
         always: Watch,
-        everything: Plan,
+        base: Plan,
         drawn: Round,
         soaked: Soaked,
     ) -> bool:
         """One round; whether another may follow."""
         self._history.clear()
         item = item_of(drawn, self.order.flavor)
-        plan = Plan(
-            item, everything.kernel, everything.image, everything.guest, everything.artifacts
-        )
+        plan = Plan(item, base.kernel, base.image, base.guest, base.artifacts)
         start = time.monotonic()
         run = Run(plan, self._emit)
         seen = run.within(guest, baseline)
@@ -211,7 +211,7 @@ class Soak:
         seconds = time.monotonic() - start
         counts = self._counts(seen)
         self._add(soaked, drawn, judgement, books, counts, seconds)
-        self._emit(events.RoundFinished(drawn.number, judgement.verdict, seconds, counts))
+        self._emit(events.RoundFinished(item.id, drawn.number, judgement.verdict, seconds, counts))
         if judgement.verdict == "passed":
             gauges = always.gauges()
             soaked.gauges.append({"turn": float(drawn.number), **gauges})
@@ -221,6 +221,8 @@ class Soak:
         soaked.verdict, soaked.reasons = judgement.verdict, judgement.reasons
         seen.facts["round"] = soak_plan.as_scenario(drawn)
         seen.facts["soak"] = self.order.line()
+        # Hundreds of them, which the dossier has by themselves.
+        seen.evidence = [one for one in seen.evidence if one.kind != "extension-report"]
         line = self.order.line()
         result = to_result(item, judgement, seen, seconds, dict(seen.seconds), line)
         release = plan.kernel.release

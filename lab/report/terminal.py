@@ -62,6 +62,7 @@ class Terminal(ProgressReport):
         style, word = _WORDS.get(event.verdict, ("", event.verdict))
         ends = [f"{event.counts[end]} {end}" for end in OUTCOMES if event.counts.get(end)]
         with self._lock:
+            self._forget(event.item)
             self.console.print(
                 f"[{style}]{word}[/] round {event.round}  [dim]{event.seconds:.1f} s[/]  "
                 f"{', '.join(ends) or 'nothing ran'}",
@@ -71,12 +72,15 @@ class Terminal(ProgressReport):
 
     def _verdict(self, event: events.ItemFinished) -> None:
         with self._lock:
-            task = self._items.pop(event.item, None)
-            if task is not None:
-                self._progress.remove_task(task)
+            self._forget(event.item)
             style, word = _WORDS.get(event.verdict, ("", event.verdict))
             self.console.print(
                 f"[{style}]{word}[/] {escape(event.item)}  [dim]{event.seconds:.1f} s[/]",
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def _forget(self, item: str) -> None:
+        task = self._items.pop(item, None)
+        if task is not None:
+            self._progress.remove_task(task)
