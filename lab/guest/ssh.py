@@ -10,7 +10,7 @@ import socket
 import tarfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -236,7 +236,8 @@ class Ssh:
         try:
             channel = transport.open_session(timeout=max(0.1, deadline.remaining))
             channel.settimeout(max(0.1, deadline.remaining))
-            channel.exec_command(line)
+            with _closed_after(channel, max(0.1, deadline.remaining)):
+                channel.exec_command(line)
         except (paramiko.SSHException, OSError, EOFError) as error:
             late = transport.is_active() and deadline.expired
             kind = CommandTimeout if late else ConnectionLost
@@ -283,6 +284,18 @@ class Ssh:
         """Hang up."""
         with contextlib.suppress(Exception):
             self._connection.close()
+
+
+@contextlib.contextmanager
+def _closed_after(channel: paramiko.Channel, seconds: float) -> Iterator[None]:
+    """Close a channel if what is done takes longer: paramiko waits for some answers for ever."""
+    timer = threading.Timer(seconds, channel.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _archive(files: Mapping[str, Path | bytes]) -> bytes:
