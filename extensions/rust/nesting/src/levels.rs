@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The levels, one program each: in a system call, in page faults, in interrupts.
+use rex::prelude::*;
+
+use crate::{act, fault_is_for, stage};
+
+const GETPGID: u64 = 121;
+
+#[rex_raw_tracepoint("sys_enter")]
+fn first(context: &RawTracepoint<2>) {
+    if context.argument(1) == GETPGID && kernel::current_comm().text() == "kexttrigger" {
+        act(1);
+    }
+}
+
+#[rex_raw_tracepoint("page_fault_kernel")]
+fn fault_2(context: &RawTracepoint<1>) {
+    if fault_is_for(context.argument(0), 2) {
+        act(2);
+    }
+}
+
+#[rex_raw_tracepoint("page_fault_kernel")]
+fn fault_3(context: &RawTracepoint<1>) {
+    if fault_is_for(context.argument(0), 3) {
+        act(3);
+    }
+}
+
+#[rex_raw_tracepoint("page_fault_kernel")]
+fn fault_4(context: &RawTracepoint<1>) {
+    if fault_is_for(context.argument(0), 4) {
+        act(4);
+    }
+}
+
+/// One too many: it never comes.
+#[rex_raw_tracepoint("page_fault_kernel")]
+fn fault_5(context: &RawTracepoint<1>) {
+    if fault_is_for(context.argument(0), 5) {
+        act(5);
+    }
+}
+
+/// Any softirq will do. Those of the system call's own end come too late.
+#[rex_raw_tracepoint("softirq_entry")]
+fn softirq_2(_context: &RawTracepoint<1>) {
+    if stage() == 1 {
+        act(2);
+    }
+}
+
+#[rex_raw_tracepoint("local_timer_entry")]
+fn timer_3(_context: &RawTracepoint<1>) {
+    if stage() == 2 {
+        act(3);
+    }
+}
