@@ -16,7 +16,7 @@ mod levels;
 mod places;
 
 /// By level: 0 the next one runs on a page fault, 1 on an interrupt, 2 there is none, 3 on
-/// a page fault after a third of a second.
+/// a page fault after a fifth of a second.
 #[rex_map]
 static HOW: Array<AtomicU64> = Array::new(6);
 const BY_FAULT: u64 = 0;
@@ -63,7 +63,7 @@ static LOCKED: Array<Locked<u32>> = Array::new(1);
 /// Longer than any interrupt takes to come, and shorter than a budget of those who wait.
 const PATIENCE_NS: u64 = 1_500_000_000;
 
-const LATE_NS: u64 = 333_000_000;
+const LATE_NS: u64 = 200_000_000;
 
 /// No one's, and of no mapping: a read there is a page fault for the level's number.
 const HOLE: usize = 0xffff_ffff_0000_0000;
