@@ -2,7 +2,7 @@
 //! The levels, one program each: in a system call, in page faults, in interrupts.
 use rex::prelude::*;
 
-use crate::{act, fault_is_for, stage};
+use crate::{CAME, act, count, fault_is_for, stage, told_to_go};
 
 const GETPGID: u64 = 121;
 
@@ -55,4 +55,36 @@ fn timer_3(_context: &RawTracepoint<1>) {
     if stage() == 2 {
         act(3);
     }
+}
+
+/// Told of the first's panic, before its level is free.
+#[rex_raw_tracepoint("rex_panic")]
+fn told_2(_context: &RawTracepoint<1>) {
+    if stage() == 1 {
+        act(2);
+    }
+}
+
+#[rex_raw_tracepoint("rex_panic")]
+fn told_3(_context: &RawTracepoint<1>) {
+    if stage() == 2 {
+        act(3);
+    }
+}
+
+#[rex_raw_tracepoint("rex_panic")]
+fn told_4(_context: &RawTracepoint<1>) {
+    if stage() == 3 {
+        act(4);
+    }
+}
+
+/// One too many while the fourth waits: what it would drop then passes by its default.
+#[rex_xdp(default = 2)]
+fn packet_5(_packet: &Xdp) -> XdpAction {
+    if stage() == 4 && !told_to_go() {
+        count(CAME + 5);
+        return XdpAction::Drop;
+    }
+    XdpAction::Pass
 }

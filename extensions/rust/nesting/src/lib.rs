@@ -42,9 +42,13 @@ const ENDED: u32 = 20;
 const ELSEWHERE: u32 = 30;
 const IN_VAIN: u32 = 40;
 
-/// What they read to wait for others: the word that ends a wait.
+/// What ends a wait.
 #[rex_map]
 static GO: Array<AtomicU64> = Array::new(1);
+
+fn told_to_go() -> bool {
+    value(&GO, 0) != 0
+}
 
 /// By CPU: the innermost level that came since the first did.
 #[rex_map]
@@ -156,7 +160,7 @@ fn act(level: u32) {
         1 => panic!("level {level} panics"),
         2 => forever(),
         3 => _ = black_box(faults::read(faults::UNMAPPED)),
-        4 => while value(&GO, 0) == 0 {},
+        4 => while !told_to_go() {},
         _ => {}
     }
     count(ENDED + level);
