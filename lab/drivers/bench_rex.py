@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from lab import events
 from lab.deadline import Deadline, scaled
 from lab.drivers import bench_rex_rows as rows
+from lab.drivers.bench_about import about
 from lab.drivers.bench_rex_rows import LARGE, PANICS, PROGRAMS, REX, STOCK, Taken, add
 from lab.drivers.figures import Group
 from lab.errors import InfraError
@@ -26,10 +26,8 @@ from lab.extension.rust import build_rust
 from lab.extension.rust_toolchain import find_toolchain
 from lab.guest import meter
 from lab.guest.guest import Guest
-from lab.host import process
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
-from lab.vm.machine import QEMU
 
 # Of the JSON: raised when a figure means something else, or is gone.
 VERSION = 1
@@ -277,21 +275,7 @@ class BenchRex:
 
     def _about(self) -> dict[str, Any]:
         """What the figures depend on."""
-        kernels = [self.planner.kernel(flavor) for flavor in (REX, STOCK)]
-        accel = self.planner.chosen_accel()
-        return {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "host": rows.host(),
-            "accelerator": accel.name,
-            "cpu_model": accel.cpu_model,
-            "qemu": process.run([QEMU, "--version"]).stdout.partition("\n")[0],
-            "kernels": {
-                kernel.flavor: {
-                    "release": kernel.release,
-                    "compiler": kernel.symbols.get("CONFIG_CC_VERSION_TEXT", ""),
-                }
-                for kernel in kernels
-            },
+        return about(self.planner, (REX, STOCK)) | {
             "compilers": {"ebpf": find_clang()[1], "rex": find_toolchain().version},
             "samples": {
                 "guests": self.plan.boots,

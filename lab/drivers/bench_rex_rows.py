@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lab.drivers.figures import Figure, Group, Row, less
 from lab.guest.meter import CALL, LOOP, Reading
@@ -208,17 +205,3 @@ def _panic_group(name: str, unit: str, taken: Taken) -> Group:
         if runs:
             rows.append(Row(key, what, returns, Figure.of(less(runs[rex(PANICS)], runs[LOOP]))))
     return Group(name, _PANIC, unit, ("returns", "panics"), tuple(rows))
-
-
-def host() -> dict[str, str | int]:
-    """The machine under the guests: its CPU, how many of them, its kernel."""
-    model = ""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.partition(": ")[2]
-                break
-    except OSError:
-        model = platform.processor()
-    cores = len(os.sched_getaffinity(0))
-    return {"cpu": model, "cores": cores, "kernel": platform.release()}

@@ -50,7 +50,7 @@ def install(guest: Guest, module: Path, deadline: Deadline) -> None:
     guest.push({target: module}, deadline)
     done = guest.run(f"insmod {target}", deadline)
     if done.status != 0:
-        raise InfraError("the guest does not load the module bench", details=done.stderr)
+        raise InfraError(f"the guest does not load the module {module.stem}", details=done.stderr)
 
 
 def measure(
