@@ -17,6 +17,8 @@ STATS = "/sys/kernel/debug/rex"
 # The last of two: the emulator's CPUs take turns, and where instructions are its clock the
 # first one has a turn before each of them. The neighbour of one that never lets go is to have it.
 CPU = 1
+# What the module is loaded with there: it says why.
+TURNS = "turns=1"
 BUSY = "busy"
 _COUNT = re.compile(r"^(\w+) (\d+)$", re.MULTILINE)
 

@@ -44,11 +44,11 @@ def pin_path(name: str) -> str:
     return f"{BPF_FS}/{name}"
 
 
-def install(guest: Guest, module: Path, deadline: Deadline) -> None:
-    """Load the module. Raises `InfraError` if the guest does not take it."""
+def install(guest: Guest, module: Path, deadline: Deadline, options: str = "") -> None:
+    """Load a module, this one or another. Raises `InfraError` if the guest does not take it."""
     target = f"/root/{module.name}"
     guest.push({target: module}, deadline)
-    done = guest.run(f"insmod {target}", deadline)
+    done = guest.run(f"insmod {target} {options}".rstrip(), deadline)
     if done.status != 0:
         raise InfraError(f"the guest does not load the module {module.stem}", details=done.stderr)
 

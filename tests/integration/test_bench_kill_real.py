@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab bench kill` on real guests: every kill is there, none too early, none beyond its bound.
+
+By the clock a busy host is in each figure; only what instructions say is looked at.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.drivers.bench_kill import BenchKill, KillBench, Plan
+from lab.drivers.bench_kill_rows import CASES, Case, Latency
+from lab.errors import UserError
+from lab.runner.plan import Planner
+
+KILLS = 10
+
+
+@pytest.fixture(scope="module")
+def found(planner: Planner) -> KillBench:
+    """A short run of the whole benchmark: two guests."""
+    return BenchKill(planner, Plan(kills=KILLS)).measure()
+
+
+def counted(found: KillBench, name: str) -> Latency:
+    latency = found.row(name).icount
+    assert latency is not None
+    return latency
+
+
+def test_every_context_is_measured_by_both_clocks(found: KillBench) -> None:
+    assert [row.case for row in found.rows] == list(CASES)
+    for row in found.rows:
+        assert row.clock is not None
+        assert row.clock.kills == KILLS
+        # A host that takes the CPU away makes it longer, nothing makes it shorter.
+        assert row.clock.minimum > 0, row.case.name
+    assert set(found.path_ns) == {"clock", "icount"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_program_is_ended_before_its_budget_or_beyond_the_bound(
+    found: KillBench, case: Case
+) -> None:
+    latency = counted(found, case.name)
+    assert latency.kills == KILLS
+    assert latency.minimum > 0
+    assert latency.beyond == 0, latency
+
+
+def test_runs_begin_at_any_time_between_two_ticks(found: KillBench) -> None:
+    latency = counted(found, "task")
+    assert latency.maximum - latency.minimum > 2.5 / 4
+
+
+def test_a_kernel_that_ends_nothing_is_refused(planner: Planner) -> None:
+    with pytest.raises(UserError, match="has no CONFIG_BPF_REX"):
+        BenchKill(planner, Plan(kills=1), "stock").measure()
