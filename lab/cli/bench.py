@@ -14,6 +14,7 @@ from rich.table import Table
 from lab import events
 from lab.cache import Cache
 from lab.cli.bench_kill import kill
+from lab.cli.bench_protections import protections
 from lab.cli.bench_rex import rex
 from lab.drivers.bench import StartBench, bench_start
 from lab.guest.forks import Forks
@@ -33,6 +34,7 @@ def _root() -> None:
 
 app.command("rex")(rex)
 app.command("kill")(kill)
+app.command("protections")(protections)
 
 
 @app.command("start")

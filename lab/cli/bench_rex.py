@@ -69,7 +69,7 @@ def show(found: RexBench, out: Console) -> None:
     kernels = ", ".join(one["release"] for one in about["kernels"].values())
     out.print(f"{about['accelerator']}, {about['host']['cpu']}; {kernels}; medians, 5 to 95 %\n")
     for group in found.groups:
-        out.print(_table(group))
+        out.print(group_table(group))
         out.print()
     if found.repeated is None:
         out.print(f"No instruction counts: {found.why_no_counts}.")
@@ -79,7 +79,8 @@ def show(found: RexBench, out: Console) -> None:
         out.print("[red]Two runs did not count the same instructions.[/]")
 
 
-def _table(group: Group) -> Table:
+def group_table(group: Group) -> Table:
+    """A group's figures with their spread and, where two are compared, their ratio."""
     table = Table(
         title=f"{group.title}, {group.unit}", title_justify="left", box=None, pad_edge=False
     )

@@ -31,7 +31,7 @@
 #include <asm/msr.h>
 #include <asm/tsc.h>
 
-#define MAX_SUBJECTS 24
+#define MAX_SUBJECTS 40
 #define MAX_SAMPLES 10000
 /* Interrupts are off for as long as a bracket takes: milliseconds, not seconds. */
 #define MAX_RUNS 100000
