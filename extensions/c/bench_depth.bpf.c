@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Calls, so many levels deep, what extensions/rust/bench_depth does by recursion.
- * level_N makes N tail calls; frames_N calls functions of its own, N deep, of which
- * the kernel allows 7. docs/benchmarks.md says how both are used.
+ * level_N makes N tail calls, and indexed_N does without the kernel knowing where to;
+ * frames_N calls functions of its own, N deep, of which the kernel allows 7.
+ * docs/benchmarks.md says how all are used.
  */
 #include "kext.h"
 
@@ -45,6 +46,29 @@ int level_0(struct __sk_buff *packet)
 		return TC_ACT_SHOT;                   \
 	}
 EACH_LEVEL(LEVEL)
+
+#define DECLARE_INDEXED(level, below) int indexed_##level(struct __sk_buff *packet);
+EACH_LEVEL(DECLARE_INDEXED)
+
+#define INDEXED_ENTRY(level, below) [level] = (void *)&indexed_##level,
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 34);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(struct __sk_buff *));
+} indexed SEC(".maps") = {
+	.values = { [0] = (void *)&level_0, EACH_LEVEL(INDEXED_ENTRY) },
+};
+
+/* A packet's mark is 0 here, but that is not known before the program runs. */
+#define INDEXED(level, below)                                         \
+	SEC("tc")                                                     \
+	int indexed_##level(struct __sk_buff *packet)                 \
+	{                                                             \
+		bpf_tail_call(packet, &indexed, below + packet->mark); \
+		return TC_ACT_SHOT;                                   \
+	}
+EACH_LEVEL(INDEXED)
 
 /* Not to be seen through: what needs its frame until the call below it has returned. */
 #define FRAME(level, below)                              \

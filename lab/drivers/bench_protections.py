@@ -200,10 +200,12 @@ class BenchProtections:
 def _pin(subject: _Subject, files: dict[str, str]) -> None:
     """Load all programs for good, and end the loader: its statistics cost each run."""
     levels = [f"level_{depth}" for depth in DEPTHS]
+    indexed = [f"indexed_{depth}" for depth in DEPTHS]
     own = [f"frames_{depth}" for depth in FRAMES]
-    _load(subject, EBPF, files[EBPF], ["level_0", *levels, *own])
+    _load(subject, EBPF, files[EBPF], ["level_0", *levels, *indexed, *own])
     # An array of programs is emptied when no file is left that stands for it.
-    _called(subject, "pin", handle=EBPF, map="levels", path=meter.pin_path("levels"))
+    for name in ("levels", "indexed"):
+        _called(subject, "pin", handle=EBPF, map=name, path=meter.pin_path(name))
     _load(subject, CHECKED, files[CHECKED], levels)
     _load(subject, "rex", files["rex"], ["empty"], autoload="empty")
     if subject.checks:

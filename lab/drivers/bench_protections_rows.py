@@ -42,12 +42,17 @@ def frames(depth: int) -> str:
     return f"{EBPF}_frames_{depth}"
 
 
+def indexed(depth: int) -> str:
+    """An eBPF program whose tail calls are looked up each time."""
+    return f"{EBPF}_indexed_{depth}"
+
+
 def of_depths(has_checks: bool) -> list[str]:
     """What is measured of calls; what is compared stands side by side."""
     kinds = (EBPF, CHECKED, BARE) if has_checks else (EBPF, CHECKED)
     names = [LOOP, NO_CALL, EMPTY]
     for depth in DEPTHS:
-        names += [level(kind, depth) for kind in kinds]
+        names += [*(level(kind, depth) for kind in kinds), indexed(depth)]
         if depth in FRAMES:
             names.append(frames(depth))
     return names
@@ -85,6 +90,13 @@ def groups(taken: Taken, unit: str, prefix: str = "") -> tuple[Group, ...]:
             f"{prefix}levels", "Calls alone: tail calls, recursion", unit, (EBPF, "rex"),
             tuple(
                 _alone(taken.depths, depth, level(EBPF, depth), level(CHECKED, depth))
+                for depth in DEPTHS
+            ),
+        ),
+        Group(
+            f"{prefix}indexed", "Calls alone: tail calls by index, recursion", unit, (EBPF, "rex"),
+            tuple(
+                _alone(taken.depths, depth, indexed(depth), level(CHECKED, depth))
                 for depth in DEPTHS
             ),
         ),
