@@ -37,6 +37,9 @@ ERRNO = r"^E[A-Z0-9]+$"
 HEX_BYTES = r"^([0-9a-fA-F]{2})+$"
 SYSRQ_KEY = r"^[0-9a-z]$"
 
+# What a run of a Rust program may take, in ms.
+BUDGET = "kernel.rex.budget_ms"
+
 # What the patterns mean, for errors.
 PATTERNS = {
     NAME: "a name: use letters, digits, '-' and '_', a letter or digit first",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lab.scenario.base import BUDGET
 from lab.scenario.checks import (
     at_key,
     at_value,
@@ -30,6 +31,7 @@ def check(data: Map) -> Iterator[Flaw]:
     """All that can't be, of one scenario's data with its parameters put in."""
     yield from _shape(data)
     yield from _cpus(data)
+    yield from _budget(data)
     steps = sequence(data, "steps")
     if steps and not ("extension" in data and "extensions" in data):
         flow = _Flow(data)
@@ -71,6 +73,20 @@ def _cpus(data: Map) -> Iterator[Flaw]:
                 yield at_value(holder, key, f"no CPU {cpu:g}: the machine has {last}")
             elif cpu == 0 and key == "cpu_hotplug":
                 yield at_value(holder, key, "CPU 0 can't be taken offline")
+
+
+def _budget(data: Map) -> Iterator[Flaw]:
+    if "budget_ms" not in data:
+        return
+    if not any("rust" in extension for extension in extensions(data).values()):
+        yield at_key(
+            data, "budget_ms", "'budget_ms' is what Rust programs may take: there is none"
+        )
+    for name in mapping(mapping(data, "set"), "sysctl"):
+        if isinstance(name, str) and name.replace("/", ".") == BUDGET:
+            yield at_key(
+                data["set"]["sysctl"], name, "'budget_ms' says it already: leave one of them out"
+            )
 
 
 def _holders(data: Any) -> Iterator[Map]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.scenario.background import LoadUnload
-from lab.scenario.base import Where
+from lab.scenario.base import BUDGET, Where
 from lab.scenario.expect import LoadExpect
 from lab.scenario.extensions import BaseExtension, Extension, ModuleExtension, RustExtension
 from lab.scenario.model import Common, Machine, Scenario, Written
@@ -56,9 +56,9 @@ def expand(
     steps = _steps(written, extensions) if written.steps is None else written.steps
     if expect.rejected:
         steps = _expect_rejection(steps)
-    if not written.set.empty:
-        settings = Settings(sysctl=written.set.sysctl, debug=written.set.debug)
-        steps = (SetStep(set=settings).moved(written.set.where), *steps)
+    settings = _settings(written)
+    if not settings.empty:
+        steps = (SetStep(set=settings).moved(settings.where), *steps)
     shared = {key: getattr(written, key) for key in Common.model_fields}
     shared["machine"] = with_boot(written.machine, written.set.boot)
     if "kernels" not in written.model_fields_set:
@@ -78,6 +78,15 @@ def expand(
     )
     scenario._data = data
     return scenario.moved(Where(str(path), data.mark.line, data.mark.column))
+
+
+def _settings(written: Written) -> Settings:
+    """What is set before the first step, with the budget among it."""
+    sysctl = dict(written.set.sysctl)
+    if written.budget_ms is not None:
+        sysctl[BUDGET] = written.budget_ms
+    where = written.where if written.set.empty else written.set.where
+    return Settings(sysctl=sysctl, debug=written.set.debug).moved(where)
 
 
 def with_boot(machine: Machine, more: tuple[str, ...]) -> Machine:

@@ -34,6 +34,8 @@ from lab.scenario.triggers import Trigger
 from lab.scenario.yamlpos import Map
 from lab.words import TWIN_TOPICS, Topic
 
+# What the kernel's sysctl takes, in ms; 0 is no end.
+Budget = Annotated[Int, Field(ge=0, le=10_000)]
 BootArgument = Annotated[str, Field(pattern=ARGUMENT)]
 Flavor = Annotated[str, Field(pattern=FLAVOR)]
 _ROW = {"type": ["string", "number", "boolean"]}
@@ -147,6 +149,7 @@ class Written(Common):
     extension: Extension | None = None
     extensions: dict[Name, Extension] = Field(default_factory=dict)
     set: TopSettings = Field(default_factory=TopSettings)
+    budget_ms: Budget | None = None
     trigger: Trigger | None = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1)] | None = None
     expect: Expect

@@ -42,6 +42,7 @@ _MEANINGS = {
     "trigger": "What makes the extension run, if there are no steps.",
     "steps": "What to do, one after the other.",
     "expect": "What must hold at the end.",
+    "budget_ms": "Milliseconds that a run of a Rust program may take; 0: no end.",
     "set": "Sysctls, debugfs files and boot arguments, set before the first step.",
     "allow_console": "Kinds of report that may appear, each with its reason.",
     "twins": "The same with a protection switched off: the expectation has to fail.",

@@ -53,6 +53,14 @@ trigger: {syscall: getpid}
 expect: {extension_report: {contains: panicked}, rex: {released_task: {at_least: 1}}}
 twins: [{without: ledger, set: {debug: {rex/unprotected: 1}}, fails: [rex, resources], reason: one}]
 """,
+    "a budget of its own, from a parameter": HEAD
+    + """
+parameters: {budget: [0, 20, 10000]}
+extension: {rust: native, programs: [n]}
+budget_ms: "${budget}"
+trigger: {syscall: getpid}
+expect: {outcome: {terminated: 1}}
+""",
     "attached program by program": ONE
     + """
 steps:

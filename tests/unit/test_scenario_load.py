@@ -123,6 +123,16 @@ def test_settings_come_first_and_boot_arguments_go_to_the_machine(tmp_path: Path
     assert scenario.machine.boot == ("a=1", "b=2")
 
 
+def test_a_budget_is_set_before_all_else_beside_other_settings(tmp_path: Path) -> None:
+    rust = SHORT.replace("{c: count_getpid}", "{rust: count}") + "budget_ms: 20\n"
+    assert labels(load(tmp_path, rust))[:2] == ["set kernel.rex.budget_ms=20", "load main"]
+    more = rust + "set: {sysctl: {kernel.x: 1}, debug: {rex/unprotected: 8}}\n"
+    said = labels(load(tmp_path, more))[0]
+    assert said == "set kernel.x=1, kernel.rex.budget_ms=20, rex/unprotected=8"
+    endless = rust.replace("budget_ms: 20", "budget_ms: 0")
+    assert labels(load(tmp_path, endless))[0] == "set kernel.rex.budget_ms=0"
+
+
 def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
     text = SHORT.replace("times: 100", 'times: "${n}"') + (
         "kernels: [stock, debian]\nparameters: {n: [1, 8]}\n"
