@@ -79,9 +79,7 @@ def _budget(data: Map) -> Iterator[Flaw]:
     if "budget_ms" not in data:
         return
     if not any("rust" in extension for extension in extensions(data).values()):
-        yield at_key(
-            data, "budget_ms", "'budget_ms' is what Rust programs may take: there is none"
-        )
+        yield at_key(data, "budget_ms", "'budget_ms' is what Rust programs may take: there is none")
     for name in mapping(mapping(data, "set"), "sysctl"):
         if isinstance(name, str) and name.replace("/", ".") == BUDGET:
             yield at_key(

@@ -8,7 +8,10 @@ use core::hint::black_box;
 
 use rex::prelude::*;
 
+mod crowd;
+mod helpers;
 mod hooks;
+mod places;
 
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(2);
