@@ -29,7 +29,7 @@ def kernel_finding(expect: Expect, seen: Observation) -> Finding:
     return Finding("kernel", expect.kernel, happened, holds, "kernel")
 
 
-_STATE_EVIDENCE = ("guest-panic", "qemu-exit", "liveness", "shutdown")
+_STATE_EVIDENCE = ("guest-panic", "qemu-exit", "interrupts-off", "liveness", "shutdown")
 
 
 def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

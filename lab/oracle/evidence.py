@@ -8,6 +8,7 @@ A kind says which keys `data` has:
 | `guest-panic`  | QMP      | `action` (what QEMU did then), `info` (QEMU's, often empty) |
 | `shutdown`     | QMP      | `reason` (`guest-reset`, ...), `guest` (bool)               |
 | `qemu-exit`    | exit     | `status`, `signal` (name or ""), `stderr`                   |
+| `interrupts-off` | QMP    | `cpus` (that never took one), `looks`, `seconds`            |
 | `liveness`     | nonce    | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`,  |
 |                |          | `heard` (whether there was an answer at all)                |
 | `report`       | console  | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
@@ -35,6 +36,7 @@ EvidenceKind = Literal[
     "guest-panic",
     "shutdown",
     "qemu-exit",
+    "interrupts-off",
     "liveness",
     "report",
     "extension-report",
@@ -70,6 +72,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "guest-panic": Trust.QMP_OR_EXIT,
         "shutdown": Trust.QMP_OR_EXIT,
         "qemu-exit": Trust.QMP_OR_EXIT,
+        "interrupts-off": Trust.QMP_OR_EXIT,
         "liveness": Trust.WIRE_NONCE,
         "report": Trust.CONSOLE,
         "extension-report": Trust.CONSOLE,

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lab.errors import InfraError
@@ -46,6 +47,36 @@ def check_exit(exit_status: int, stderr: str) -> None:
         f"QEMU ended with {_status(exit_status)}: nothing is known about the guest",
         details=stderr.strip(),
         hint="`lab doctor` checks QEMU and the accelerator",
+    )
+
+
+def deaf(registers: str) -> frozenset[int]:
+    """The CPUs that run in the kernel with interrupts off, in QEMU's `info registers -a`.
+
+    One that is halted is none: so waits a CPU that was taken offline.
+    """
+    return frozenset(
+        int(cpu)
+        for cpu, flags, level, halted in _REGISTERS.findall(registers)
+        if not int(flags, 16) & _INTERRUPT_FLAG and level == "0" and halted == "0"
+    )
+
+
+_REGISTERS = re.compile(
+    r"CPU#(\d+)(?:(?!CPU#).)*?\b[RE]FL=([0-9a-f]+).*?CPL=(\d).*?HLT=(\d)", re.DOTALL
+)
+_INTERRUPT_FLAG = 1 << 9
+
+
+def deafness(cpus: Collection[int], looks: int, seconds: float, at: float) -> Evidence:
+    """Evidence that CPUs had interrupts off whenever they were looked at."""
+    named = ", ".join(str(cpu) for cpu in sorted(cpus))
+    return Evidence(
+        "interrupts-off",
+        "qmp",
+        f"CPU {named} had interrupts off in each of {looks} looks within {seconds:.1f} s",
+        {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
+        at,
     )
 
 

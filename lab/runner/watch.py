@@ -34,6 +34,8 @@ PATIENCE = 4.0  # of the first nonce; the second gets twice as much
 LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
 # The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
 DETECTOR_SECONDS = 20.0
+DEAF_SECONDS = 3.0  # with interrupts off; a CPU that is well turns them on many times in this
+DEAF_INTERVAL = 0.1
 CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
 CALM_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
@@ -124,8 +126,11 @@ class Watch:
                 return "alive", [found]
         if liveness.was_heard(evidence[-1]) or self._stall_is_reported():
             return "stalled", evidence
+        deaf = self._deaf()
+        if deaf is not None:
+            return "stalled", [*evidence, deaf]
         dead = self._dead()
-        # Nobody answered, and no detector says why: SSH may be all that is gone.
+        # Nobody answered, and nothing says why: SSH may be all that is gone.
         return ("crashed", dead) if dead else (None, evidence)
 
     def _stall_is_reported(self) -> bool:
@@ -140,6 +145,25 @@ class Watch:
         except DeadlineExceeded:
             return False
         return self._running()
+
+    def _deaf(self) -> Evidence | None:
+        """The CPUs that take no interrupts, which no detector of the kernel's may be left to see.
+
+        None as soon as each CPU was seen to take them, or if QEMU can't be asked.
+        """
+        vm, limit, looks = self.guest.machine, scaled(DEAF_SECONDS), 1
+        try:
+            always = machine.deaf(vm.registers())
+            while always and not limit.expired and self._running():
+                with vm.changed:
+                    vm.changed.wait(min(DEAF_INTERVAL, limit.remaining))
+                always &= machine.deaf(vm.registers())
+                looks += 1
+        except QmpFailed:
+            return None
+        if not always or not self._running():
+            return None
+        return machine.deafness(always, looks, limit.seconds, vm.age)
 
     def wait_for_late_news(self) -> None:
         """The connection broke: give the panic that may have broken it time to be reported."""

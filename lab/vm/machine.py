@@ -303,9 +303,13 @@ class Machine:
             raise InfraError("QEMU does not say which port it picked for SSH", details=text)
         return int(found.group(1))
 
+    def registers(self) -> str:
+        """The registers of all CPUs, in QEMU's own words, read from outside the guest."""
+        return self.qmp.monitor("info registers -a")
+
     def where_are_cpus(self) -> list[tuple[int, int]]:
         """Each CPU's number and instruction pointer, read from outside the guest."""
-        text = self.qmp.monitor("info registers -a")
+        text = self.registers()
         return [
             (int(cpu), int(rip, 16))
             for cpu, rip in re.findall(r"CPU#(\d+).*?RIP=([0-9a-f]+)", text, re.DOTALL)

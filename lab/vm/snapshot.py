@@ -67,7 +67,7 @@ def wait_until_quiet(machine: Machine, deadline: Deadline) -> None:
 
     def idle() -> bool:
         nonlocal seen
-        halted = re.findall(r"HLT=(\d)", machine.qmp.monitor("info registers -a"))
+        halted = re.findall(r"HLT=(\d)", machine.registers())
         seen = seen + 1 if halted and set(halted) == {"1"} else 0
         return seen >= IDLE_SAMPLES
 

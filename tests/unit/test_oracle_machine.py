@@ -36,6 +36,42 @@ def test_events_of_daily_life_are_no_evidence() -> None:
     assert machine.evidence(events, None, "") == []
 
 
+REGISTERS = """
+CPU#{cpu}
+RAX=0000000000000000 RBX=0000000000000001 RCX=0000000000000000 RDX=0000000000000000
+RIP={rip} RFL={flags} [---Z-P-] CPL={level} II=0 A20=1 SMM=0 HLT={halted}
+ES =0000 0000000000000000 00000000 00000000
+"""
+
+
+def registers(*cpus: tuple[int, int, int]) -> str:
+    """As QEMU says them, of CPUs with these flags, levels, and whether they are halted."""
+    return "".join(
+        REGISTERS.format(
+            cpu=cpu, rip="ffffffff81000000", flags=f"{flags:08x}", level=level, halted=halted
+        )
+        for cpu, (flags, level, halted) in enumerate(cpus)
+    )
+
+
+def test_who_runs_in_the_kernel_without_interrupts_is_deaf() -> None:
+    off, on = 0x046, 0x246
+    assert machine.deaf(registers((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
+    assert machine.deaf(registers((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
+    assert machine.deaf("") == machine.deaf("CPU#0\nRIP=0 RFL=zz CPL=0 HLT=0") == set()
+
+
+def test_what_is_missing_of_one_cpu_is_not_taken_from_the_next() -> None:
+    cut = registers((0x246, 0, 0)).partition(" RFL")[0]
+    assert machine.deaf(cut + registers((0x046, 0, 0))) == {0}
+
+
+def test_deafness_says_of_whom_and_how_often() -> None:
+    found = machine.deafness({3, 1}, 20, 2.04, 9.0)
+    assert found.summary == "CPU 1, 3 had interrupts off in each of 20 looks within 2.0 s"
+    assert found.trust == Trust.QMP_OR_EXIT
+
+
 def test_panic_is_seen() -> None:
     (found,) = machine.evidence([("GUEST_PANICKED", {"action": "run"}, 3.5)], None, "")
     assert (found.kind, found.trust, found.at) == ("guest-panic", Trust.QMP_OR_EXIT, 3.5)

@@ -200,6 +200,43 @@ def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
             one.fence()
 
 
+@pytest.mark.parametrize(
+    ("looks", "found"),
+    [
+        ([{0, 1}, {0, 1}], (0, 1)),
+        ([{0, 1}, {1}, {0, 1}], (1,)),
+        ([{0}, {1}], None),
+        ([set()], None),
+    ],
+)
+def test_a_cpu_is_deaf_that_takes_no_interrupt_at_any_look(
+    looks: list[set[int]], found: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.2))
+    monkeypatch.setattr(watch, "DEAF_INTERVAL", 0.01)
+    answers = iter(looks)
+    last = looks[-1]
+
+    def registers() -> str:
+        off = next(answers, last)
+        return "".join(
+            f"CPU#{cpu}\nRIP=0 RFL={0x046 if cpu in off else 0x246:08x} CPL=0 HLT=0\n"
+            for cpu in range(2)
+        )
+
+    vm = SimpleNamespace(
+        registers=registers,
+        changed=threading.Condition(),
+        ended=False,
+        panicked=False,
+        age=1.0,
+        console=MagicMock(),
+    )
+    guest: Any = SimpleNamespace(machine=vm)
+    seen = watch.Watch(guest, MagicMock(), Shape(True, True, True))._deaf()
+    assert (None if seen is None else tuple(seen.data["cpus"])) == found
+
+
 def booting(meanwhile: Callable[[], None]) -> Any:
     class Booted:
         machine = SimpleNamespace(
