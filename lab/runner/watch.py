@@ -124,11 +124,16 @@ class Watch:
                 return "crashed", dead
             if liveness.all_answered(found):
                 return "alive", [found]
-        if liveness.was_heard(evidence[-1]) or self._stall_is_reported():
+        if liveness.was_heard(evidence[-1]):
             return "stalled", evidence
         deaf = self._deaf()
         if deaf is not None:
-            return "stalled", [*evidence, deaf]
+            evidence.append(deaf)
+        # With no interrupt on any CPU no detector runs, and none is waited for.
+        silent = deaf is not None and len(deaf.data["cpus"]) == self.guest.machine.shape.cpus
+        stuck = silent or self._stall_is_reported() or deaf is not None
+        if stuck and self._running():
+            return "stalled", evidence
         dead = self._dead()
         # Nobody answered, and nothing says why: SSH may be all that is gone.
         return ("crashed", dead) if dead else (None, evidence)
