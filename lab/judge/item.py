@@ -74,6 +74,9 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
         yield from text_findings(
             "extension report", expect.extension_report, said, "extension_report"
         )
+        if expect.extension_report.count is not None:
+            bound, number = expect.extension_report.count, len(seen.extension_reports)
+            yield bound_finding("extension reports", bound, number, "extension_report")
 
 
 def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:

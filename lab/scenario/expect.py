@@ -88,6 +88,21 @@ class TextExpect(Part):
         return self
 
 
+class ExtensionReportExpect(TextExpect):
+    """What the kernel's reports on Rust programs look like, and how many there are.
+
+    `count` is of the whole item, of its second use as well.
+    """
+
+    count: CountBound | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not (self.contains or self.excludes or self.matches or self.count):
+            raise flaw("expects nothing: give contains, excludes, matches or count")
+        return self
+
+
 class StepExpect(Part):
     """What every step can be held to: `time`, its duration in seconds."""
 
@@ -154,7 +169,7 @@ class Expect(Part):
     resources: Resources | None = None
     reusable: Bool = False
     reports: tuple[ReportKind, ...] = ()
-    extension_report: TextExpect | None = None
+    extension_report: ExtensionReportExpect | None = None
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
     ledger: dict[LedgerKind, Bound] = Field(default_factory=dict)
     rex: dict[RexCounter, CountBound] = Field(default_factory=dict)

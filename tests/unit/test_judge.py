@@ -587,6 +587,25 @@ def test_a_report_on_a_program_and_its_lines(load: Callable[[str], Scenario]) ->
     assert "panics::deep" in "\n".join(judge(scenario, seen).reasons)
 
 
+def test_reports_on_programs_are_counted(load: Callable[[str], Scenario]) -> None:
+    text = """
+        summary: It takes too long, and each time that is said once
+        extension: {rust: panics}
+        trigger: {syscall: getpid}
+        expect: {extension_report: {count: 2}}
+    """
+    scenario = load(text)
+    seen = good(scenario)
+    one = ExtensionReport(RexReport("deep", 7, "terminated", 1, "ran for more than 10 ms"))
+    seen.extension_reports = [one, one]
+    assert judge(scenario, seen).verdict == "passed"
+    for wrong in ([one], [one] * 3):
+        seen.extension_reports = wrong
+        verdict = judge(scenario, seen)
+        assert verdict.verdict == "failed"
+        assert f"extension reports: expected 2, but it is {len(wrong)}" in verdict.reasons[0]
+
+
 # What is certain, and what explains what
 
 
