@@ -99,8 +99,9 @@ LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
 RexResource = Literal["spin_lock", "rcu", "ringbuf", "task", "socket"]
 REX_RESOURCES: tuple[RexResource, ...] = get_args(RexResource)
 
-# How the kernel ends a native program, in the words of its reports.
-RexEnding = Literal["panicked", "faulted", "terminated", "overflowed"]
+# How the kernel ends a native program, in the words of its reports. `overdue` is one that it
+# can't end yet, if ever: its time was over a second ago, and it is in a helper still.
+RexEnding = Literal["panicked", "faulted", "terminated", "overflowed", "overdue"]
 REX_ENDINGS: tuple[RexEnding, ...] = get_args(RexEnding)
 
 # What the kernel counts of native programs (debugfs, rex/stats): runs and how they ended,
