@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Makes a helper slow: what asks for a random number waits for 4000 times 5000 calls.
+ *
+ * The helper is the kernel's, and runs this as any function under a kprobe does. For
+ * whoever calls it, it is a helper that does not return for a while.
+ */
+#include "kext.h"
+
+#ifndef OUTER
+#define OUTER 4000
+#define INNER 5000
+#endif
+
+COUNTERS(counts, 1); /* calls of the outer body */
+
+static long inner(__u64 index, void *sum)
+{
+	++*(__u64 *)sum;
+	return 0;
+}
+
+static long outer(__u64 index, void *sum)
+{
+	bpf_loop(INNER, inner, sum, 0);
+	count(&counts, 0, 1);
+	return 0;
+}
+
+SEC("kprobe/bpf_user_rnd_u32")
+int loop_in_helper(void *ctx)
+{
+	__u64 sum = 0;
+
+	bpf_loop(OUTER, outer, &sum, 0);
+	return 0;
+}
