@@ -10,7 +10,7 @@ const SIGCONT: u64 = 18;
 /// How often a program came to where it loops; each has a place of its own, or the compiler
 /// would make one function of what is the same.
 #[rex_map]
-static COME: Array<AtomicU64> = Array::new(5);
+static COME: Array<AtomicU64> = Array::new(6);
 
 /// Whether this is one of the first three that came to a place, which is then counted.
 fn first_three(place: u32) -> bool {
@@ -33,6 +33,14 @@ fn interrupt(_context: &RawTracepoint) {
 #[rex_raw_tracepoint("hrtimer_expire_entry")]
 fn timer(_context: &RawTracepoint) {
     if kernel::cpu() == 1 && first_three(1) {
+        forever();
+    }
+}
+
+/// In the hard interrupt that takes a sample.
+#[rex_perf_event("software/cpu-clock@100")]
+fn sample(_context: &PerfEvent) {
+    if kernel::cpu() == 1 && first_three(5) {
         forever();
     }
 }
