@@ -16,7 +16,7 @@ mod levels;
 mod places;
 
 /// By level: 0 the next one runs on a page fault, 1 on an interrupt, 2 there is none, 3 on
-/// a page fault after half a second.
+/// a page fault after a quarter of a second.
 #[rex_map]
 static HOW: Array<AtomicU64> = Array::new(6);
 const BY_FAULT: u64 = 0;
@@ -67,7 +67,7 @@ static LOCKED: Array<Locked<u32>> = Array::new(1);
 /// Longer than any interrupt takes to come, and shorter than a budget of those who wait.
 const PATIENCE_NS: u64 = 1_500_000_000;
 
-const LATE_NS: u64 = 500_000_000;
+const LATE_NS: u64 = 250_000_000;
 
 /// No one's, and of no mapping: a read there is a page fault for the level's number.
 const HOLE: usize = 0xffff_ffff_0000_0000;
@@ -110,7 +110,7 @@ fn spend(nanoseconds: u64) {
     let mut spent = 0;
     while spent < nanoseconds {
         let now = kernel::ktime_ns();
-        spent += (now - last).min(1_000_000);
+        spent += (now - last).min(5_000_000);
         last = now;
     }
 }
