@@ -4,7 +4,7 @@ use core::fmt::{self, Debug, Display, Formatter, Write};
 
 use rex::prelude::*;
 
-use crate::{count, depth, wanted};
+use crate::{DEPTHS, count, depth, descend_in_kilobytes, wanted};
 
 /// Takes any text and keeps none: a line of the log would be full soon.
 struct Nowhere(u64);
@@ -39,6 +39,23 @@ impl Display for Boxes {
     }
 }
 
+/// Boxes whose innermost content goes deep by itself before it writes anything: what it
+/// writes then goes through functions of the library alone, one for each box.
+struct Late(u32);
+
+impl Debug for Late {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.0 > 1 {
+            return formatter.debug_tuple("Late").field(&Late(self.0 - 1)).finish();
+        }
+        let mut result = Ok(());
+        descend_in_kilobytes(DEPTHS.get(1).unwrap_or(1), &mut || {
+            result = formatter.write_str("late");
+        });
+        result
+    }
+}
+
 fn format(arguments: fmt::Arguments<'_>) {
     let mut nowhere = Nowhere(0);
     let _ = nowhere.write_fmt(arguments);
@@ -58,6 +75,14 @@ fn formats_debug(_context: &Kprobe) {
 fn formats_pretty(_context: &Kprobe) {
     if wanted() {
         format(format_args!("{:#?}", Boxes(depth())));
+        count(1);
+    }
+}
+
+#[rex_kprobe("__x64_sys_getpgid")]
+fn formats_late(_context: &Kprobe) {
+    if wanted() {
+        format(format_args!("{:#?}", Late(depth())));
         count(1);
     }
 }
