@@ -56,9 +56,9 @@ PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8}
 
 # Fewer rounds tell nothing of growth. The kernel has all that it keeps after the first ones.
 SLOPE_ROUNDS, SLOPE_WARM = 20, 5
-# KiB per round, over all that a round does: a task that is kept takes seven, a program's
-# image more than twelve; more of the kernel's own threads come with time.
-SLOPES = {"slab": 8.0, "percpu": 2.0, "vmalloc": 8.0}
+# KiB per round. Some thirty tasks are forgotten or left behind in a round, of seven each, and
+# a program's image takes twelve; a guest's caches and threads grow by half of these bounds.
+SLOPES = {"slab": 32.0, "percpu": 2.0, "vmalloc": 8.0}
 # Freed memory stays in this sanitizer's quarantine for a while.
 SANITIZER = "CONFIG_KASAN"
 
