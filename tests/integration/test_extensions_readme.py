@@ -183,6 +183,19 @@ def _build(clone: Clone, name: str, text: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_frames_are_told_as_shown(clone: Clone) -> None:
+    """With the numbers of another compiler."""
+    done = clone.do("The stack")
+    assert [result.returncode for _, result in done] == [0, 0], done
+    said = _lines("".join(result.stdout for _, result in done))
+    (shown,) = [block for block in in_section("The stack") if not block.kind]
+
+    def numberless(lines: list[str]) -> set[str]:
+        return {re.sub(r"\b60\d{3}\b", "N", line) for line in lines}
+
+    assert numberless(_lines(shown.text)) <= numberless(said)
+
+
 def test_the_manifest_is_what_new_writes() -> None:
     (manifest,) = in_section("Your editor")
     written = MANIFEST.format(name="count_users").partition("\n")[2]
