@@ -15,14 +15,14 @@ MILLISECOND = 1_000_000  # nanoseconds
 # As kernel/bpf/rex/watchdog.c has it.
 TICKS = 4  # in a budget
 MAX_TICK_MS = 25.0
-# After its budget, a run takes so many ticks at most: one until it is seen first, and one
-# for what the ticks were late. A CPU with interrupts off is seen to be silent after two, and
-# by a neighbour whose ticks come at other times.
-OWN_TICKS = 2
-NEIGHBOURS_TICKS = OWN_TICKS + 3
-# To end a run and to report it: what is beyond the ticks. A tick that finds the run in the
-# kernel comes again after 0.2 ms.
-END_MS = 0.25
+# After its budget, a run takes so many ticks at most: one until it is seen first. A CPU with
+# interrupts off is seen to be silent after two, by a neighbour whose ticks come at other
+# times; the account begins in that one, and what those are late may cost one more.
+OWN_TICKS = 1
+NEIGHBOURS_TICKS = 5
+# To end a run and to report it, and what else the interrupt has to do that ends it: what is
+# beyond the ticks. A tick that finds the run in the kernel comes again after 0.2 ms.
+END_MS = 0.5
 
 
 @dataclass(frozen=True)
