@@ -13,11 +13,16 @@ import pytest
 from lab import paths
 from lab.report.result import Result
 
+# What programs do to the kernel there takes long, and not because of how a guest came to
+# be: each night looks at it all.
+NIGHTLY_COLD = ("nesting", "stack", "termination")
+
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("spec")]
 
 
-def run_all(results: Path, *options: str) -> dict[str, Result]:
-    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", *options, str(paths.SCENARIOS)]
+def run_all(results: Path, *options: str, leave_out: tuple[str, ...] = ()) -> dict[str, Result]:
+    folders = sorted(path for path in paths.SCENARIOS.iterdir() if path.name not in leave_out)
+    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", *options, *map(str, folders)]
     done = subprocess.run(
         [sys.executable, "-m", *words],
         cwd=paths.REPO,
@@ -47,9 +52,12 @@ def test_every_shipped_scenario_passes_in_a_fork(forked: dict[str, Result]) -> N
 
 
 def test_verdicts_are_the_same_in_booted_guests(forked: dict[str, Result], tmp_path: Path) -> None:
-    cold = run_all(tmp_path, "--cold")
+    left_out = () if os.environ.get("LAB_NIGHTLY") else NIGHTLY_COLD
+    cold = run_all(tmp_path, "--cold", leave_out=left_out)
     assert {result.guest for result in cold.values()} == {"cold"}
-    assert judged(cold) == judged(forked)
+    alike = {item: it for item, it in forked.items() if item.split("/")[0] not in left_out}
+    assert len(alike) > 90
+    assert judged(cold) == judged(alike)
 
 
 def test_ebpf_and_modules_do_not_notice_rex(forked: dict[str, Result], tmp_path: Path) -> None:
