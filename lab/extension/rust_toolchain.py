@@ -137,7 +137,14 @@ def sysroot_flags(
         *CODE_FLAGS, "--edition", "2024", "--crate-type", "rlib", "--cap-lints", "allow",
         "-Zforce-unstable-if-unmarked", "-Cdebuginfo=1", f"--remap-path-prefix={source}=rust",
     )  # fmt: skip
-    key = key_of(what="core", rustc=toolchain.version, flags=flags)
+    # memcpy and its like, which the compiler calls, under these names; nothing in C or
+    # assembly, so that they have frames as any function. Each version knows some of these:
+    # 1.97 took `unmangled-names` for what was there before, and no more needs `no-asm`.
+    features = tuple(
+        f'--cfg=feature="{name}"'
+        for name in ("compiler-builtins", "mem", "no-asm", "unmangled-names")
+    )
+    key = key_of(what="core", rustc=toolchain.version, flags=flags, features=features)
     job = f"core of {toolchain.version}"
 
     def build(aside: Path) -> None:
@@ -149,8 +156,6 @@ def sysroot_flags(
         compile_rust(
             toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common], aside
         )
-        # memcpy and its like, which the compiler calls; nothing in C or assembly.
-        features = [f'--cfg=feature="{name}"' for name in ("compiler-builtins", "mem", "no-asm")]
         compile_rust(
             toolchain,
             [
