@@ -57,7 +57,7 @@ def rust_check() -> host.Check:
     except LabError as error:
         why = "; ".join([error.message, *error.details.splitlines()])
         return host.Check(title, "warning", why, error.hint)
-    return host.Check(title, "ok", f"{toolchain.described} ({toolchain.rustc})")
+    return host.Check(title, "ok", f"{toolchain.version} ({toolchain.rustc})")
 
 
 def accel_check(name: str, cache: Cache, *, refresh: bool = False) -> host.Check:

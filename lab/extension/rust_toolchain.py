@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Rust compiler, and the part of its library that a kernel extension links: `core`.
 
-A stock compiler will do, in one of two forms: Debian's `rustc-web` with
-`rust-web-src`, from whose sources `core` is built once; or rustup with the
-target `x86_64-unknown-none`, which brings `core` built. Cargo is not needed: an
-extension has no dependencies but the lab's own crate.
+A stock compiler will do, with its library's source: Debian's `rustc-web` with
+`rust-web-src`, or rustup's with the component `rust-src`. `core` is built from it once.
+One that came built, as with rustup's target `x86_64-unknown-none`, has no room for the
+kernel's check of the stack in its functions. Cargo is not needed: an extension has no
+dependencies but the lab's own crate.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from lab.host import process
 TARGET = "x86_64-unknown-none"
 # The oldest with all that the crate uses (`str::floor_char_boundary`).
 OLDEST = (1, 91)
-HINT = f"apt install rustc-web rust-web-src, or: rustup target add {TARGET}"
+# Two ways to a compiler with its library's source.
+_APT = "apt install rustc-web rust-web-src"
+_RUSTUP = "rustup component add rust-src"
+HINT = f"{_APT}, or: {_RUSTUP}"
 
 # Bytes before each prologue into which the kernel writes its check of the stack, which
 # takes the sizes of frames from the section .stack_sizes (kernel/bpf/rex/stack.c).
@@ -50,11 +54,11 @@ _MEMORY = 8 << 30
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler that can build extensions. `source` is its library's, None if `core` is built."""
+    """A compiler that can build extensions, and the folder of its library's source."""
 
     rustc: Path
     version: str
-    source: Path | None
+    source: Path
 
     def command(self) -> list[str | Path]:
         """What a compilation begins with: bounded memory, and no variables for `env!` to read."""
@@ -65,16 +69,12 @@ class Toolchain:
         variables = [f"{name}={value}" for name, value in (kept | own).items()]
         return ["prlimit", f"--as={_MEMORY}", "env", "-i", *variables, self.rustc]
 
-    @property
-    def described(self) -> str:
-        """In a few words, for doctor and dossiers."""
-        return f"{self.version} ({'builds core' if self.source else f'has {TARGET}'})"
-
 
 def find_toolchain() -> Toolchain:
     """The first compiler that will do: `$LAB_RUSTC`, Debian's, or the one in PATH.
 
-    Raises `UserError` that says of each why it will not.
+    One that will not do is passed over. If all are, raises `UserError` that says of each
+    why, and how to mend the first that can be mended.
     """
     chosen = os.environ.get("LAB_RUSTC")
     candidates = tuple(_candidates(chosen))
@@ -83,16 +83,17 @@ def find_toolchain() -> Toolchain:
 
 @once
 def _find(candidates: tuple[str, ...]) -> Toolchain:
-    reasons = []
+    reasons, hints = [], []
     for path in candidates:
         try:
             return _look_at(Path(path))
         except LabError as error:
-            reasons.append(f"{path}: {error}")
+            reasons.append("\n".join(filter(None, [f"{path}: {error.message}", error.details])))
+            hints += [error.hint] if isinstance(error, UserError) and error.hint else []
     raise UserError(
         "no Rust compiler that can build extensions is installed",
         details="\n".join(reasons),
-        hint=HINT,
+        hint=hints[0] if hints else HINT,
     )
 
 
@@ -115,23 +116,28 @@ def _look_at(rustc: Path) -> Toolchain:
     name = f"rustc {version[1]} {commit[1][:9] if commit else ''}".strip()
     sysroot = Path(process.run([rustc, "--print", "sysroot"], timeout=60).stdout.strip())
     source = sysroot / "lib/rustlib/src/rust/library"
-    if (source / "core/src/lib.rs").is_file():
-        # Sources of another version do not compile, with errors that say nothing.
-        built_for = re.search(r"rustc-(\d+\.\d+\.\d+)", str(source.resolve()))
-        if built_for and built_for[1] != version[1]:
-            raise UserError(f"its library's source is of version {built_for[1]}")
-        return Toolchain(rustc, name, source)
-    if any((sysroot / f"lib/rustlib/{TARGET}/lib").glob("libcore-*.rlib")):
-        return Toolchain(rustc, name, None)
-    raise UserError(f"version {version[1]} has neither its library's source nor {TARGET}")
+    if not (source / "core/src/lib.rs").is_file():
+        raise UserError(
+            f"version {version[1]} lacks its library's source, from which core is built",
+            hint=_source_hint(sysroot),
+        )
+    # Sources of another version do not compile, with errors that say nothing.
+    built_for = re.search(r"rustc-(\d+\.\d+\.\d+)", str(source.resolve()))
+    if built_for and built_for[1] != version[1]:
+        raise UserError(f"its library's source is of version {built_for[1]}")
+    return Toolchain(rustc, name, source)
+
+
+def _source_hint(sysroot: Path) -> str:
+    if sysroot.parent.name == "toolchains":  # rustup has several, each with its own source
+        return f"{_RUSTUP} --toolchain {sysroot.name}, or: {_APT}"
+    return HINT
 
 
 def sysroot_flags(
     toolchain: Toolchain, cache: Cache, emit: events.Emit = events.ignore
 ) -> tuple[str, ...]:
     """What makes the compiler link `core`, which is built if the cache lacks it."""
-    if toolchain.source is None:
-        return ()
     source = toolchain.source
     flags = (
         *CODE_FLAGS, "--edition", "2024", "--crate-type", "rlib", "--cap-lints", "allow",
