@@ -63,8 +63,6 @@ class Toolchain:
     def command(self) -> list[str | Path]:
         """What a compilation begins with: bounded memory, and no variables for `env!` to read."""
         kept = {"PATH": os.environ.get("PATH", os.defpath)}
-        if self.rustc.is_relative_to(Path.home()):
-            kept["HOME"] = str(Path.home())  # rustup finds its compilers there
         own = {"RUSTC_BOOTSTRAP": "1", "LC_ALL": "C"}
         variables = [f"{name}={value}" for name, value in (kept | own).items()]
         return ["prlimit", f"--as={_MEMORY}", "env", "-i", *variables, self.rustc]
@@ -125,7 +123,10 @@ def _look_at(rustc: Path) -> Toolchain:
     built_for = re.search(r"rustc-(\d+\.\d+\.\d+)", str(source.resolve()))
     if built_for and built_for[1] != version[1]:
         raise UserError(f"its library's source is of version {built_for[1]}")
-    return Toolchain(rustc, name, source)
+    # rustup's command leads to one of several, by variables and the folder that it runs in.
+    # The compiler and the source have to be the same one's, wherever it runs.
+    own = sysroot / "bin/rustc"
+    return Toolchain(own if own.is_file() else rustc, name, source)
 
 
 def _source_hint(sysroot: Path) -> str:

@@ -77,6 +77,18 @@ def test_the_one_that_will_do_is_taken(
     assert find_toolchain().rustc == good
 
 
+def test_the_compiler_is_the_one_whose_source_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And not the command by which rustup finds one, which may find another elsewhere."""
+    command = fake(tmp_path, "1.96.0", source="1.96.0")
+    compiler = tmp_path / "bin/rustc"
+    compiler.parent.mkdir()
+    compiler.touch()
+    chosen(monkeypatch, command)
+    assert find_toolchain().rustc == compiler
+
+
 def test_of_two_the_first_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     one = fake(tmp_path / "one", "1.96.0", source="1.96.0")
     chosen(monkeypatch, one, fake(tmp_path / "other", "1.97.1", source="1.97.1"))
