@@ -118,13 +118,8 @@ def frames_command(
         image = build_rust(name, Cache.default(report), report)
     found = named(image.debug, frames_of(name, image.debug))
     for one in sorted(found, key=lambda one: (-one.frame.size, one.frame.address)):
-        unchecked = "" if one.frame.room else " (not checked)"
-        typer.echo(f"{one.frame.size:>7} {one}{unchecked}")
-    count = sum(not one.frame.room for one in found)
-    typer.echo(
-        f"{len(found)} functions, {count} of the compiler's library not checked; "
-        f"a frame of up to {LARGEST_FRAME} bytes fits"
-    )
+        typer.echo(f"{one.frame.size:>7} {one}")
+    typer.echo(f"{len(found)} functions; a frame of up to {LARGEST_FRAME} bytes fits")
 
 
 @app.command("list")

@@ -20,7 +20,6 @@ from elftools.elf.sections import SymbolTableSection
 from lab.errors import UserError
 from lab.extension.rust_toolchain import ROOM
 from lab.extension.symbolise import symbolise
-from lab.host import process
 
 # A program's stack, what stays free of it for the kernel, and what is used of it when a
 # program begins: what is left is the largest frame. (REX_STACK_SIZE, REX_STACK_RESERVE
@@ -29,23 +28,14 @@ STACK_BYTES = 64 << 10
 RESERVE_BYTES = 8 << 10
 LARGEST_FRAME = STACK_BYTES - RESERVE_BYTES - 24
 
-# A library that came compiled has no room for checks. Frames of this size are then no
-# danger: they fit into the reserve, with what an interrupt takes. (MAX_UNCHECKED_FRAME)
-UNCHECKED_BYTES = 1 << 10
-
 SECTION = ".stack_sizes"
 
 # What compilers take for instructions that do nothing.
 _MEMORY = rb"[\x00-\x03]|\x04.|[\x40-\x43].|\x44..|[\x80-\x83].{4}|\x84.{5}"
 _NOPS = re.compile(rb"(?:[\x66\x2e]*(?:\x90|\x0f\x1f(?:" + _MEMORY + rb")))+", re.S)
 
-_INSTRUCTION = re.compile(r"^ *[0-9a-f]+:\t(.*)$")
-_TAKEN = re.compile(r"^sub +\$0x([0-9a-f]+),%rsp$")
-_STACK_MOVED = re.compile(r",%rsp$")
-_STACK_BACK = re.compile(r"^(?:add +\$0x|lea +-?0x[0-9a-f]+\(%rbp\),|mov +%rbp,)")
-
-# Where the library's sources are, as Debian's core is built here, and as rustup's was.
-_LIBRARY = re.compile(r"^(?:/rustc/[0-9a-f]+/library|rust)/")
+# A function in assembly has none of what the compiler adds.
+_HINT = "is it in assembly, or does this compiler ignore what it is told? take another version"
 
 
 @dataclass(frozen=True)
@@ -73,16 +63,11 @@ class NamedFrame:
         where = f" at {self.place}" if self.place else ""
         return f"{self.function or hex(self.frame.address)}{where}"
 
-    @property
-    def of_library(self) -> bool:
-        """Whether it is of the compiler's library, which may have come compiled."""
-        return self.place.startswith("rust/")
-
 
 def frames_of(name: str, image: Path) -> list[Frame]:
     """All frames of an image, in the compiler's order.
 
-    Raises `UserError` if the image does not tell them.
+    Raises `UserError` if the image does not tell them, or not those of all functions.
     """
     with image.open("rb") as stream:
         elf = ELFFile(stream)
@@ -102,12 +87,12 @@ def frames_of(name: str, image: Path) -> list[Frame]:
             first = code[begin][at : at + ROOM]
             found.append(Frame(address, size, len(first) == ROOM and bool(_NOPS.fullmatch(first))))
         functions = _functions(elf)
-    known = {frame.address for frame in found}
-    for address in sorted(functions.keys() - known):
-        measured = _measured(image, address, functions[address])
-        if measured is None:
-            raise UserError(f"extension {name}: nobody knows the frame of {functions[address]}")
-        found.append(Frame(address, measured, False))
+    unknown = functions.keys() - {frame.address for frame in found}
+    if unknown:
+        raise UserError(
+            f"extension {name} does not say how large the frame of {functions[min(unknown)]} is",
+            hint=_HINT,
+        )
     return found
 
 
@@ -117,7 +102,7 @@ def named(image: Path, frames: list[Frame]) -> list[NamedFrame]:
     # What was inlined at a function's first instruction is not who it is.
     outermost = [place for place in places if not place.inlined]
     return [
-        NamedFrame(frame, place.function, _LIBRARY.sub("rust/", place.place))
+        NamedFrame(frame, place.function, place.place)
         for frame, place in zip(frames, outermost, strict=True)
     ]
 
@@ -125,18 +110,12 @@ def named(image: Path, frames: list[Frame]) -> list[NamedFrame]:
 def check_frames(name: str, debug: Path) -> str:
     """Warnings, a line each, of functions whose frame no stack has room for.
 
-    `debug` is the image with its debug information. Raises `UserError` if there are
-    functions that the kernel can't check, those of a compiled library aside that take little.
+    `debug` is the image with its debug information. Raises `UserError` if there is a
+    function, of whichever crate, that the kernel can't check.
     """
     found = frames_of(name, debug)
     for one in named(debug, [frame for frame in found if not frame.room]):
-        if not one.of_library:
-            raise UserError(f"extension {name}: {one} has no room for a check of the stack")
-        if one.frame.size > UNCHECKED_BYTES:
-            raise UserError(
-                f"extension {name}: {one} takes {one.frame.size} bytes of the stack, unchecked",
-                hint="take a compiler that brings its library's source: apt install rust-web-src",
-            )
+        raise UserError(f"extension {name}: {one} has no room for a check of the stack", hint=_HINT)
     huge = named(debug, [frame for frame in found if frame.size > LARGEST_FRAME])
     return "".join(
         f"warning: {one} takes {one.frame.size} bytes of the stack, which has {LARGEST_FRAME}: "
@@ -152,28 +131,6 @@ def _code(elf: ELFFile) -> dict[int, bytes]:
         for section in elf.iter_sections()
         if section["sh_flags"] & executable == executable
     }
-
-
-def _measured(image: Path, address: int, function: str) -> int | None:
-    """At most so many bytes a function takes, by its instructions; None if they don't tell.
-
-    rustup's `memcpy` and its like are machine code from the beginning: nothing says
-    their frames, which are small.
-    """
-    listing = process.run(
-        ["objdump", "-d", "--no-show-raw-insn", "-M", "att", f"--disassemble={function}", image],
-        timeout=60,
-    ).stdout
-    lines = [found[1] for line in listing.splitlines() if (found := _INSTRUCTION.match(line))]
-    size = 0
-    for instruction in lines:
-        if instruction.startswith("push"):
-            size += 8
-        elif taken := _TAKEN.match(instruction):
-            size += int(taken[1], 16)
-        elif _STACK_MOVED.search(instruction) and not _STACK_BACK.match(instruction):
-            return None
-    return size if lines else None
 
 
 def _functions(elf: ELFFile) -> dict[int, str]:
