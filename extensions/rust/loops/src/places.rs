@@ -62,14 +62,6 @@ fn breakpoint(_context: &Kprobe) {
     }
 }
 
-/// Under the lock of a CPU's queue of tasks, when the trigger leaves its CPU.
-#[rex_raw_tracepoint("sched_switch")]
-fn switch(_context: &RawTracepoint) {
-    if kernel::cpu() == 1 && kernel::current_comm().text() == "kexttrigger" && first_three(3) {
-        forever();
-    }
-}
-
 /// In the softirq that receives packets, while more of them come: every hundredth.
 #[rex_xdp("lo")]
 fn flood_xdp(_packet: &Xdp) -> XdpAction {
