@@ -119,7 +119,9 @@ def set_section(name: str, place: int, form: str, value: int) -> Callable[[Elf],
 
 
 def name_again(image: Elf) -> None:
-    image.put(image.section(".rex.maps"), "<I", image.get(image.section(".rex.progs"), "<I"))
+    # The later of the two: a table of another size would be refused for that.
+    first, second = sorted(image.section(name) for name in (".rex.progs", ".rex.maps"))
+    image.put(second, "<I", image.get(first, "<I"))
 
 
 def same_name(image: Elf) -> None:
