@@ -3,21 +3,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab import events
-from lab.cache import Cache
-from lab.cli.bench_rex import WIDTH, aside_of
+from lab.cli.bench_figures import JsonFile, take
 from lab.drivers.bench_kill import FLAVOR, BenchKill, KillBench, Plan
 from lab.drivers.bench_kill_rows import Latency, tick_ms
-from lab.report.terminal import Terminal
-from lab.runner.plan import Planner
 
 
 def kill(
@@ -27,24 +21,13 @@ def kill(
     budget: Annotated[
         int, typer.Option(min=1, max=1000, help="What a run may take, in milliseconds.")
     ] = 10,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there as JSON.")
-    ] = None,
+    as_json: JsonFile = None,
 ) -> None:
     """From the end of a run's budget until the kernel has its CPU again, in each context."""
-    aside = None if as_json is None else aside_of(as_json)
-    with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
-        emit = events.Bus(progress)
-        planner = Planner(Cache.default(emit), accel, emit)
-        plan = Plan(kills=kills, budget_ms=budget)
-        found = BenchKill(planner, plan, kernel, emit).measure()
-    if as_json is not None and aside is not None:
-        aside.write_text(json.dumps(found.as_data(), indent=1) + "\n")
-        aside.replace(as_json)
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = WIDTH
-    show(found, out)
+    plan = Plan(kills=kills, budget_ms=budget)
+    take(
+        accel, as_json, lambda planner, emit: BenchKill(planner, plan, kernel, emit).measure(), show
+    )
 
 
 def show(found: KillBench, out: Console) -> None:

@@ -3,24 +3,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab import events
-from lab.cache import Cache
+from lab.cli.bench_figures import JsonFile, take
 from lab.drivers.bench_rex import BenchRex, Plan, RexBench
 from lab.drivers.figures import Figure, Group, Row
-from lab.errors import UserError
-from lab.report.terminal import Terminal
-from lab.runner.plan import Planner
-
-# Of the tables where nobody's terminal says: into a file, or a pipe.
-WIDTH = 100
 
 
 def rex(
@@ -30,47 +22,16 @@ def rex(
     runs: Annotated[int, typer.Option(min=1, max=10000, help="Runs in a bracket.")] = 50,
     loads: Annotated[int, typer.Option(min=1, help="Loads of each object and guest.")] = 8,
     counts: Annotated[bool, typer.Option(help="Count instructions, too (emulation).")] = True,
-    as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there as JSON.")
-    ] = None,
+    as_json: JsonFile = None,
 ) -> None:
     """Rex and eBPF side by side: running, panicking, loading; and eBPF without Rex beside it."""
-    aside = None if as_json is None else aside_of(as_json)
-    with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
-        emit = events.Bus(progress)
-        planner = Planner(Cache.default(emit), accel, emit)
-        plan = Plan(boots=boots, samples=samples, runs=runs, loads=loads, counts=counts)
-        found = BenchRex(planner, plan, emit).measure()
-    if as_json is not None and aside is not None:
-        aside.write_text(json.dumps(found.as_data(), indent=1) + "\n")
-        aside.replace(as_json)
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = WIDTH
-    show(found, out)
-
-
-def aside_of(path: Path) -> Path:
-    """A file beside `path` that can be written: minutes before there is anything to write."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text("")
-    except OSError as error:
-        raise UserError(
-            f"--json {path}: can't be written: {error.strerror}",
-            hint="name a file in a folder that exists and is yours",
-        ) from error
-    return aside
+    plan = Plan(boots=boots, samples=samples, runs=runs, loads=loads, counts=counts)
+    take(accel, as_json, lambda planner, emit: BenchRex(planner, plan, emit).measure(), show)
 
 
 def show(found: RexBench, out: Console) -> None:
     """All figures as tables, medians with the 5th to the 95th percentile."""
-    about = found.about
-    kernels = ", ".join(one["release"] for one in about["kernels"].values())
-    out.print(f"{about['accelerator']}, {about['host']['cpu']}; {kernels}; medians, 5 to 95 %\n")
-    for group in found.groups:
-        out.print(group_table(group))
-        out.print()
+    show_groups(found.about, found.groups, out)
     if found.repeated is None:
         out.print(f"No instruction counts: {found.why_no_counts}.")
     elif found.repeated:
@@ -79,7 +40,16 @@ def show(found: RexBench, out: Console) -> None:
         out.print("[red]Two runs did not count the same instructions.[/]")
 
 
-def group_table(group: Group) -> Table:
+def show_groups(about: Mapping[str, Any], groups: Iterable[Group], out: Console) -> None:
+    """Where it was measured, and each group as a table."""
+    kernels = ", ".join(one["release"] for one in about["kernels"].values())
+    out.print(f"{about['accelerator']}, {about['host']['cpu']}; {kernels}; medians, 5 to 95 %\n")
+    for group in groups:
+        out.print(_table(group))
+        out.print()
+
+
+def _table(group: Group) -> Table:
     """A group's figures with their spread and, where two are compared, their ratio."""
     table = Table(
         title=f"{group.title}, {group.unit}", title_justify="left", box=None, pad_edge=False

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lab import events
 from lab.cache import Cache
-from lab.cli.bench_rex import aside_of
+from lab.cli.bench_figures import aside_of
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
 from lab.drivers.soak import FLAVOR, PROTECTIONS, Order, Soak, Soaked
 from lab.errors import UserError

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the benchmarks' commands have in common: measure with progress, write JSON, show tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar
+
+import typer
+from rich.console import Console
+
+from lab import events
+from lab.cache import Cache
+from lab.errors import UserError
+from lab.report.terminal import Terminal
+from lab.runner.plan import Planner
+
+# Of the tables where nobody's terminal says: into a file, or a pipe.
+WIDTH = 100
+
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there as JSON.")
+]
+
+
+class _Figures(Protocol):
+    def as_data(self) -> dict[str, Any]: ...
+
+
+_Found = TypeVar("_Found", bound=_Figures)
+
+
+def take(
+    accel: str,
+    as_json: Path | None,
+    measure: Callable[[Planner, events.Emit], _Found],
+    show: Callable[[_Found, Console], None],
+) -> None:
+    """Measure, write the figures to `as_json` if it is given, and show them.
+
+    Raises `UserError` before anything is measured if that file can't be written.
+    """
+    aside = None if as_json is None else aside_of(as_json)
+    with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
+        emit = events.Bus(progress)
+        found = measure(Planner(Cache.default(emit), accel, emit), emit)
+    if as_json is not None and aside is not None:
+        aside.write_text(json.dumps(found.as_data(), indent=1) + "\n")
+        aside.replace(as_json)
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = WIDTH
+    show(found, out)
+
+
+def aside_of(path: Path) -> Path:
+    """A file beside `path` that can be written: minutes before there is anything to write."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_text("")
+    except OSError as error:
+        raise UserError(
+            f"--json {path}: can't be written: {error.strerror}",
+            hint="name a file in a folder that exists and is yours",
+        ) from error
+    return aside
