@@ -21,7 +21,7 @@ kextlab: do Linux kernels survive their extensions?
   ./lab.sh COMMAND [ARG...]      a command of the lab: doctor, run, check, shell, kernel, ...
   ./lab.sh --help                this text; `./lab.sh lab --help` lists the lab's commands
 
-Before the word:
+Before the word, --yes also behind it:
   --yes            install missing Debian packages without asking (so does CI=1)
   --no-packages    leave the Debian packages alone
 LAB_PYTHON names the Python to use, if it is not the first in PATH.
@@ -281,6 +281,15 @@ while :; do
 	esac
 	shift
 done
+
+# Behind the word it means the same; what else stands there is for pytest or the lab.
+case "${1:-} ${2:-}" in
+"scenarios --yes" | "test --yes" | "try --yes" | "setup --yes")
+	word=$1 yes=1
+	shift 2
+	set -- "$word" "$@"
+	;;
+esac
 
 case ${1:-} in
 '' | -h | --help | help)

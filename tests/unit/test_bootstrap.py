@@ -226,6 +226,12 @@ def test_missing_packages_are_installed_with_yes_or_in_ci(
     assert apt[0].endswith(" tool")
 
 
+def test_yes_may_stand_behind_the_word_and_goes_no_further(checkout: Checkout) -> None:
+    checkout.present.unlink()
+    status, out, _ = checkout.run("scenarios", "--yes", "-n", "2")
+    assert (status, out) == (0, f"ran pytest {checkout.root}/scenarios/ -n 2\n")
+
+
 def test_lists_are_refreshed_only_where_apt_does_not_know_a_package(checkout: Checkout) -> None:
     checkout.present.unlink()
     status, _, err = checkout.run("--yes", "doctor", UNKNOWN="tool")
