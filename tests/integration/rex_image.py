@@ -6,6 +6,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from lab.extension.c import find_clang
+
 HERE = Path(__file__).parent / "rex"
 # As a Rex image must be: no SSE, no red zone, frame pointers, calls by the GOT; room for a
 # check of the stack in each function, and the sizes of their frames, which gcc does not write.
@@ -39,7 +41,7 @@ def build(folder: Path, source: str = "image.c") -> tuple[Path, Path]:
     def run(*words: str | Path) -> None:
         subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True)
 
-    run("clang", *FLAGS, "-c", HERE / source, "-o", "image.o")
+    run(find_clang()[0], *FLAGS, "-c", HERE / source, "-o", "image.o")
     names = subprocess.run(
         ["nm", "-u", "image.o"], cwd=folder, check=True, capture_output=True, text=True
     ).stdout.split()
