@@ -300,6 +300,16 @@ def test_twin_without_redirection_a_fault_is_an_oops(fresh: Bench) -> None:
     assert not fresh.unharmed()
 
 
+def test_a_run_that_an_oops_lost_is_forgotten_with_its_program(fresh: Bench) -> None:
+    """While others run, so that the watchdog looks: it would call the run overdue in a second."""
+    fresh.guest.run("echo 2 > /sys/kernel/debug/rex/unprotected")
+    run = "/root/rexrun run /root/image.so"
+    lost = f"sleep 0.3; taskset -c 1 {run} panics 1 rex_panic reads_null; sleep 1.5"
+    done = fresh.guest.run(f"(taskset -c 0 {run} takes_time 60) & {lost}; wait", scaled(60))
+    assert json.loads(done.stdout)["retval"] == 9
+    assert not [line for line in fresh.log() if "overdue" in line]
+
+
 def test_a_lock_that_nobody_releases_is_given_up(fresh: Bench) -> None:
     fresh.guest.run("echo 9 > /sys/kernel/debug/rex/unprotected")
     programs = "panics_holding takes_lock"

@@ -62,6 +62,15 @@ fn breakpoint(_context: &Kprobe) {
     }
 }
 
+/// Under the lock of a run queue, that of CPU 1: whoever wakes a task there, or changes what
+/// it is worth, waits for that lock with interrupts off.
+#[rex_raw_tracepoint("sched_switch")]
+fn run_queue(_context: &RawTracepoint<3>) {
+    if kernel::cpu() == 1 && first_three(3) {
+        forever();
+    }
+}
+
 /// In the softirq that receives packets, while more of them come: every hundredth.
 #[rex_xdp("lo")]
 fn flood_xdp(_packet: &Xdp) -> XdpAction {
