@@ -78,6 +78,7 @@ class Planner:
             kernel,
             image,
             cpus=machine.cpus,
+            threads=machine.threads,
             memory=machine.memory,
             extra=extra,
             machine=machine.type if "type" in machine.model_fields_set else None,
@@ -120,6 +121,7 @@ class Planner:
         image: Image,
         *,
         cpus: int = 2,
+        threads: int = 1,
         memory: int = 256,
         extra: tuple[str, ...] = (),
         machine: str | None = None,
@@ -131,6 +133,7 @@ class Planner:
         shape = Shape(
             machine=machine or kernel.machine,
             cpus=cpus,
+            threads=threads,
             memory=max(memory, kernel.memory),
             accel=accel.name,
             cpu=accel.cpu_model,

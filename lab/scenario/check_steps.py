@@ -62,7 +62,13 @@ def _shape(data: Map) -> Iterator[Flaw]:
 
 
 def _cpus(data: Map) -> Iterator[Flaw]:
-    cpus = number(mapping(data, "machine"), "cpus") or 2
+    machine = mapping(data, "machine")
+    cpus = number(machine, "cpus") or 2
+    threads = number(machine, "threads") or 1
+    if cpus % threads:
+        yield at_value(
+            machine, "threads", f"{cpus:g} CPUs can't be cores of {threads:g} threads each"
+        )
     for holder in _holders(data):
         for key in ("cpu", "cpu_hotplug"):
             cpu = number(holder, key)

@@ -55,9 +55,12 @@ Parameters = Annotated[
 
 
 class Machine(Part):
-    """The guest's shape: CPUs, memory in MiB, boot arguments, QEMU machine type."""
+    """The guest's shape: CPUs, how many of them are threads of one core, memory in MiB,
+    boot arguments, QEMU machine type.
+    """
 
     cpus: Annotated[Int, Field(ge=1, le=64)] = 2
+    threads: Annotated[Int, Field(ge=1, le=8)] = 1
     memory: Annotated[Int, Field(ge=64, le=65_536)] = 256
     boot: tuple[BootArgument, ...] = ()
     type: Literal["q35", "microvm"] = "q35"

@@ -20,14 +20,15 @@ MACHINES = ("q35", "microvm")
 class Shape:
     """What a machine looks like to its kernel: everything that a snapshot depends on.
 
-    `memory` is in MiB. `cpu` is QEMU's CPU model. With `icount` the emulator
-    counts instructions, and each takes 2 to the power of `icount` nanoseconds
-    of the guest's time: of all CPUs together, so only on one CPU are
-    instructions counted by the clock.
+    `threads` of the CPUs are one core: they share its caches. `memory` is in MiB.
+    `cpu` is QEMU's CPU model. With `icount` the emulator counts instructions,
+    and each takes 2 to the power of `icount` nanoseconds of the guest's time: of
+    all CPUs together, so only on one CPU are instructions counted by the clock.
     """
 
     machine: str = "q35"
     cpus: int = 2
+    threads: int = 1
     memory: int = 256
     accel: str = "tcg"
     cpu: str = "max"
@@ -77,7 +78,7 @@ def icount_args(shape: Shape) -> list[str]:
 
 def size_args(shape: Shape) -> list[str]:
     """CPUs and memory."""
-    return ["-smp", str(shape.cpus), "-m", f"{shape.memory}M"]
+    return ["-smp", f"{shape.cpus},threads={shape.threads}", "-m", f"{shape.memory}M"]
 
 
 def memory_args(shape: Shape, path: str, *, shared: bool) -> list[str]:

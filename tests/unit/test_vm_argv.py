@@ -42,7 +42,8 @@ def test_microvm_has_no_pci_devices() -> None:
 
 def test_the_shape_decides_cpus_memory_and_accelerator() -> None:
     text = line(argv.Shape(cpus=3, memory=512, accel="kvm", cpu="host"))
-    assert "-smp 3" in text
+    assert "-smp 3,threads=1" in text
+    assert "-smp 4,threads=2" in line(argv.Shape(cpus=4, threads=2))
     assert "-m 512M" in text
     assert "-accel kvm -cpu host" in text
 
