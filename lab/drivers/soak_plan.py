@@ -133,12 +133,9 @@ class Round:
 
     @property
     def masked(self) -> int:
-        """How many CPUs may loop with interrupts off at a time.
-
-        Others are left to end them, though some of these wait for locks.
-        """
+        """How many CPUs may loop with interrupts off at a time: one is left to end them."""
         there = self.cpus - (self.plug is not None)
-        return there - 1 if self.beyond else there // 2
+        return there if self.beyond else there - 1
 
 
 def draw(seed: int, number: int, cpus: int, *, beyond: bool = False) -> Round:

@@ -10,7 +10,7 @@ const SIGCONT: u64 = 18;
 /// How often a program came to where it loops; each has a place of its own, or the compiler
 /// would make one function of what is the same.
 #[rex_map]
-static COME: Array<AtomicU64> = Array::new(6);
+static COME: Array<AtomicU64> = Array::new(7);
 
 /// Whether this is one of the first three that came to a place, which is then counted.
 fn first_three(place: u32) -> bool {
@@ -67,6 +67,16 @@ fn breakpoint(_context: &Kprobe) {
 #[rex_raw_tracepoint("sched_switch")]
 fn run_queue(_context: &RawTracepoint<3>) {
     if kernel::cpu() == 1 && first_three(3) {
+        forever();
+    }
+}
+
+/// While the CPU leaves a task that goes to sleep: whoever wakes that up waits, with
+/// interrupts off, until the CPU has left it.
+#[rex_raw_tracepoint("sched_switch")]
+fn goes_to_sleep(context: &RawTracepoint<4>) {
+    let sleeps = context.argument(3) != 0;
+    if sleeps && kernel::current_comm().text() == "cat" && first_three(6) {
         forever();
     }
 }

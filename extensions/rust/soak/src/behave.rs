@@ -62,24 +62,14 @@ pub enum Place {
     Open,
     /// They are off: only another CPU can end a loop.
     Masked,
-    /// They are off, and a lock is held that the other CPUs wait for with theirs off.
-    Scheduler,
 }
 
 fn beyond() -> bool {
     LIMITS.get(BEYOND).is_some_and(|beyond| beyond != 0)
 }
 
-/// Whether this run may wait for a lock.
-fn may_wait(place: Place) -> bool {
-    place != Place::Scheduler || beyond()
-}
-
 /// Whether this run may loop with interrupts off.
-fn may_mask(place: Place) -> bool {
-    if !may_wait(place) {
-        return false;
-    }
+fn may_mask() -> bool {
     let (Some(entries), Some(time)) = (LIMITS.get(ENTRIES), LIMITS.get(TIME)) else {
         return false;
     };
@@ -94,25 +84,25 @@ fn may_mask(place: Place) -> bool {
 pub fn behave(behaviour: u8, place: Place) -> bool {
     match behaviour {
         PRINT => rex_printk!("soak on CPU {}", kernel::cpu()),
-        MAPS => maps(place),
+        MAPS => maps(),
         PANIC => panic(),
         PANIC_HOLDING => return panic_holding(),
-        PANIC_LOCKED => return with_lock(place, |_guard| panic!("with a lock held")),
+        PANIC_LOCKED => return with_lock(|_guard| panic!("with a lock held")),
         FAULT_READ => _ = black_box(faults::read(faults::UNMAPPED)),
         FAULT_NULL => _ = black_box(faults::read(black_box(0))),
         FAULT_INSTRUCTION => faults::invalid_instruction(),
         FAULT_DIVISION => _ = black_box(faults::divide_by_zero()),
         LOOP..=LOOP_RCU => {
-            if place != Place::Open && !may_mask(place) {
+            if place != Place::Open && !may_mask() {
                 return false;
             }
             return run_on(behaviour);
         }
-        LOOP_LOCKED => return may_mask(place) && with_lock(place, |_guard| forever()),
+        LOOP_LOCKED => return may_mask() && with_lock(|_guard| forever()),
         RECURSE => _ = black_box(recurse(black_box(1))),
         RECURSE_PLAIN => _ = black_box(recurse_plain(black_box(1))),
         LEAK => return leak(),
-        LEAK_LOCKED => return with_lock(place, |guard| mem::forget(guard)),
+        LEAK_LOCKED => return with_lock(|guard| mem::forget(guard)),
         RETURN | _ => {}
     }
     true
@@ -134,10 +124,7 @@ fn panic_holding() -> bool {
     true
 }
 
-fn with_lock(place: Place, work: impl FnOnce(LockGuard<'_, u64>)) -> bool {
-    if !may_wait(place) {
-        return false;
-    }
+fn with_lock(work: impl FnOnce(LockGuard<'_, u64>)) -> bool {
     let Ok(mut guard) = LOCKED.lock(kernel::random() % 2) else { return false };
     *guard = guard.wrapping_add(1);
     work(guard);
@@ -194,7 +181,7 @@ fn leak() -> bool {
 }
 
 /// A bit of everything; what fails because others do the same just then is no error.
-fn maps(place: Place) {
+fn maps() {
     for turn in 0..8 {
         let key = kernel::random() % 96;
         let _ = TABLE.insert(&key, &kernel::ktime_ns());
@@ -207,7 +194,7 @@ fn maps(place: Place) {
         let _ = SAMPLES.output(&u64::from(key));
         // Waiting for one can take a second, and interrupts may be off all the while.
         if turn == 0 || beyond() {
-            with_lock(place, |guard| drop(guard));
+            with_lock(|guard| drop(guard));
         }
         if let Some(task) = Task::from_pid(kernel::random() as i32 % 200) {
             black_box(task.pid());

@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use rex::prelude::*;
 
 use crate::act;
-use crate::behave::Place::{Masked, Open, Scheduler};
+use crate::behave::Place::{Masked, Open};
 
 #[rex_kprobe("__x64_sys_getpgid")]
 fn kprobe(_context: &Kprobe) {
@@ -42,7 +42,7 @@ fn hardirq(_context: &RawTracepoint<2>) {
 /// With the lock of the CPU's run queue held.
 #[rex_raw_tracepoint("sched_switch")]
 fn switch(_context: &RawTracepoint<3>) {
-    act(6, Scheduler);
+    act(6, Masked);
 }
 
 #[rex_perf_event("software/cpu-clock@200")]
