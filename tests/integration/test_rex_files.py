@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from rex_bench import Bench, start
 from rex_image import build
-from test_rex_kernel import Bench, start
 
 from lab.deadline import scaled
 from lab.guest.forks import Forks

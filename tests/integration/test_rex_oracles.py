@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_rex_kernel import Bench, build, start
+from rex_bench import Bench, start
+from rex_image import build
 
 from lab.guest.forks import Forks
 from lab.oracle.lines import Shape

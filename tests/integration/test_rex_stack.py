@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from rex_bench import FLAVOR, Bench, start, timers_run
 from rex_image import build
-from test_rex_kernel import FLAVOR, Bench, start, timers_run
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.extension.rust_frames import SECTION, frames_of
