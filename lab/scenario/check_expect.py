@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from lab.scenario.base import BUDGET
 from lab.scenario.checks import (
     at_key,
     at_value,
@@ -12,11 +14,12 @@ from lab.scenario.checks import (
     extensions,
     mapping,
     number,
+    positive,
     sequence,
     text,
     walk,
 )
-from lab.scenario.yamlpos import Flaw, Map
+from lab.scenario.yamlpos import Flaw, Map, Seq
 from lab.words import FATAL_REPORTS, TOPICS
 
 # What is read in the guest at the end, and so not from a kernel that crashed.
@@ -27,6 +30,9 @@ _ALWAYS_JUDGED = ("kernel", "reports", "counters", "resources", "rex", "steps")
 _PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses", "rex", "extension_report")
 _STEP_PROOFS = ("outcome", "returns", "status", "output", "maps", "misses", "value", "error")
 
+# Where something is done while the item runs.
+_BUSY = ("background", "trigger", "steps")
+
 
 def check(data: Map) -> Iterator[Flaw]:
     """All that can't be, of one scenario's data with its parameters put in."""
@@ -34,6 +40,7 @@ def check(data: Map) -> Iterator[Flaw]:
     yield from _state(expect)
     yield from _rejection(data, expect)
     yield from _extensions(data, expect)
+    yield from _endless(data, expect)
     yield from _slopes(data, expect)
     yield from _proof(data, expect)
     yield from _twins(data, expect)
@@ -106,6 +113,42 @@ def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
         for key in ("verifier_log", "misses"):
             if key in expect:
                 yield at_key(expect, key, f"a module has no '{key}'")
+
+
+def _endless(data: Map, expect: Map) -> Iterator[Flaw]:
+    """That runs are ended for their time where they may take for ever.
+
+    A twin may have that for itself: its budget is not that of the item.
+    """
+    budget = _budget(data)
+    # Whatever names the budget later on, a shell line for one, may give runs an end.
+    if budget is None or any(_names_budget(data.get(key)) for key in _BUSY):
+        return
+    steps = [mapping(step, "expect") for step in walk(sequence(data, "steps"))]
+    for holder, key in ((expect, "outcome"), (expect, "rex"), *((one, "outcome") for one in steps)):
+        said = f"'{budget}: 0' ends no run, so 'terminated' can't happen"
+        if text(holder, key) == "terminated":
+            yield at_value(holder, key, said)
+        elif positive(mapping(holder, key).get("terminated")):
+            yield at_key(holder[key], "terminated", said)
+
+
+def _budget(data: Map) -> str | None:
+    """The key that says that runs have no end, None if none does."""
+    if number(data, "budget_ms") == 0:
+        return "budget_ms"
+    for name, value in mapping(mapping(data, "set"), "sysctl").items():
+        if isinstance(name, str) and name.replace("/", ".") == BUDGET and str(value) == "0":
+            return name
+    return None
+
+
+def _names_budget(part: Any) -> bool:
+    if isinstance(part, Map):
+        return any(_names_budget(one) for pair in part.items() for one in pair)
+    if isinstance(part, Seq):
+        return any(_names_budget(one) for one in part)
+    return isinstance(part, str) and "budget_ms" in part
 
 
 def _slopes(data: Map, expect: Map) -> Iterator[Flaw]:

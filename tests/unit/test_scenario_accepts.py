@@ -55,11 +55,51 @@ twins: [{without: ledger, set: {debug: {rex/unprotected: 1}}, fails: [rex, resou
 """,
     "a budget of its own, from a parameter": HEAD
     + """
-parameters: {budget: [0, 20, 10000]}
+parameters: {budget: [1, 20, 10000]}
 extension: {rust: native, programs: [n]}
 budget_ms: "${budget}"
 trigger: {syscall: getpid}
 expect: {outcome: {terminated: 1}}
+""",
+    "no end of a run, and none is expected": HEAD
+    + """
+extension: {rust: native, programs: [n]}
+budget_ms: 0
+trigger: {syscall: getpid}
+expect: {outcome: {terminated: 0, returned: 1}, rex: {terminated: 0}}
+""",
+    "no end of a run, until a step gives it one": HEAD
+    + """
+extensions: {a: {rust: native, programs: [n]}}
+budget_ms: 0
+steps:
+  - load: a
+  - attach: a
+  - set: {sysctl: {kernel.rex.budget_ms: 20}}
+  - trigger: {syscall: getpid}
+  - unload: a
+expect: {outcome: terminated}
+""",
+    "no end of a run, until a line in the background gives it one": HEAD
+    + """
+extension: {rust: native, programs: [n]}
+budget_ms: 0
+background: {lower: {shell: "sleep 1; sysctl kernel.rex.budget_ms=20; sleep 9"}}
+trigger: {syscall: getpid}
+expect: {outcome: terminated}
+""",
+    "no end of a run in a twin only, and files of Rex": HEAD
+    + """
+extension: {rust: native, programs: [n]}
+budget_ms: 20
+set: {debug: {rex/unprotected: 0}}
+trigger: {syscall: getpid}
+expect: {outcome: terminated}
+twins:
+  - without: watchdog
+    set: {sysctl: {kernel.rex.budget_ms: 0}, debug: {rex/unprotected: 8}}
+    fails: [kernel]
+    reason: nobody ends it
 """,
     "attached program by program": ONE
     + """
