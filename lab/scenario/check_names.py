@@ -20,6 +20,10 @@ from lab.scenario.checks import (
 from lab.scenario.suggest import did_you_mean
 from lab.scenario.yamlpos import Flaw, Map, Mark, Seq
 
+# What the Rex kernel has in debugfs (kernel/bpf/rex/debugfs.c), with a file for each program.
+_REX = "rex/"
+_REX_FILES = ("stats", "ledger", "reset", "unprotected", "stacks", "progs")
+
 _LATER = {
     "compare": "comparisons are not in this version of the lab",
     "twins": "negative twins are not in this version of the lab",
@@ -65,6 +69,7 @@ def against(catalog: Catalog, data: Map) -> Iterator[Flaw]:
         yield from _source(catalog, extension)
     yield from _members(catalog, data)
     yield from _syscalls(catalog, data)
+    yield from _knobs(data)
 
 
 def _source(catalog: Catalog, extension: Map) -> Iterator[Flaw]:
@@ -107,6 +112,19 @@ def _of(catalog: Catalog, extension: Map) -> Source:
         if name is not None:
             return catalog.sources(kind).get(name, Source())
     return Source()
+
+
+def _knobs(data: Map) -> Iterator[Flaw]:
+    """Files of Rex that it does not have; of other folders the lab does not know what is there."""
+    parts = (data, *walk(sequence(data, "steps")), *sequence(data, "twins"))
+    for debug in (mapping(mapping(part, "set"), "debug") for part in parts):
+        for path in debug:
+            if not isinstance(path, str) or not path.startswith(_REX):
+                continue
+            name = path.removeprefix(_REX)
+            if name.partition("/")[0] not in _REX_FILES:
+                meant = did_you_mean(name, _REX_FILES)
+                yield at_key(debug, path, f"there is no '{name}' in {_REX}{meant}")
 
 
 def _syscalls(catalog: Catalog, data: Map) -> Iterator[Flaw]:
