@@ -25,6 +25,10 @@ app = typer.Typer(no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Extensions, by name.")]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_NAMES_ARE = "small letters, digits and _, a letter first"
+# An extension is a crate by its name: one of these would be in the place of a crate that it
+# is built with, which rustc refuses (E0519, E0463), or be taken for one by its readers.
+_CRATES = ("core", "compiler_builtins", "rex", "rex_macros", "std", "alloc", "proc_macro")
 
 MANIFEST = """\
 # For editors (rust-analyzer): the lab compiles src/lib.rs itself, without cargo.
@@ -55,13 +59,18 @@ fn count(_context: &Kprobe) {{
 
 @app.command("new")
 def new_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Letters, digits and _.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"{_NAMES_ARE.capitalize()}.")],
 ) -> None:
     """Begin an extension in Rust: a program that counts, to be changed."""
     if not _NAME.fullmatch(name):
         raise UserError(
             f"'{name}' is no name of an extension",
-            hint="small letters, digits and _, a letter first: count_mine",
+            hint=f"{_NAMES_ARE}: count_mine",
+        )
+    if name in _CRATES:
+        raise UserError(
+            f"'{name}' is the name of a crate that comes with Rust or with the lab",
+            hint=f"choose another name: my_{name}",
         )
     folder = rust_source.RUST / name
     if folder.exists():
@@ -114,6 +123,13 @@ def frames_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An extension in Rust.")],
 ) -> None:
     """Say what each function of an extension takes of its stack, the largest first."""
+    if name not in rust_source.rust_names():
+        for names, what in ((c.c_names(), "in C"), (module.module_names(), "a kernel module")):
+            if name in names:
+                raise UserError(
+                    f"{name} is {what}, not in Rust: it has no stack of its own",
+                    hint="`lab extension list` says which are in Rust",
+                )
     with ProgressReport() as report:
         image = build_rust(name, Cache.default(report), report)
     found = named(image.debug, frames_of(name, image.debug))
