@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab shell`: a guest to work in by hand, with the current folder's built extensions in it."""
+"""`lab shell`: a guest to work in by hand, with the current folder's extensions in it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,12 @@ def shell(
         str | None, typer.Option("--command", "-c", help="Run one line and exit with its status.")
     ] = None,
 ) -> None:
-    """Boot a guest and work in it. What is built here is in /root there."""
+    """Boot a guest and work in it, with what the current folder has of *.bpf.o, *.ko and *.bpf.c.
+
+    They are in /root there, the *.bpf.c compiled; files in folders below are not.
+    Rust extensions are run by scenarios only. To load by hand, give commands to
+    `kextload serve` in the guest; README.md has an example.
+    """
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     with Terminal(out) as progress:
         emit = events.Bus(progress)
