@@ -7,6 +7,7 @@ are parameters; a twin's name ends in `-without-PROTECTION`.
 
 from __future__ import annotations
 
+import itertools
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,8 @@ def switched_off(scenario: Scenario, twin: Twin) -> Scenario:
     """The scenario with the twin's protection switched off before its first step."""
     steps: tuple[Step, ...] = scenario.steps
     if not twin.set.empty:
-        steps = (SetStep(set=twin.set).moved(twin.where), *steps)
+        # Behind what the scenario sets itself, its budget among it: the twin's value wins.
+        own = tuple(itertools.takewhile(lambda step: isinstance(step, SetStep), steps))
+        steps = (*own, SetStep(set=twin.set).moved(twin.where), *steps[len(own) :])
     machine = with_boot(scenario.machine, twin.boot)
     return scenario.model_copy(update={"machine": machine, "steps": steps})

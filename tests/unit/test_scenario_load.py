@@ -157,6 +157,20 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
     assert found[1].path == "termination.count-without-smap"
 
 
+def test_a_twins_settings_win_over_the_scenarios_own(tmp_path: Path) -> None:
+    rust = SHORT.replace("{c: count_getpid}", "{rust: count}") + (
+        "budget_ms: 20\ntwins: [{without: budget, reason: for this test, "
+        "set: {sysctl: {kernel.rex.budget_ms: 0}}}]\n"
+    )
+    own, twin = items(load(tmp_path, rust))
+    assert labels(own.scenario)[:2] == ["set kernel.rex.budget_ms=20", "load main"]
+    assert labels(twin.scenario)[:3] == [
+        "set kernel.rex.budget_ms=20",
+        "set kernel.rex.budget_ms=0",
+        "load main",
+    ]
+
+
 def test_an_item_knows_whether_something_will_be_left_over(tmp_path: Path) -> None:
     said = "{without: x, boot: [nox], reason: for this test, fails: [resources]}"
     other = "{without: y, boot: [noy], reason: for this test}"

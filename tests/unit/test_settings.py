@@ -76,7 +76,7 @@ def found(tmp_path: Path) -> list[Item]:
     return items(scenario)
 
 
-def test_a_twins_debug_knob_is_set_before_all_else_and_undone(
+def test_a_twins_debug_knob_is_set_behind_the_scenarios_own_and_undone(
     found: list[Item], drive: Callable[[Item], StepDriver], knobs: Path
 ) -> None:
     plain, twin, _ = found
@@ -97,6 +97,7 @@ def test_a_knob_that_is_not_there_is_said(
     found: list[Item], drive: Callable[[Item], StepDriver]
 ) -> None:
     driver = drive(found[2])
-    assert "rex/missing/file can't be set to 1" in driver.done.results[0].problem
-    assert driver.done.results[0].ended
+    twins = driver.done.results[1]
+    assert "rex/missing/file can't be set to 1" in twins.problem
+    assert twins.ended
     driver.clean_up()
