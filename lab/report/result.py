@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,10 @@ from lab.words import Verdict
 
 # Raised when a reader of an older version would misread a newer result.
 VERSION = 1
+
+# How long a run took, in the kernel's words: `ran for more than 100 ms: 122 ms`,
+# `overdue on CPU 1: 1003 ms after its 100 ms still in the kernel`.
+_TOOK = re.compile(r": \d+ ms(?=$| after )", re.A)
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,7 @@ def explain(result: Result) -> str:
     lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]
     if result.evidence:
         lines += ["", "evidence:"]
-        lines += [
-            f"  [{evidence.get('source', '?')}, trust {evidence.get('trust', '?')}] "
-            f"{evidence.get('summary', '')}"
-            for evidence in result.evidence
-        ]
+        lines += _evidence_lines(result.evidence)
     if result.extension_reports:
         lines += ["", "extension reports:"]
         lines += [f"  {line}" for line in result.extension_reports.splitlines()]
@@ -81,6 +83,20 @@ def explain(result: Result) -> str:
     if result.dossier:
         lines.append(f"everything else: {result.dossier}")
     return "\n".join(lines)
+
+
+def _evidence_lines(evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each piece; those that differ only in how long something took have one."""
+    alike: dict[str, list[str]] = {}
+    for one in evidence:
+        line = (
+            f"  [{one.get('source', '?')}, trust {one.get('trust', '?')}] {one.get('summary', '')}"
+        )
+        alike.setdefault(_TOOK.sub(": ms", line), []).append(line)
+    for first, *others in alike.values():
+        yield first
+        if others:
+            yield f"    ... and {len(others)} more like it"
 
 
 def append(folder: Path, result: Result) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,36 @@ def test_results_survive_their_line() -> None:
     assert Result.from_json(RESULT.to_json()) == RESULT
     with pytest.raises(ValueError, match="version 2"):
         Result.from_json(RESULT.to_json().replace('"version": 1', '"version": 2'))
+
+
+def test_evidence_that_differs_only_in_its_time_is_told_once() -> None:
+    def evidence(summary: str, at: float, source: str = "console") -> dict[str, object]:
+        return {"source": source, "trust": source, "summary": summary, "at": at}
+
+    ran = "a.b terminated on CPU 1: ran for more than 100 ms"
+    late = "a.b overdue on CPU 1: {} ms after its 100 ms still in the kernel"
+    text = explain(
+        replace(
+            RESULT,
+            evidence=(
+                evidence(f"{ran}: 122 ms", 1.0),
+                evidence(late.format(1000), 1.5),
+                evidence(f"{ran}: 124 ms", 2.0),
+                evidence(f"{ran}: 122 ms", 3.0),
+                evidence(late.format(1002), 3.5),
+                evidence(f"{ran.replace('100', '200')}: 224 ms", 4.0),
+                evidence(f"{ran}: 122 ms", 5.0, "other"),
+                evidence("a.b terminated on CPU 0: ran for more than 100 ms: 122 ms", 6.0),
+            ),
+        )
+    )
+    shown = text.partition("evidence:\n")[2].partition("\n\n")[0]
+    assert shown.splitlines() == [
+        f"  [console, trust console] {ran}: 122 ms",
+        "    ... and 2 more like it",
+        f"  [console, trust console] {late.format(1000)}",
+        "    ... and 1 more like it",
+        f"  [console, trust console] {ran.replace('100', '200')}: 224 ms",
+        f"  [other, trust other] {ran}: 122 ms",
+        "  [console, trust console] a.b terminated on CPU 0: ran for more than 100 ms: 122 ms",
+    ]
