@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.scenario.base import Bound, Ref
 from lab.scenario.expect import TextExpect
-from lab.words import Topic
+from lab.words import OUTCOMES, Topic
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,24 @@ def bound_finding(what: str, bound: Bound, value: float | None, topic: Topic) ->
     if value is None:
         return Finding(what, bound.describe(), "there is none", False)
     return Finding(what, bound.describe(), f"it is {value}", bound.holds(value), topic)
+
+
+def outcome_finding(
+    what: str, outcome: str, bound: Bound, counts: Mapping[str, int], *, complete: bool
+) -> Finding:
+    """Whether an outcome came as often as expected; if not, which others there were.
+
+    `complete` says that all programs were asked: only then did none run where none is counted.
+    """
+    finding = bound_finding(f"{what} {outcome}", bound, counts.get(outcome, 0), "outcome")
+    if finding.holds:
+        return finding
+    others = [f"{one} {counts[one]}" for one in OUTCOMES if one != outcome and counts.get(one)]
+    instead = ", ".join(others)
+    if not instead and complete and not counts.get(outcome):
+        instead = "no program ran"
+    happened = f"{finding.happened} ({instead})" if instead else finding.happened
+    return replace(finding, happened=happened)
 
 
 def text_findings(what: str, expect: TextExpect, text: str, topic: Topic) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lab.judge.finding import Finding, bound_finding, map_findings, text_findings
+from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
 from lab.runner.observation import StepResult
 from lab.scenario.expect import (
     AttachExpect,
@@ -80,8 +80,8 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
     if result.ended:
         yield _done(what, result)
     for outcome, bound in (expect.outcome or {}).items():
-        count = result.outcomes[outcome]
-        yield bound_finding(f"{what}: outcome {outcome}", bound, count, "outcome")
+        counts, ended = result.outcomes, result.ended
+        yield outcome_finding(f"{what}: outcome", outcome, bound, counts, complete=ended)
     shell = isinstance(result.step, TriggerStep) and result.step.trigger.kind == "shell"
     if expect.status is not None or (shell and result.ended and result.status is not None):
         wanted = expect.status or 0

@@ -606,6 +606,74 @@ def test_reports_on_programs_are_counted(load: Callable[[str], Scenario]) -> Non
         assert f"extension reports: expected 2, but it is {len(wrong)}" in verdict.reasons[0]
 
 
+def test_too_few_reports_where_the_kernel_counted_more_have_a_reason(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load("""
+        summary: It takes too long, and each time that is said once
+        extension: {rust: panics}
+        trigger: {syscall: getpid}
+        expect: {extension_report: {count: 100}}
+    """)
+    seen = good(scenario)
+    one = ExtensionReport(RexReport("deep", 7, "terminated", 1, "ran for more than 10 ms"))
+    reason = "; the kernel prints at most 40 in 5 seconds: use outcome for all"
+
+    def said(reports: int, **counts: int) -> str:
+        seen.extension_reports = [one] * reports
+        seen.rex_total = {"runs": 900, "returned": 800, **counts}  # type: ignore[dict-item]
+        return judge(scenario, seen).reasons[0]
+
+    wrong = "extension reports: expected 100, but it is 40"
+    assert said(40, terminated=60, panicked=20, faulted=10, overflowed=10) == wrong + reason
+    assert said(40, terminated=40) == wrong, "as many as the kernel counted"
+    assert said(101, terminated=200) == "extension reports: expected 100, but it is 101"
+    assert said(0, panicked=1).endswith(reason)
+    seen.rex_total = None
+    assert not judge(scenario, seen).reasons[0].endswith(reason)
+
+
+@pytest.mark.parametrize(("outcomes", "end"), [
+    ({}, "it is 0 (no program ran)"),
+    ({"overflowed": 1}, "it is 0 (overflowed 1)"),
+    ({"panicked": 2, "returned": 3, "faulted": 0}, "it is 0 (returned 3, panicked 2)"),
+    ({"terminated": 2}, "it is 2"),
+    ({"terminated": 2, "returned": 1}, "it is 2 (returned 1)"),
+])  # fmt: skip
+def test_a_wrong_outcome_says_what_there_was_instead(
+    load: Callable[[str], Scenario], outcomes: dict[str, int], end: str
+) -> None:
+    text = """
+        summary: It takes too long
+        extension: {rust: panics}
+        steps:
+          - load: main
+          - trigger: {syscall: getpid}
+            expect: {outcome: {terminated: 1}}
+          - unload: main
+        expect: {outcome: {terminated: 1}}
+    """
+    scenario = load(text)
+    seen = good(scenario)
+    seen.first.outcomes = Counter(outcomes)
+    trigger = result_of(seen, "trigger")
+    trigger.outcomes = Counter(outcomes)
+    of_the_step, of_all = judge(scenario, seen).reasons[:2]
+    assert (
+        of_the_step == f"step 2 ({trigger.step.label}): outcome terminated: expected 1, but {end}"
+    )
+    assert of_all == f"outcome terminated: expected 1, but {end}"
+
+
+def test_what_was_not_counted_is_not_called_nothing(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.first.outcomes.clear()
+    seen.first.interrupted = "step 3: the connection broke"
+    reasons = judge(scenario, seen).reasons
+    assert "outcome returned: expected 5, but it is 0" in reasons
+
+
 # What is certain, and what explains what
 
 
