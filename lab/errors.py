@@ -54,3 +54,7 @@ class InfraError(LabError):
     """The lab could not do its job; an item that meets it gets the verdict `error`."""
 
     exit_status = 3
+
+
+class Stopped(InfraError):
+    """The user ended the run before an item came to its verdict: it counts as not run."""

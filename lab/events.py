@@ -107,13 +107,23 @@ class EvidenceFound(Event):
 
 @dataclass(frozen=True)
 class ItemFinished(Event):
-    """The judge spoke: `verdict` is `passed`, `failed` or `error`."""
+    """The judge spoke: `verdict` is `passed`, `failed` or `error`.
+
+    `seconds` leave out what the item waited for a guest's slot.
+    """
 
     item: str
     verdict: str
     seconds: float
     reasons: tuple[str, ...] = ()
     dossier: str = ""
+
+
+@dataclass(frozen=True)
+class ItemNotRun(Event):
+    """An item that had begun was given up, as the user ended the run: it has no verdict."""
+
+    item: str
 
 
 @dataclass(frozen=True)

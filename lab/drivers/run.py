@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lab import events, paths
 from lab.cache import Cache
-from lab.errors import InfraError, LabError
+from lab.errors import InfraError, LabError, Stopped
 from lab.guest.forks import Forks
 from lab.guest.guest import GuestSpec
 from lab.judge import Judgement, judge
@@ -50,6 +50,7 @@ class Session:
     gdb: bool = False
     on_guest: Callable[[Run], None] | None = None
     running: set[Run] = field(default_factory=set)
+    _told: set[events.Event] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _planning: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -69,12 +70,25 @@ class Session:
         return cls(Planner(cache, accel, emit), pool, emit, keep=keep)
 
     def run(self, item: Item) -> Result:
-        """Plan, run and judge one item. Raises `UserError` for what the user has to mend."""
+        """Plan, run and judge one item.
+
+        Raises `UserError` for what the user has to mend, and `Stopped` if the session is
+        stopped before there is a verdict.
+        """
         seen_events: list[events.Event] = []
 
         def emit(event: events.Event) -> None:
             seen_events.append(event)
             self.emit(event)
+
+        def tell_once(event: events.Event) -> None:
+            # With fewer slots than `jobs`, every second item waits for the same holders.
+            seen_events.append(event)
+            with self._lock:
+                told = event in self._told
+                self._told.add(event)
+            if not told:
+                self.emit(event)
 
         start = time.monotonic()
         emit(events.ItemStarted(item.id))
@@ -84,13 +98,16 @@ class Session:
             plan = self.planner.plan(item, gdb=self.gdb)
         planned = time.monotonic()
         folder = self.planner.cache.root / SLOTS
-        with slots.slot(folder, plan.guest.shape.memory, self._stopped):
+        with slots.slot(folder, plan.guest.shape.memory, self._stopped, tell_once):
             waited = time.monotonic()
             run = Run(plan, emit, self.pool.start)
             seen = self._observe(run)
         judgement = judge(item.scenario, seen, item.twin)
-        parts = {"plan": planned - start, "wait": waited - planned, **seen.seconds}
-        result = to_result(item, judgement, seen, time.monotonic() - start, parts)
+        if judgement.verdict == "error" and self._stopped.is_set():
+            raise Stopped("the run was stopped")
+        idle = waited - planned
+        parts = {"plan": planned - start, "wait": idle, **seen.seconds}
+        result = to_result(item, judgement, seen, time.monotonic() - start - idle, parts)
         if judgement.verdict != "passed" or self.keep:
             release = plan.kernel.release
             result = write_dossier(self.folder, result, seen, release, seen_events)
@@ -156,6 +173,9 @@ class Session:
         start = time.monotonic()
         try:
             return self.run(item)
+        except Stopped:
+            self.emit(events.ItemNotRun(item.id))
+            raise
         except LabError as error:
             result = trouble(item, error)
             append(self.folder, result)

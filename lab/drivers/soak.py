@@ -156,7 +156,7 @@ class Soak:
         folder = self.planner.cache.root / SLOTS
         try:
             with (
-                slots.slot(folder, plan.guest.shape.memory, stop),
+                slots.slot(folder, plan.guest.shape.memory, stop, self._emit),
                 self.forks.start(plan.guest) as guest,
             ):
                 self._emit(events.GuestReady(PROPERTY, guest.ready_after, guest.how, self._accel))

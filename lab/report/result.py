@@ -25,10 +25,11 @@ _TOOK = re.compile(r": \d+ ms(?=$| after )", re.A)
 class Result:
     """What became of one item.
 
-    `seconds` is the whole time on the host's clock, `parts` its parts by name.
-    `findings` are all that the judge looked at, `reasons` those that did not
-    hold. `extension_reports` is what the kernel said of programs that it ended,
-    as text. `guest` is `fork` or `cold`. `rerun` is the line that runs the item again.
+    `seconds` is the time on the host's clock, without waiting for a guest's slot;
+    `parts` are its parts by name, and that wait (`wait`). `findings` are all that the
+    judge looked at, `reasons` those that did not hold. `extension_reports` is what the
+    kernel said of programs that it ended, as text. `guest` is `fork` or `cold`.
+    `rerun` is the line that runs the item again.
     """
 
     item: str

@@ -31,6 +31,8 @@ class Terminal(ProgressReport):
                 self._note(event.item, event.step)
             case events.ItemFinished():
                 self._verdict(event)
+            case events.ItemNotRun():
+                self._not_run(event)
             case events.RoundFinished():
                 self._round(event)
             case _:
@@ -79,6 +81,11 @@ class Terminal(ProgressReport):
                 highlight=False,
                 soft_wrap=True,
             )
+
+    def _not_run(self, event: events.ItemNotRun) -> None:
+        with self._lock:
+            self._forget(event.item)
+            self._print(f"not run {event.item}")
 
     def _forget(self, item: str) -> None:
         task = self._items.pop(item, None)

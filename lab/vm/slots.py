@@ -5,20 +5,29 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
+import shlex
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
+from lab import events
 from lab.deadline import Deadline, DeadlineExceeded
-from lab.errors import InfraError
+from lab.errors import InfraError, Stopped
 
 # Besides its own memory a guest costs QEMU's translation buffers and devices.
 OVERHEAD_MIB = 192
-# Longer than any item may take: whoever waits this long waits for a dead lock.
+# Whoever waits this long goes on only if a holder is known to live: a soak takes hours.
 WAIT_SECONDS = 3600.0
+# Items that run one after the other wait this long without a word.
+TELL_SECONDS = 2.0
+# Of a holder's command, so many characters are shown.
+_MOST_SHOWN = 80
+_MOST_BYTES = 1 << 14
 _INTERVAL = 0.1
 
 
@@ -30,27 +39,90 @@ def capacity(memory: int) -> int:
 
 
 @contextlib.contextmanager
-def slot(folder: Path, memory: int, stop: threading.Event | None = None) -> Iterator[int]:
+def slot(
+    folder: Path,
+    memory: int,
+    stop: threading.Event | None = None,
+    emit: events.Emit = events.ignore,
+) -> Iterator[int]:
     """Hold one of the host's slots for a guest of `memory` MiB; waits until one is free.
 
-    Raises `InfraError` if none is free in time, or if `stop` is set meanwhile.
+    A wait of more than `TELL_SECONDS` is told once, with who holds the slots.
+    Raises `Stopped` if `stop` is set meanwhile, and `InfraError` if none is free
+    within `WAIT_SECONDS` and no holder is known to live.
 
     The slots are locked files in `folder`; the operating system drops a lock
     when its holder dies.
     """
-    try:
-        descriptor, number = Deadline(WAIT_SECONDS).poll(
-            lambda: _take(folder, memory, "slot"),
-            "a free slot for a guest",
-            interval=_INTERVAL,
-            stop=stop,
-        )
-    except (DeadlineExceeded, InterruptedError) as error:
-        raise InfraError(f"no guest was started: {error}") from error
+    descriptor, number = _wait(folder, memory, stop, emit)
     try:
         yield number
     finally:
-        os.close(descriptor)
+        _release(descriptor)
+
+
+def _wait(
+    folder: Path, memory: int, stop: threading.Event | None, emit: events.Emit
+) -> tuple[int, int]:
+    silence, told = Deadline(TELL_SECONDS), False
+
+    def probe() -> tuple[int, int] | None:
+        nonlocal told
+        taken = _take(folder, memory, "slot")
+        if taken is None and not told and silence.expired:
+            told = True
+            emit(events.Notice(_waiting(folder, capacity(memory))))
+        return taken
+
+    while True:
+        try:
+            return Deadline(WAIT_SECONDS).poll(
+                probe, "a free slot for a guest", interval=_INTERVAL, stop=stop
+            )
+        except InterruptedError as error:
+            raise Stopped("no guest was started: the run was stopped") from error
+        except DeadlineExceeded as error:
+            if not any(_holder(folder, number) for number in range(capacity(memory))):
+                raise InfraError(f"no guest was started: {error}") from error
+
+
+def _waiting(folder: Path, count: int) -> str:
+    """What is waited for, and for whom; the same text as long as the holders are the same."""
+    holders = {_holder(folder, number) for number in range(count)}
+    own = [holder for holder in holders if holder and holder[0] == os.getpid()]
+    named = [
+        f"process {pid} ({command})"
+        for pid, command in sorted(holder for holder in holders if holder and holder not in own)
+    ]
+    named += ["another process"] if None in holders else []
+    named += ["this one"] if own else []
+    what = f"one of {count} slots" if count > 1 else "the only slot"
+    *first, last = named
+    by = f"{', '.join(first)} and {last}" if first else last
+    return f"guest: waiting for {what} (one per core, if memory allows), held by {by}"
+
+
+def _holder(folder: Path, number: int) -> tuple[int, str] | None:
+    """Pid and command of a slot's holder; None if it is not known to live.
+
+    The file tells of the last holder that could write it. One that was killed leaves it.
+    """
+    try:
+        with (folder / f"slot-{number}").open("rb") as stream:
+            data = json.loads(stream.read(_MOST_BYTES))
+        pid, command = int(data["pid"]), str(data["command"])
+        if not psutil.pid_exists(pid):
+            return None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+    shown = "".join(letter if letter.isprintable() else "?" for letter in command)
+    return pid, shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."
+
+
+def _own_command() -> str:
+    program = Path(sys.argv[0] if sys.argv else "")
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return shlex.join([name or "python", *sys.argv[1:]])
 
 
 def try_slot(stack: contextlib.ExitStack, folder: Path, memory: int, prefix: str) -> bool:
@@ -58,7 +130,7 @@ def try_slot(stack: contextlib.ExitStack, folder: Path, memory: int, prefix: str
     taken = _take(folder, memory, prefix)
     if taken is None:
         return False
-    stack.callback(os.close, taken[0])
+    stack.callback(_release, taken[0])
     return True
 
 
@@ -69,7 +141,21 @@ def _take(folder: Path, memory: int, prefix: str) -> tuple[int, int] | None:
         descriptor = os.open(folder / f"{prefix}-{number}", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor, number
         except BlockingIOError:
             os.close(descriptor)
+            continue
+        _write(descriptor, json.dumps({"pid": os.getpid(), "command": _own_command()}))
+        return descriptor, number
     return None
+
+
+def _release(descriptor: int) -> None:
+    _write(descriptor, "")
+    os.close(descriptor)
+
+
+def _write(descriptor: int, text: str) -> None:
+    # It is for those who wait, and a full disk is no reason not to run.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(errors="replace"), 0)

@@ -8,7 +8,15 @@ from lab.report.parts import time_by_part
 
 def test_shares_are_of_the_work_and_waiting_for_a_slot_is_none() -> None:
     line = time_by_part([{"start": 1.0, "wait": 50.0, "steps": 2.0}, {"start": 1.0}])
-    assert line == "time of 2 items by part: start 2.0 s (50 %), steps 2.0 s (50 %)"
+    assert line == (
+        "time of 2 items by part: start 2.0 s (50 %), steps 2.0 s (50 %); "
+        "besides, wait for a slot 50.0 s"
+    )
+
+
+def test_a_wait_of_no_more_than_a_second_in_all_is_left_out() -> None:
+    line = time_by_part([{"wait": 0.5, "steps": 2.0}, {"wait": 0.5}])
+    assert line == "time of 2 items by part: steps 2.0 s (100 %)"
 
 
 def test_nothing_at_all_has_a_line_too() -> None:
