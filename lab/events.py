@@ -130,14 +130,15 @@ class ItemNotRun(Event):
 class RoundFinished(Event):
     """A round of a soak, the item `item`, ended after `seconds`.
 
-    `counts` is what the kernel's counters of native programs rose by.
+    `counts` is what the kernel's counters of native programs rose by; None is not known,
+    for the guest no longer answered.
     """
 
     item: str
     round: int
     verdict: str
     seconds: float
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] | None = field(default_factory=dict)
 
 
 Emit = Callable[[Event], None]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,10 @@ from lab.report.result import explain
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.words import OUTCOMES
+
+_SILENT = "the guest no longer answers"
+# The outcomes of a hook that was reached and ran nothing: they are not among the runs.
+NOT_RUN = ("refused", "disabled")
 
 
 def soak(
@@ -83,28 +89,54 @@ def soak(
 
 
 def _show(done: Soaked, out: Console) -> None:
-    totals = done.totals
     if done.result is not None:
         out.print(explain(done.result) + "\n", markup=False)
         last = done.rounds[-1]["round"]
         out.print(f"only that round:  {done.order.line(only=last)}\n", markup=False)
-    ends = ", ".join(f"{totals[end]:,} {end}" for end in OUTCOMES if totals[end])
-    out.print(f"{len(done.rounds)} rounds, {totals['runs']:,} runs: {ends or 'none'}")
-    given = {name: totals[name] for name in totals if name.startswith(("released_", "leaked_"))} | {
-        name: totals[name] for name in ("repaired", "ledger_full", "deferred")
-    }
-    out.print("the kernel's books: " + ", ".join(f"{name} {n:,}" for name, n in given.items()))
-    if done.behaviours:
-        shown = ", ".join(f"{name} {count:,}" for name, count in done.behaviours.items())
-        out.print(f"behaviours begun, where they could be counted: {shown}")
-    if done.latency_max_ns is not None:
-        out.print(f"longest from a budget's end to the run's: {done.latency_max_ns / 1e6:.1f} ms")
-    if done.slopes:
-        shown = ", ".join(f"{name} {rate:+.2f}" for name, rate in done.slopes.items())
-        out.print(f"KiB per round: {shown}")
+    for line in figures(done):
+        out.print(line, markup=False)
     if done.result is None:
         for reason in done.reasons:
             out.print(f"  {reason}", markup=False)
     word = "interrupted, so far " if done.interrupted else ""
     style = {"passed": "green", "failed": "red"}.get(done.verdict, "magenta")
     out.print(f"{word}{done.verdict} in {done.seconds:.0f} s, seed {done.order.seed}", style=style)
+
+
+def figures(done: Soaked) -> list[str]:
+    """The figures of a soak, a line each; of what is not known it says just that."""
+    rounds = f"{len(done.rounds)} round" + ("s" if len(done.rounds) != 1 else "")
+    unknown, totals = done.unknown, done.totals
+    if not done.rounds:
+        return [rounds]
+    if len(unknown) == len(done.rounds):
+        return [
+            f"{rounds}; what ran is not known: {_SILENT}",
+            "the kernel's books: not known, for the same reason",
+        ]
+    ends = _counted(totals, [end for end in OUTCOMES if end not in NOT_RUN]) or "none"
+    kept = _counted(totals, NOT_RUN)
+    lines = [f"{rounds}, {totals['runs']:,} runs: {ends}" + (f"; not run: {kept}" if kept else "")]
+    lines += [
+        f"what ran in round {number} is not known, nor in these figures: {_SILENT}"
+        for number in unknown
+    ]
+    given = {name: totals[name] for name in totals if name.startswith(("released_", "leaked_"))} | {
+        name: totals[name] for name in ("repaired", "ledger_full", "deferred")
+    }
+    lines.append("the kernel's books: " + ", ".join(f"{name} {n:,}" for name, n in given.items()))
+    if done.behaviours:
+        shown = ", ".join(f"{name} {count:,}" for name, count in done.behaviours.items())
+        lines.append(f"behaviours begun, where they could be counted: {shown}")
+    if done.latency_max_ns is not None:
+        lines.append(
+            f"longest from a budget's end to the run's: {done.latency_max_ns / 1e6:.1f} ms"
+        )
+    if done.slopes:
+        shown = ", ".join(f"{name} {rate:+.2f}" for name, rate in done.slopes.items())
+        lines.append(f"KiB per round: {shown}")
+    return lines
+
+
+def _counted(totals: Counter[str], names: Iterable[str]) -> str:
+    return ", ".join(f"{totals[name]:,} {name}" for name in names if totals[name])

@@ -92,7 +92,11 @@ class Order:
 
 @dataclass
 class Soaked:
-    """What a soak came to; `totals` are the kernel's counters, over all rounds."""
+    """What a soak came to; `totals` are the kernel's counters, over the rounds that have `counts`.
+
+    Those of a round are None if the guest no longer answered after it. `behaviours` are of
+    the rounds whose books were read, `booked` of them.
+    """
 
     order: Order
     about: dict[str, Any]
@@ -103,13 +107,20 @@ class Soaked:
     rounds: list[dict[str, Any]] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
     behaviours: Counter[str] = field(default_factory=Counter)
+    booked: int = 0
     latency_max_ns: int | None = None
     gauges: list[dict[str, float]] = field(default_factory=list)
     slopes: dict[str, float] = field(default_factory=dict)
     result: Result | None = None
 
+    @property
+    def unknown(self) -> list[int]:
+        """The rounds of which nobody knows what ran: at most the last, for it ends a soak."""
+        return [one["round"] for one in self.rounds if one["counts"] is None]
+
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+        """As plain data, for JSON; None is what is not known."""
+        counted = len(self.rounds) > len(self.unknown)
         return {
             "version": VERSION,
             "about": self.about,
@@ -119,8 +130,8 @@ class Soaked:
             "reasons": list(self.reasons),
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 1),
-            "totals": dict(self.totals),
-            "behaviours": dict(self.behaviours),
+            "totals": dict(self.totals) if counted else None,
+            "behaviours": dict(self.behaviours) if self.booked else None,
             "latency_max_ns": self.latency_max_ns,
             "slopes": self.slopes,
             "rounds": self.rounds,
@@ -268,9 +279,11 @@ class Soak:
             return judgement, books
         return Judgement("failed", (*judgement.findings, *more)), books
 
-    def _counts(self, seen: Observation) -> dict[str, int]:
-        """What the kernel's counters rose by in this round."""
-        now = {str(name): value for name, value in (seen.rex_total or {}).items()}
+    def _counts(self, seen: Observation) -> dict[str, int] | None:
+        """What the kernel's counters rose by in this round; None if they could not be read."""
+        if seen.rex_total is None:
+            return None
+        now = {str(name): value for name, value in seen.rex_total.items()}
         counts = {
             name: now[name] - self._before.get(name, 0) for name in REX_COUNTERS if name in now
         }
@@ -283,21 +296,24 @@ class Soak:
         drawn: Round,
         judgement: Judgement,
         books: Books | None,
-        counts: Mapping[str, int],
+        counts: Mapping[str, int] | None,
         seconds: float,
     ) -> None:
-        soaked.totals.update(counts)
+        soaked.totals.update(counts or {})
         soaked.rounds.append(
             {
                 "round": drawn.number,
                 "verdict": judgement.verdict,
                 "seconds": round(seconds, 2),
-                "counts": dict(counts),
+                "counts": None if counts is None else dict(counts),
             }
         )
-        for tallies in books.tallies.values() if books else ():
+        if books is None:
+            return
+        soaked.booked += 1
+        for tallies in books.tallies.values():
             soaked.behaviours.update({name: tally.begun for name, tally in tallies.items()})
-        if books and "latency_max_ns" in books.stats:
+        if "latency_max_ns" in books.stats:
             soaked.latency_max_ns = books.stats["latency_max_ns"]
 
     def _judge_slopes(self, soaked: Soaked, sanitized: bool) -> None:

@@ -62,12 +62,15 @@ class Terminal(ProgressReport):
 
     def _round(self, event: events.RoundFinished) -> None:
         style, word = _WORDS.get(event.verdict, ("", event.verdict))
-        ends = [f"{event.counts[end]} {end}" for end in OUTCOMES if event.counts.get(end)]
+        if event.counts is None:
+            what = "what ran is not known: the guest no longer answers"
+        else:
+            ends = [f"{event.counts[end]} {end}" for end in OUTCOMES if event.counts.get(end)]
+            what = ", ".join(ends) or "nothing ran"
         with self._lock:
             self._forget(event.item)
             self.console.print(
-                f"[{style}]{word}[/] round {event.round}  [dim]{event.seconds:.1f} s[/]  "
-                f"{', '.join(ends) or 'nothing ran'}",
+                f"[{style}]{word}[/] round {event.round}  [dim]{event.seconds:.1f} s[/]  {what}",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a soak says of its figures, on the terminal and as JSON: nothing that is not known."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from lab import events
+from lab.cli.soak import figures
+from lab.drivers.soak import Order, Soak, Soaked
+from lab.drivers.soak_books import Books
+from lab.drivers.soak_plan import draw
+from lab.judge import Judgement
+from lab.report.terminal import Terminal
+from lab.runner.observation import Observation
+
+SILENT = "the guest no longer answers"
+ONE = {"runs": 1200, "returned": 1100, "panicked": 100, "refused": 3, "disabled": 40}
+
+
+def soaked(*rounds: dict[str, int] | None) -> Soaked:
+    """A soak of rounds that rose the kernel's counters so."""
+    return told([(counts, None) for counts in rounds])
+
+
+def told(rounds: list[tuple[dict[str, int] | None, Books | None]]) -> Soaked:
+    soak = Soak(cast(Any, None), cast(Any, None), Order(1), folder=Path())
+    found = Soaked(Order(1), {})
+    for number, (counts, books) in enumerate(rounds, 1):
+        judgement = Judgement("passed" if counts else "failed", ())
+        soak._add(found, draw(1, number, 4), judgement, books, counts, 1.0)
+    return found
+
+
+def test_a_guest_that_could_not_be_asked_has_no_counts() -> None:
+    soak = Soak(cast(Any, None), cast(Any, None), Order(1), folder=Path())
+    assert soak._counts(Observation(state="stalled")) is None
+    rose = cast(Any, {"runs": 7, "returned": 7, "panicked": 0})
+    assert soak._counts(Observation(state="alive", rex_total=rose)) == {"runs": 7, "returned": 7}
+
+
+def test_nothing_is_known_of_a_first_round_in_which_the_guest_stalls() -> None:
+    done = soaked(None)
+    text = "\n".join(figures(done))
+    assert text.startswith("1 round;")
+    assert SILENT in text
+    assert not [digit for digit in text.replace("1 round", "") if digit.isdigit()]
+    data = done.as_data()
+    assert data["totals"] is None
+    assert data["behaviours"] is None
+    assert data["latency_max_ns"] is None
+    assert data["rounds"][0]["counts"] is None
+
+
+def test_what_is_known_of_the_rounds_before_is_said_as_that() -> None:
+    done = soaked(ONE, ONE, None)
+    first, second, books = figures(done)
+    assert first.startswith("3 rounds, 2,400 runs: 2,200 returned, 200 panicked")
+    assert second == f"what ran in round 3 is not known, nor in these figures: {SILENT}"
+    assert "repaired 0" in books
+    data = done.as_data()
+    assert data["totals"]["runs"] == 2400
+    assert [one["counts"] is None for one in data["rounds"]] == [False, False, True]
+
+
+def test_what_was_not_run_is_not_among_the_runs() -> None:
+    (line, _) = figures(soaked(ONE))
+    assert (
+        line == "1 round, 1,200 runs: 1,100 returned, 100 panicked; not run: 3 refused, 40 disabled"
+    )
+
+
+def test_a_round_in_which_nothing_ran() -> None:
+    (line, _) = figures(soaked({}))
+    assert line == "1 round, 0 runs: none"
+    assert soaked({}).as_data()["totals"] == {}
+
+
+def test_no_round() -> None:
+    assert figures(soaked()) == ["0 rounds"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [({}, "nothing ran"), ({"returned": 3}, "3 returned"), (None, f"not known: {SILENT}")],
+)
+def test_the_line_of_a_round(counts: dict[str, int] | None, words: str) -> None:
+    out = io.StringIO()
+    with Terminal(Console(file=out, width=200)) as progress:
+        progress(events.RoundFinished("soak/round-1@rex", 1, "failed", 51.1, counts))
+    assert out.getvalue().strip().endswith(words)
