@@ -17,6 +17,7 @@ from lab import events
 from lab.cache import Cache
 from lab.cli.bench_figures import aside_of
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
+from lab.drivers import soak_file
 from lab.drivers.soak import FLAVOR, PROTECTIONS, Order, Soak, Soaked
 from lab.errors import UserError
 from lab.guest.forks import Forks
@@ -92,7 +93,10 @@ def _show(done: Soaked, out: Console) -> None:
     if done.result is not None:
         out.print(explain(done.result) + "\n", markup=False)
         last = done.rounds[-1]["round"]
-        out.print(f"only that round:  {done.order.line(only=last)}\n", markup=False)
+        out.print(f"only that round:  {done.order.line(only=last)}", markup=False)
+        if done.file is not None:
+            out.print(f"to cut it down:   {soak_file.line(done.file)}", markup=False)
+        out.print()
     for line in figures(done):
         out.print(line, markup=False)
     if done.result is None:

@@ -20,9 +20,10 @@ from typing import Any
 
 from lab import events
 from lab.deadline import DeadlineExceeded
-from lab.drivers import soak_books, soak_plan
+from lab.drivers import soak_books, soak_file, soak_plan
 from lab.drivers.run import SLOTS, command, to_result, write_dossier
 from lab.drivers.soak_books import Books
+from lab.drivers.soak_file import PROPERTY
 from lab.drivers.soak_plan import Round
 from lab.errors import InfraError
 from lab.guest import job
@@ -49,7 +50,6 @@ from lab.words import GAUGES, REX_COUNTERS, Verdict
 # Of the JSON: raised when a figure means something else, or is gone.
 VERSION = 1
 FLAVOR = "rex"
-PROPERTY = "soak"
 
 # The bits of rex/unprotected by what they switch off, to see that a soak would notice.
 PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8}
@@ -78,6 +78,11 @@ class Order:
     only: int | None = None
     without: tuple[str, ...] = ()
     beyond: bool = False
+
+    @property
+    def unprotected(self) -> int:
+        """The bits for the kernel's file of that name."""
+        return sum({PROTECTIONS[name] for name in self.without})
 
     def line(self, *, only: int | None = None) -> str:
         """The line that orders the same again, or only one of its rounds."""
@@ -112,6 +117,8 @@ class Soaked:
     gauges: list[dict[str, float]] = field(default_factory=list)
     slopes: dict[str, float] = field(default_factory=dict)
     result: Result | None = None
+    # The round of the result as a scenario.
+    file: Path | None = None
 
     @property
     def unknown(self) -> list[int]:
@@ -188,9 +195,9 @@ class Soak:
     def _rounds(self, guest: Guest, base: Plan, soaked: Soaked) -> None:
         order = self.order
         baseline = take_baseline(guest)
-        mask = sum(PROTECTIONS[name] for name in order.without)
-        if mask:
-            done = guest.run(write_line(debug_path("rex/unprotected"), str(mask)))
+        if order.unprotected:
+            line = write_line(debug_path("rex/unprotected"), str(order.unprotected))
+            done = guest.run(line)
             if not done.ok:
                 raise InfraError("the protections can't be switched off", details=done.stderr)
         # Also between the rounds: what is late must not be missed.
@@ -244,6 +251,13 @@ class Soak:
         result = write_dossier(self.folder, result, seen, release, list(self._history))
         append(self.folder, result)
         soaked.result = result
+        soaked.file = soak_file.write(
+            Path(result.dossier),
+            drawn,
+            self.order.flavor,
+            self.order.unprotected,
+            self.order.line(only=drawn.number),
+        )
         return False
 
     def _judge(

@@ -15,6 +15,8 @@ from lab.drivers.soak import Order, Soak, Soaked
 from lab.guest.forks import Forks
 from lab.report.result import Result
 from lab.runner.plan import Planner
+from lab.scenario.catalog import Catalog
+from lab.scenario.load import load_scenarios
 
 pytestmark = pytest.mark.integration
 
@@ -66,6 +68,9 @@ def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
     # The round can be read there as a scenario would say it.
     facts = json.loads((dossier / "host.json").read_text())
     assert facts["round"]["extensions"]["main"]["rust"] == "soak"
+    assert done.file == dossier / "round.yaml"
+    (scenario,) = load_scenarios(done.file, Catalog.from_repo())
+    assert scenario.kernels == (FLAVOR,)
     written = (tmp_path / "results.jsonl").read_text()
     assert Result.from_json(written).verdict == "failed"
 
