@@ -18,7 +18,8 @@ from lab.cache import Cache
 from lab.cli.bench_figures import aside_of
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
 from lab.drivers import soak_file
-from lab.drivers.soak import FLAVOR, PROTECTIONS, Order, Soak, Soaked
+from lab.drivers.soak import Soak
+from lab.drivers.soak_order import FLAVOR, PROTECTIONS, Order, Soaked
 from lab.errors import UserError
 from lab.guest.forks import Forks
 from lab.report.result import explain
@@ -132,9 +133,12 @@ def figures(done: Soaked) -> list[str]:
     if done.behaviours:
         shown = ", ".join(f"{name} {count:,}" for name, count in done.behaviours.items())
         lines.append(f"behaviours begun, where they could be counted: {shown}")
-    if done.latency_max_ns is not None:
+    if done.latency_max_ns is not None and done.latency_max_rounds is not None:
+        first, last = done.latency_max_rounds
+        where = f"round {last}" if first == last else f"one of the rounds {first} to {last}"
         lines.append(
-            f"longest from a budget's end to the run's: {done.latency_max_ns / 1e6:.1f} ms"
+            f"longest from a budget's end to the run's: {done.latency_max_ns / 1e6:.1f} ms, in "
+            f"{where} (by the guest's clock, which goes on while a busy host has its CPU)"
         )
     if done.slopes:
         shown = ", ".join(f"{name} {rate:+.2f}" for name, rate in done.slopes.items())

@@ -9,10 +9,8 @@ the same for all rounds: what one of them leaves is seen in the next, or in a sl
 from __future__ import annotations
 
 import itertools
-import shlex
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +19,10 @@ from typing import Any
 from lab import events
 from lab.deadline import DeadlineExceeded
 from lab.drivers import soak_books, soak_file, soak_plan
-from lab.drivers.run import SLOTS, command, to_result, write_dossier
+from lab.drivers.run import SLOTS, to_result, write_dossier
 from lab.drivers.soak_books import Books
 from lab.drivers.soak_file import PROPERTY
+from lab.drivers.soak_order import Order, Soaked
 from lab.drivers.soak_plan import Round
 from lab.errors import InfraError
 from lab.guest import job
@@ -34,7 +33,7 @@ from lab.judge.finding import Finding
 from lab.oracle.lines import Shape
 from lab.oracle.slopes import slope
 from lab.report.dossier import host_facts, new_run
-from lab.report.result import Result, append
+from lab.report.result import append
 from lab.runner.observation import Observation
 from lab.runner.plan import Plan, Planner, pushed_files
 from lab.runner.run import Run
@@ -45,14 +44,7 @@ from lab.scenario.items import Item
 from lab.scenario.model import Written
 from lab.scenario.yamlpos import Map
 from lab.vm import slots
-from lab.words import GAUGES, REX_COUNTERS, Verdict
-
-# Of the JSON: raised when a figure means something else, or is gone.
-VERSION = 1
-FLAVOR = "rex"
-
-# The bits of rex/unprotected by what they switch off, to see that a soak would notice.
-PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8}
+from lab.words import GAUGES, REX_COUNTERS
 
 # Fewer rounds tell nothing of growth. The kernel has all that it keeps after the first ones.
 SLOPE_ROUNDS, SLOPE_WARM = 20, 5
@@ -61,89 +53,6 @@ SLOPE_ROUNDS, SLOPE_WARM = 20, 5
 SLOPES = {"slab": 32.0, "percpu": 2.0, "vmalloc": 8.0}
 # Freed memory stays in this sanitizer's quarantine for a while.
 SANITIZER = "CONFIG_KASAN"
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is asked for. `only` is the number of the one round to run.
-
-    `minutes` is how long rounds are begun, on the host's clock. `without` are names of
-    `PROTECTIONS`; `beyond` is that of rounds.
-    """
-
-    seed: int
-    minutes: float = 10.0
-    flavor: str = FLAVOR
-    cpus: int = 4
-    only: int | None = None
-    without: tuple[str, ...] = ()
-    beyond: bool = False
-
-    @property
-    def unprotected(self) -> int:
-        """The bits for the kernel's file of that name."""
-        return sum({PROTECTIONS[name] for name in self.without})
-
-    def line(self, *, only: int | None = None) -> str:
-        """The line that orders the same again, or only one of its rounds."""
-        words = [command(), "soak", "--seed", str(self.seed), "--cpus", str(self.cpus)]
-        words += ["--kernel", self.flavor] if self.flavor != FLAVOR else []
-        words += [word for name in self.without for word in ("--without", name)]
-        words += ["--beyond"] if self.beyond else []
-        only = self.only if only is None else only
-        words += ["--minutes", f"{self.minutes:g}"] if only is None else ["--round", str(only)]
-        return shlex.join(words)
-
-
-@dataclass
-class Soaked:
-    """What a soak came to; `totals` are the kernel's counters, over the rounds that have `counts`.
-
-    Those of a round are None if the guest no longer answered after it. `behaviours` are of
-    the rounds whose books were read, `booked` of them.
-    """
-
-    order: Order
-    about: dict[str, Any]
-    verdict: Verdict = "passed"
-    reasons: tuple[str, ...] = ()
-    interrupted: bool = False
-    seconds: float = 0.0
-    rounds: list[dict[str, Any]] = field(default_factory=list)
-    totals: Counter[str] = field(default_factory=Counter)
-    behaviours: Counter[str] = field(default_factory=Counter)
-    booked: int = 0
-    latency_max_ns: int | None = None
-    gauges: list[dict[str, float]] = field(default_factory=list)
-    slopes: dict[str, float] = field(default_factory=dict)
-    result: Result | None = None
-    # The round of the result as a scenario.
-    file: Path | None = None
-
-    @property
-    def unknown(self) -> list[int]:
-        """The rounds of which nobody knows what ran: at most the last, for it ends a soak."""
-        return [one["round"] for one in self.rounds if one["counts"] is None]
-
-    def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON; None is what is not known."""
-        counted = len(self.rounds) > len(self.unknown)
-        return {
-            "version": VERSION,
-            "about": self.about,
-            "seed": self.order.seed,
-            "rerun": self.order.line(),
-            "verdict": self.verdict,
-            "reasons": list(self.reasons),
-            "interrupted": self.interrupted,
-            "seconds": round(self.seconds, 1),
-            "totals": dict(self.totals) if counted else None,
-            "behaviours": dict(self.behaviours) if self.booked else None,
-            "latency_max_ns": self.latency_max_ns,
-            "slopes": self.slopes,
-            "rounds": self.rounds,
-            "dossier": self.result.dossier if self.result else "",
-        }
 
 
 @dataclass
@@ -159,6 +68,8 @@ class Soak:
     def __post_init__(self) -> None:
         self._history: list[events.Event] = []
         self._before: Mapping[str, int] = {}
+        # The rounds since books were last read, this one among them.
+        self._unread: list[int] = []
 
     def run(self) -> Soaked:
         """Run rounds until the time is up or one is not well.
@@ -322,13 +233,20 @@ class Soak:
                 "counts": None if counts is None else dict(counts),
             }
         )
+        self._unread.append(drawn.number)
         if books is None:
             return
         soaked.booked += 1
         for tallies in books.tallies.values():
             soaked.behaviours.update({name: tally.begun for name, tally in tallies.items()})
-        if "latency_max_ns" in books.stats:
-            soaked.latency_max_ns = books.stats["latency_max_ns"]
+        latency = books.stats.get("latency_max_ns")
+        if latency is not None and latency > (soaked.latency_max_ns or 0):
+            # The longest of all rounds, while the programs' own ends with them.
+            own = max((one.get("latency_max_ns", 0) for one in books.counters.values()), default=0)
+            first = drawn.number if own >= latency else self._unread[0]
+            soaked.latency_max_rounds = first, drawn.number
+        soaked.latency_max_ns = latency
+        self._unread.clear()
 
     def _judge_slopes(self, soaked: Soaked, sanitized: bool) -> None:
         """Whether the kernel's memory grew from round to round."""

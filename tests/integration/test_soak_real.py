@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.cache import Cache
-from lab.drivers.soak import Order, Soak, Soaked
+from lab.drivers.soak import Soak
+from lab.drivers.soak_order import Order, Soaked
 from lab.guest.forks import Forks
 from lab.report.result import Result
 from lab.runner.plan import Planner

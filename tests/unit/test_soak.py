@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from lab.drivers.soak import SLOPE_ROUNDS, SLOPE_WARM, Order, Soak, Soaked, item_of
+from lab.drivers.soak import SLOPE_ROUNDS, SLOPE_WARM, Soak, item_of
+from lab.drivers.soak_order import Order, Soaked
 from lab.drivers.soak_plan import draw
 from lab.errors import InfraError
 from lab.runner.observation import Observation

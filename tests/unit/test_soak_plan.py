@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lab import paths
 from lab.drivers import soak_books
-from lab.drivers.soak import Order, item_of
+from lab.drivers.soak import item_of
+from lab.drivers.soak_order import Order
 from lab.drivers.soak_plan import (
     BEHAVIOURS,
     BOOKS,

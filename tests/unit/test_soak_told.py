@@ -12,8 +12,9 @@ from rich.console import Console
 
 from lab import events
 from lab.cli.soak import figures
-from lab.drivers.soak import Order, Soak, Soaked
-from lab.drivers.soak_books import Books
+from lab.drivers.soak import Soak
+from lab.drivers.soak_books import Books, Tally
+from lab.drivers.soak_order import Order, Soaked
 from lab.drivers.soak_plan import draw
 from lab.judge import Judgement
 from lab.report.terminal import Terminal
@@ -94,3 +95,39 @@ def test_the_line_of_a_round(counts: dict[str, int] | None, words: str) -> None:
     with Terminal(Console(file=out, width=200)) as progress:
         progress(events.RoundFinished("soak/round-1@rex", 1, "failed", 51.1, counts))
     assert out.getvalue().strip().endswith(words)
+
+
+def books(latency_ns: int, *own_ns: int) -> Books:
+    """Books with what the kernel's longest is since its start, and that of each program."""
+    counters = {str(place): {"latency_max_ns": own} for place, own in enumerate(own_ns)}
+    return Books({"xdp": {"return": Tally(1, 1, 0)}}, counters, {"latency_max_ns": latency_ns})
+
+
+def longest(done: Soaked) -> str:
+    return next((line for line in figures(done) if line.startswith("longest")), "")
+
+
+def test_the_round_of_the_longest_is_named() -> None:
+    most = 401_100_000
+    done = told([(ONE, books(5, 5)), (ONE, books(most, 7, most)), (ONE, books(most, 9))])
+    assert "401.1 ms" in longest(done)
+    assert "in round 2" in longest(done)
+    assert "by the guest's clock" in longest(done)
+    assert done.as_data()["latency_max_rounds"] == (2, 2)
+
+
+def test_a_round_without_books_may_have_had_the_longest() -> None:
+    done = told([(ONE, books(5, 5)), (ONE, None), (ONE, None), (ONE, books(9_000_000, 8, 7))])
+    assert "9.0 ms, in one of the rounds 2 to 4" in longest(done)
+    assert done.as_data()["latency_max_rounds"] == (2, 4)
+    # Its own programs tell where they were asked.
+    done = told([(ONE, None), (ONE, books(9_000_000, 8, 9_000_000))])
+    assert "9.0 ms, in round 2" in longest(done)
+
+
+def test_no_run_was_over() -> None:
+    done = told([(ONE, books(0, 0))])
+    assert longest(done) == ""
+    assert done.as_data()["latency_max_ns"] == 0
+    assert done.as_data()["latency_max_rounds"] is None
+    assert told([(ONE, None)]).as_data()["latency_max_rounds"] is None
