@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,11 +24,14 @@ from lab.drivers.soak import Soak
 from lab.drivers.soak_order import FLAVOR, PROTECTIONS, Order, Soaked
 from lab.errors import UserError
 from lab.guest.forks import Forks
-from lab.report.result import explain
+from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.words import OUTCOMES
 
+# Characters of a command that is shown, and those that are longer.
+LONGEST = 100
+_COMMAND = re.compile(f"`([^`]{{{LONGEST + 1},}})`")
 _SILENT = "the guest no longer answers"
 # The outcomes of a hook that was reached and ran nothing: they are not among the runs.
 NOT_RUN = ("refused", "disabled")
@@ -92,7 +97,7 @@ def soak(
 
 def _show(done: Soaked, out: Console) -> None:
     if done.result is not None:
-        out.print(explain(done.result) + "\n", markup=False)
+        out.print(explain(shortened(done.result)) + "\n", markup=False)
         last = done.rounds[-1]["round"]
         out.print(f"only that round:  {done.order.line(only=last)}", markup=False)
         if done.file is not None:
@@ -106,6 +111,21 @@ def _show(done: Soaked, out: Console) -> None:
     word = "interrupted, so far " if done.interrupted else ""
     style = {"passed": "green", "failed": "red"}.get(done.verdict, "magenta")
     out.print(f"{word}{done.verdict} in {done.seconds:.0f} s, seed {done.order.seed}", style=style)
+
+
+def shortened(result: Result) -> Result:
+    """The result with long commands cut in what is said of it: its dossier has them whole."""
+    return replace(
+        result,
+        reasons=tuple(_cut(reason) for reason in result.reasons),
+        evidence=tuple(
+            {**one, "summary": _cut(str(one.get("summary", "")))} for one in result.evidence
+        ),
+    )
+
+
+def _cut(text: str) -> str:
+    return _COMMAND.sub(lambda found: f"`{found[1][: LONGEST - 3]}...`", text)
 
 
 def figures(done: Soaked) -> list[str]:

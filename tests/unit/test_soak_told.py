@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from lab import events
-from lab.cli.soak import figures
+from lab.cli.soak import figures, shortened
 from lab.drivers.soak import Soak
 from lab.drivers.soak_books import Books, Tally
 from lab.drivers.soak_order import Order, Soaked
 from lab.drivers.soak_plan import draw
 from lab.judge import Judgement
+from lab.report.result import Result
 from lab.report.terminal import Terminal
 from lab.runner.observation import Observation
 
@@ -131,3 +132,19 @@ def test_no_run_was_over() -> None:
     assert done.as_data()["latency_max_ns"] == 0
     assert done.as_data()["latency_max_rounds"] is None
     assert told([(ONE, None)]).as_data()["latency_max_rounds"] is None
+
+
+def test_a_long_command_is_cut_in_what_is_printed() -> None:
+    command = "mkfifo /run/kextlab-job-1.session; " + "kexttrigger syscall getpgid times=14 " * 20
+    reason = f"steps: expected all of them to end, but step 29: `{command}` could not be started"
+    evidence = {"summary": f"`{command}` did not end", "source": "nonce", "trust": "wire_nonce"}
+    result = Result("i", "s", "Round 1", "rex", "failed", (reason, "`short`"), evidence=(evidence,))
+    short = shortened(result)
+    assert short.reasons[0].startswith("steps: expected all of them to end, but step 29: `mkfifo")
+    assert short.reasons[0].endswith("...` could not be started")
+    assert len(short.reasons[0]) < 180
+    assert short.reasons[1] == "`short`"
+    assert len(short.evidence[0]["summary"]) < 130
+    assert short.evidence[0]["trust"] == "wire_nonce"
+    # The dossier's has all of it.
+    assert command in result.reasons[0]
