@@ -54,6 +54,8 @@ def soak(
         typer.Option(
             help="Switch a protection of the kernel off, to see that it is noticed: "
             + ", ".join(PROTECTIONS)
+            + ". May be said again. What stands behind another one is not missed alone: state "
+            "behind the ledger, the guard behind the check of the stack (docs/soak.md)."
         ),
     ] = None,
     beyond: Annotated[

@@ -17,8 +17,10 @@ from lab.words import Verdict
 VERSION = 1
 FLAVOR = "rex"
 
-# The bits of rex/unprotected by what they switch off, to see that a soak would notice.
-PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8}
+# The bits of rex/unprotected by what they switch off, to see that a soak would notice. The
+# checks of the stack are written when a program is loaded, so in each round; the guard is
+# what stands behind them.
+PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8, "stack": 16, "guard": 32}
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,23 @@ def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
     assert Result.from_json(written).verdict == "failed"
 
 
+def test_without_the_check_of_the_stack_it_is_red(planner: Planner, tmp_path: Path) -> None:
+    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack",)))
+    assert done.verdict == "failed"
+    assert any("bytes of each stack never to be used" in why for why in done.reasons)
+
+
+def test_of_a_kernel_that_died_nothing_is_made_up(planner: Planner, tmp_path: Path) -> None:
+    """Nobody can be asked what ran before a recursion without check and guard."""
+    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack", "guard")))
+    assert done.verdict == "failed"
+    assert any("crashed" in why for why in done.reasons)
+    assert done.unknown == [len(done.rounds)]
+    data = json.loads(json.dumps(done.as_data()))
+    assert data["rounds"][-1]["counts"] is None
+    assert (data["totals"] is None) == (len(done.rounds) == 1)
+
+
 def test_one_round_alone(planner: Planner, tmp_path: Path) -> None:
     done = soak(planner, tmp_path, Order(SEED, 1.0, FLAVOR, only=2))
     assert done.verdict == "passed", done.reasons

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lab import paths
 from lab.drivers import soak_books
 from lab.drivers.soak import item_of
-from lab.drivers.soak_order import Order
+from lab.drivers.soak_order import PROTECTIONS, Order
 from lab.drivers.soak_plan import (
     BEHAVIOURS,
     BOOKS,
@@ -167,3 +167,17 @@ def test_a_schedule_as_the_extension_reads_it() -> None:
 def test_the_line_to_run_it_again(order: Order, end: str) -> None:
     assert order.line().endswith(end)
     assert order.line(only=3).endswith("--round 3")
+
+
+def test_the_protections_are_all_that_the_kernel_can_do_without() -> None:
+    text = (paths.KCONFIGS / "rex" / "README.md").read_text()
+    (line,) = re.findall(r"^\| `unprotected` \| .*$", text, re.M)
+    assert list(PROTECTIONS.values()) == [int(bit) for bit in re.findall(r"\b(\d+) ", line)]
+    table = (paths.REPO / "docs" / "soak.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == list(PROTECTIONS)
+
+
+def test_protections_are_left_out_together() -> None:
+    assert Order(1).unprotected == 0
+    assert Order(1, without=("stack", "guard")).unprotected == 48
+    assert Order(1, without=("ledger", "ledger")).unprotected == 1
