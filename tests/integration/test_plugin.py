@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -104,7 +105,11 @@ def test_lab_run_is_the_same_runner(folder: Path, tmp_path: Path) -> None:
 
 
 def guests_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children(recursive=True) if "qemu" in child.name()]
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a compiler that has ended meanwhile
+            found += [child] if "qemu" in child.name() else []
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

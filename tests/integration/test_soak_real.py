@@ -86,7 +86,8 @@ def test_of_a_kernel_that_died_nothing_is_made_up(planner: Planner, tmp_path: Pa
     """Nobody can be asked what ran before a recursion without check and guard."""
     done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack", "guard")))
     assert done.verdict == "failed"
-    assert any("crashed" in why for why in done.reasons)
+    # By the double fault in most places, by a lock that is never given back in some.
+    assert any("is crashed" in why or "is stalled" in why for why in done.reasons)
     assert done.unknown == [len(done.rounds)]
     data = json.loads(json.dumps(done.as_data()))
     assert data["rounds"][-1]["counts"] is None
