@@ -120,7 +120,11 @@ def test_an_end_in_the_middle_leaves_nothing(
     scratch = tmp_path / "tmp"
     scratch.mkdir()
     with subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--accel", "tcg", str(folder / "good.yaml")],
+        # Who runs the tests in the background may have it ignored.
+        [
+            *("env", "--default-signal=INT", sys.executable, "-m", "pytest"),
+            *("--accel", "tcg", str(folder / "good.yaml")),
+        ],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
