@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from loader_bench import KINDS_IMAGE
+from rex_bench import Bench, start
 from rex_image import build
 
 from lab.cache import Cache
@@ -66,3 +68,21 @@ def rex_guest(planner: Planner, forks: Forks, rex: Kernel, kinds: bytes) -> Iter
     with forks.start(planner.guest_spec(rex, planner.image(rex))) as guest:
         guest.push({KINDS_IMAGE: kinds})
         yield guest
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An image without Rust and what runs it; a module may have one of its own."""
+    return build(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
+    """A guest of the Rex kernel that the tests of a module share, with what was built."""
+    yield from start(planner, forks, built)
+
+
+@pytest.fixture
+def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
+    """Another, as nobody used it, that the test may harm."""
+    yield from start(planner, forks, built)

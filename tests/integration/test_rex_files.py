@@ -7,31 +7,17 @@ import errno
 import json
 import os
 import struct
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from rex_bench import Bench, start
-from rex_image import build
+from rex_bench import Bench
 
 from lab.deadline import scaled
-from lab.guest.forks import Forks
-from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
 
 MUTANTS = int(os.environ.get("LAB_REX_MUTANTS", "1000"))
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build(tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture(scope="module")
-def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    yield from start(planner, forks, built)
 
 
 HEADER = {"machine": 18, "type": 16, "phoff": 32, "phentsize": 54, "phnum": 56, "class": 4}

@@ -7,12 +7,11 @@ import errno
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rex_bench import BUDGET_MS, Bench, start
-from rex_image import build
 
 from lab.deadline import scaled
 from lab.guest.forks import Forks
@@ -33,22 +32,6 @@ NESTED = (
 )
 ENOTSUPP = 524  # the kernel's own, which it lets out here
 PAGE_FAULT = "faulted on CPU [01]: page fault at 0x"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build(tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture(scope="module")
-def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    yield from start(planner, forks, built)
-
-
-@pytest.fixture
-def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    """A guest that the test may harm."""
-    yield from start(planner, forks, built)
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,17 @@ import contextlib
 import errno
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from rex_bench import FLAVOR, Bench, start, timers_run
+from rex_bench import FLAVOR, Bench, timers_run
 from rex_image import build
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.extension.rust_frames import SECTION, frames_of
-from lab.guest.forks import Forks
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import rex
-from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
 
@@ -35,17 +32,6 @@ CLOCK = ("hrtimer_expire_entry", "counts_others")
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return build(tmp_path_factory.mktemp("stack"), "stack.c")
-
-
-@pytest.fixture(scope="module")
-def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    yield from start(planner, forks, built)
-
-
-@pytest.fixture
-def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    """A guest whose stacks nobody used, and that the test may harm."""
-    yield from start(planner, forks, built)
 
 
 def untouched(bench: Bench) -> dict[tuple[int, int], int]:

@@ -7,16 +7,11 @@ import errno
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from rex_bench import BUDGET_MS, Bench, start, timers_run
-from rex_image import build
+from rex_bench import BUDGET_MS, Bench, timers_run
 
 from lab.deadline import scaled
-from lab.guest.forks import Forks
-from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
 
@@ -33,22 +28,6 @@ LOOPS = (
     "loops_xdp",
 )
 TERMINATED = rf"terminated on CPU [01]: ran for more than {BUDGET_MS} ms(: \d+ ms)?$"
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build(tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture(scope="module")
-def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    yield from start(planner, forks, built)
-
-
-@pytest.fixture
-def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    """A guest that the test may harm."""
-    yield from start(planner, forks, built)
 
 
 @pytest.mark.parametrize("program", LOOPS)
