@@ -9,7 +9,9 @@
 
 Reports are the same however the stream is cut into chunks. Trust: CONSOLE.
 What could be forged is said in `lab.oracle.lines`; a `Report` says whether its
-own lines are at least marked as the kernel's (`marked`).
+own lines are at least marked as the kernel's (`marked`). Text of others in a
+report's form is in `forgeries`, signs that text of the kernel is missing are in
+`losses`.
 """
 
 from __future__ import annotations
@@ -19,8 +21,11 @@ import threading
 from collections.abc import Callable, Iterable
 
 from lab.oracle import patterns, stacks
+from lab.oracle.forgeries import MAX_FORGERIES, Forgery, forgery_of
 from lab.oracle.lines import Line, Origin, Shape, Splitter, has_prefix
-from lab.oracle.reports import Backtrace, Draft, Report, evidence
+from lab.oracle.losses import MAX_LOSSES, Loss, Orphans, loss_of
+from lab.oracle.records import Joiner
+from lab.oracle.reports import MAX_LINES, Backtrace, Draft, Report, evidence
 
 # A report is printed at once: after so many seconds of the kernel's time a
 # line of the same task or CPU is no part of it any more.
@@ -28,14 +33,16 @@ _GAP = 2.0
 # A panic waits for the other CPUs before it goes on.
 _PANIC_GAP = 30.0
 
-# A guest decides how much it prints.
+# A guest decides how much it prints, and who prints.
 MAX_REPORTS = 200
+MAX_OPEN = 64
+MAX_AWAITED = 8192
 
 
 class Parser:
     """Finds reports in a stream of console bytes. Safe to feed and read from two threads.
 
-    `listener` is told each line, before what it is a part of is known.
+    `listener` gets each line as the console has it, before records are joined.
     """
 
     def __init__(
@@ -47,16 +54,20 @@ class Parser:
     ) -> None:
         self._listener = listener
         self._splitter = Splitter(shape, prefixed=prefixed)
+        self._joiner = Joiner()
         self._lock = threading.RLock()
         self._done: list[Report] = []
         self._backtraces: list[Backtrace] = []
-        self._lookalikes: list[Line] = []
+        self._forgeries: list[Forgery] = []
+        self._losses: list[Loss] = []
+        self._orphans = Orphans()
         # Who is printing what; one draft may have several writers (NMIs).
         self._open: dict[str, Draft] = {}
         self._drafts: list[Draft] = []
         self._traces: dict[str, tuple[int, Line, list[str]]] = {}
         self._awaited: dict[int, Draft] = {}
         self.dropped = 0
+        self.forged = 0
 
     # What a user of the parser sees
 
@@ -65,7 +76,7 @@ class Parser:
         with self._lock:
             before = len(self._done)
             for line in self._splitter.feed(data, at):
-                self._take(line)
+                self._hear(line)
             return self._done[before:]
 
     def finish(self) -> list[Report]:
@@ -73,6 +84,8 @@ class Parser:
         with self._lock:
             before = len(self._done)
             for line in self._splitter.finish():
+                self._hear(line)
+            for line in self._joiner.flush():
                 self._take(line)
             for caller in list(self._traces):
                 self._close_trace(caller)
@@ -94,10 +107,19 @@ class Parser:
             return tuple(self._backtraces)
 
     @property
-    def lookalikes(self) -> tuple[Line, ...]:
-        """Lines that begin like a report, and were certainly written by a program."""
+    def forgeries(self) -> tuple[Forgery, ...]:
+        """The first texts in a report's form that the kernel did not say; `forged` counts all."""
         with self._lock:
-            return tuple(self._lookalikes)
+            return tuple(self._forgeries)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """The first signs that text of the kernel, or a report, is missing."""
+        with self._lock:
+            losses = list(self._losses)
+            if self.dropped:
+                losses.append(Loss(0, 0.0, f"{self.dropped} reports after the first {MAX_REPORTS}"))
+            return tuple(losses)
 
     @property
     def _marked(self) -> bool:
@@ -106,19 +128,41 @@ class Parser:
 
     # Lines
 
-    def _take(self, line: Line) -> None:
+    def _hear(self, line: Line) -> None:
         if self._listener is not None:
             self._listener(line)
+        for whole in self._joiner.take(line):
+            self._take(whole)
+
+    def _note(self, line: Line) -> None:
+        """Keep what a line by itself says of forgeries and losses."""
+        forgery = None if line.part else forgery_of(line)
+        if forgery is not None:
+            self.forged += 1
+            if len(self._forgeries) < MAX_FORGERIES:
+                self._forgeries.append(forgery)
+        self._lose(loss_of(line))
+
+    def _lose(self, loss: Loss | None) -> None:
+        if loss is not None and len(self._losses) < MAX_LOSSES:
+            self._losses.append(loss)
+
+    def _take(self, line: Line) -> None:
+        self._note(line)
         if line.origin is not Origin.KERNEL:
-            if len(self._lookalikes) < MAX_REPORTS and patterns.opening_of(line.text):
-                self._lookalikes.append(line)
+            return
+        if line.part:
+            if line.caller in self._open:
+                self._open[line.caller].add(line)
             return
         for late in [draft for draft in self._drafts if self._over(draft, line)]:
             self._close(late)
         sent = patterns.NMI_SENT.match(line.text)
         if sent and line.caller in self._open:
-            for cpu in patterns.cpu_list(sent["cpus"]):
-                self._awaited[cpu] = self._open[line.caller]
+            # The newest request is the one that backtraces answer.
+            asked = dict.fromkeys(patterns.cpu_list(sent["cpus"]), self._open[line.caller])
+            kept = len(asked) + len(self._awaited) <= MAX_AWAITED
+            self._awaited = self._awaited | asked if kept else asked
         trace = patterns.NMI_BACKTRACE.match(line.text)
         if trace:
             self._begin_trace(line, int(trace["cpu"]))
@@ -126,7 +170,9 @@ class Parser:
         found = patterns.opening_of(line.text)
         if line.caller in self._traces:
             if not found and patterns.BODY.match(line.text):
-                self._traces[line.caller][2].append(line.text)
+                lines = self._traces[line.caller][2]
+                if len(lines) < MAX_LINES:
+                    lines.append(line.text)
                 return
             self._close_trace(line.caller)
         draft = self._open.get(line.caller)
@@ -136,6 +182,8 @@ class Parser:
             self._begin(line)
         elif draft:
             self._continue(line, draft)
+        else:
+            self._lose(self._orphans.take(line))
 
     def _over(self, draft: Draft, line: Line) -> bool:
         """Whether time alone says that a line can't belong to the draft."""
@@ -148,6 +196,10 @@ class Parser:
         previous = self._open.get(line.caller)
         if previous:
             self._close(previous)
+        while len(self._drafts) >= MAX_OPEN:
+            # Each line is held against all that are open: their number must not be the guest's.
+            self._close(min(self._drafts, key=lambda one: one.last_stamp or 0.0))
+        self._orphans.forget(line.caller)
         draft = Draft(line)
         draft.add(line)
         self._open[line.caller] = draft
@@ -171,7 +223,7 @@ class Parser:
                 draft.add(line)
                 draft.oopsed = True
                 return
-            if draft.kind in ("list-corruption", "ubsan") and opening.kind in ("warning", "bug"):
+            if draft.kind == "list-corruption" and opening.kind in ("warning", "bug"):
                 draft.add(line)
                 return
             if opening.kind == draft.kind == "wq-lockup" and len(draft.lines) == draft.pools:
@@ -241,6 +293,9 @@ class Parser:
             return
         if draft is not None:
             self._close(draft)
+        while len(self._traces) >= MAX_OPEN:
+            self._close_trace(next(iter(self._traces)))
+        self._orphans.forget(line.caller)
         self._traces[line.caller] = (cpu, line, [line.text])
 
     def _close_trace(self, caller: str) -> None:

@@ -16,7 +16,11 @@ A kind says which keys `data` has:
 | `extension-report` | console | `extension`, `program`, `id`, `outcome`, `cpu`, `message`,  |
 |                |          | `place`, `frames` (texts), `released`, `held`, `first_line` |
 | `backtrace`    | console  | `cpu`, `function`, `first_line`; somebody asked, no finding |
-| `look-alike`   | guest    | `line`, `first_line`; text of a program in a report's form  |
+| `forgery`      | guest    | `text`, `first_line`, `means`; a report's form, not the     |
+|                |          | kernel's words (`lab.oracle.forgeries`)                     |
+| `loss`         | console  | `first_line`; text of the kernel is missing                 |
+| `audit`        | counters | `records`, `hidden`, `overwritten`: the console against     |
+|                |          | the kernel's own log (`lab.oracle.kmsg`)                    |
 | `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
 | `counters`     | counters | counter -> increase                                         |
 | `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
@@ -41,7 +45,9 @@ EvidenceKind = Literal[
     "report",
     "extension-report",
     "backtrace",
-    "look-alike",
+    "forgery",
+    "loss",
+    "audit",
     "taint",
     "counters",
     "ledger",
@@ -77,7 +83,9 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "report": Trust.CONSOLE,
         "extension-report": Trust.CONSOLE,
         "backtrace": Trust.CONSOLE,
-        "look-alike": Trust.GUEST_TEXT,
+        "forgery": Trust.GUEST_TEXT,
+        "loss": Trust.CONSOLE,
+        "audit": Trust.COUNTER,
         "taint": Trust.COUNTER,
         "counters": Trust.COUNTER,
         "ledger": Trust.COUNTER,

@@ -10,6 +10,11 @@ where each part but the text can be missing: the priority is there with
 T123, or CPU C1 outside of tasks) with CONFIG_PRINTK_CALLER. Programs write to
 the same line, in any form they like.
 
+A record that begins a line owns the rest of that line: the kernel writes no
+record behind another, so a prefix further on is text that somebody chose. A
+record may follow a program's unfinished line. All readers of the console take
+their lines from here, so all of them have this guard.
+
 What can be told about who wrote a line, and what can't:
 
 - Text without the kernel's prefix was written by a program, once it is known
@@ -18,25 +23,34 @@ What can be told about who wrote a line, and what can't:
   never lets a program use facility 0, its own.
 - Without the priority, a line from /dev/kmsg looks like the kernel's own.
 - A program that writes to the serial device itself, or code in the kernel, can
-  print any prefix. Nothing on the console proves anything against it.
+  print any prefix, and can leave a line unfinished so that it owns the record
+  behind it. The console alone proves nothing against that: see `lab.oracle.kmsg`.
+
+Of the prefix only the time can change while a kernel runs. A line that differs
+in no more than that is the kernel's still, and says so (`shaped`).
 """
 
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
+
+from lab.oracle.mixing import is_mixed, parts
 
 # The kernel's longest record is 1 KiB, with its prefix 1,100 bytes. Of a line
-# that never ends its last part is kept, so that a record behind it survives.
+# that never ends this much is kept: of a record the beginning, else the end.
 MAX_LINE = 4096
 _KEPT = 2048
 
-_PRIORITY = r"<(?P<priority>\d{1,3})>"
-_STAMP = r"\[\s{0,5}(?P<stamp>\d{1,7}\.\d{6})\]"
-_CALLER = r"\[\s{0,5}(?P<caller>[CT]\d{1,10})\]"
+_PRIORITY = r"<(?P<priority>[0-9]{1,3})>"
+_STAMP = r"\[ {0,5}(?P<stamp>[0-9]{1,7}\.[0-9]{6})\]"
+_CALLER = r"\[ {0,5}(?P<caller>[CT][0-9]{1,10})\]"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+# Reads as a prefix to a person, whatever it is made of.
+_LOOSE = re.compile(r"(?:<\d{1,3}>\s*)?\[\s*(?:\d+\.\d+|[CT]\d+)\](?:\s*\[\s*[CT]\d+\])?\s?")
 
 
 class Origin(enum.Enum):
@@ -49,7 +63,12 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its text without prefix, `at` in host's seconds, `stamp` in the kernel's."""
+    """One line: its text without prefix, `at` in host's seconds, `stamp` in the kernel's.
+
+    `shaped` says that the prefix has the parts that are expected of it. `part` is set on a
+    later line of the record before it (`lab.oracle.records`). `damage` says in words what is
+    wrong with the line, so that text of the kernel may be lost.
+    """
 
     number: int
     at: float
@@ -57,6 +76,9 @@ class Line:
     origin: Origin = Origin.KERNEL
     stamp: float | None = None
     caller: str = ""
+    shaped: bool = True
+    part: bool = False
+    damage: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,18 +107,31 @@ class Shape:
         return not (self.priority or self.stamp or self.caller)
 
     def pattern(self) -> re.Pattern[str]:
-        parts = [
-            _PRIORITY if self.priority else "",
-            _STAMP if self.stamp else "",
-            _CALLER if self.caller else "",
-        ]
+        """The prefix as a pattern; of a shape without any part it matches nothing at all."""
+        priority = _PRIORITY if self.priority else ""
+        stamp = _STAMP if self.stamp else ""
+        caller = _CALLER if self.caller else ""
         # Without time and caller the kernel leaves out the space too.
-        return re.compile("".join(parts) + (" ?" if self.stamp or self.caller else ""))
+        return re.compile(priority + stamp + caller + (" ?" if stamp or caller else ""))
+
+    def patterns(self) -> tuple[tuple[re.Pattern[str], bool], ...]:
+        """The prefixes that this kernel can write, each with whether it is the one expected.
+
+        The longer one first: the shorter one may match its beginning.
+        """
+        both = replace(self, stamp=True), replace(self, stamp=False)
+        return tuple((one.pattern(), one == self) for one in both if one == self or not one.empty)
 
 
 _OTHER_CALLER = _CALLER.replace("caller", "other")
 _ANY = re.compile(f"(?:{_PRIORITY})?(?:{_STAMP}(?:{_CALLER})?|{_OTHER_CALLER}) ?")
-_BANNER = re.compile(r"^(?P<prefix>.*?)Linux version \d+\.\d+")
+_ANY_PARTS = tuple(
+    parts(priority, True, caller) for priority in (True, False) for caller in (True, False)
+)
+_BANNER = re.compile(r"^(?P<prefix>.*?)Linux version [0-9]+\.[0-9]+")
+# A guest decides how often it writes what reads as a prefix.
+_INSIDE = re.compile(rf"{_LOOSE.pattern}|<\d{{1,3}}>\s?")
+_MOST_INSIDE = 64
 
 
 class Splitter:
@@ -111,9 +146,13 @@ class Splitter:
 
     def __init__(self, shape: Shape | None = None, *, prefixed: bool = False) -> None:
         self.shape = shape
-        self._pattern = shape.pattern() if shape else _ANY
+        self._patterns = shape.patterns() if shape else ((_ANY, True),)
+        self._prefixes = (parts(*astuple(shape)),) if shape else _ANY_PARTS
         self._shaped = shape is not None or prefixed
+        # Whether the time has come or gone; before that it is looked for at the start only.
+        self._changed = False
         self._buffer = bytearray()
+        self._cut = self._owned = False
         self._begun = 0.0
         self._number = 0
 
@@ -128,7 +167,7 @@ class Splitter:
             room = MAX_LINE - len(self._buffer)
             if stop - position > room:
                 self._buffer += data[position : position + room]
-                del self._buffer[: MAX_LINE - _KEPT]
+                self._shorten()
                 position += room
                 continue
             self._buffer += data[position:stop]
@@ -141,39 +180,72 @@ class Splitter:
         if self._buffer:
             yield from self._line()
 
+    def _shorten(self) -> None:
+        """Make room in a line that does not end."""
+        if not self._owned:
+            found = self._first(_decode(self._buffer))
+            self._owned = found is not None and found[0].start() < MAX_LINE - _KEPT
+        if self._owned:
+            self._cut = True
+            del self._buffer[_KEPT:]
+        else:
+            del self._buffer[: MAX_LINE - _KEPT]
+
     def _line(self) -> Iterator[Line]:
-        raw = self._buffer.decode("utf-8", errors="replace").strip("\r")
+        raw = _decode(self._buffer).strip("\r")
         self._buffer.clear()
         self._number += 1
-        text = _CONTROL.sub("", raw)
         if self.shape is None:
-            self._learn(text)
-        if self.shape is not None and self.shape.empty:
-            yield Line(self._number, self._begun, text)
-            return
-        yield from self._parts(text)
+            self._learn(clean(raw))
+        cut, self._cut, self._owned = self._cut, False, False
+        for line in self._parts(raw):
+            yield replace(line, damage="longer than any record") if cut else line
 
-    def _parts(self, text: str) -> Iterator[Line]:
-        # A program may leave its line unfinished; the kernel's record follows
-        # on the same one. Every prefix therefore begins a line of its own.
-        found = list(self._pattern.finditer(text))
-        before = text[: found[0].start()] if found else text
-        if before or not found:
+    def _first(self, raw: str) -> tuple[re.Match[str], bool] | None:
+        """The prefix that begins a record, and whether it has the shape expected."""
+        for pattern, expected in self._patterns:
+            found = pattern.match(raw)
+            if found:
+                return found, expected
+        if self.shape is not None and self.shape.empty:
+            return None
+        # A program may leave its line unfinished; the kernel's record follows on the same one.
+        inside = [
+            (found, expected)
+            for pattern, expected in self._patterns
+            if (expected or self._changed) and (found := pattern.search(raw))
+        ]
+        return min(inside, key=lambda one: one[0].start(), default=None)
+
+    def _parts(self, raw: str) -> Iterator[Line]:
+        found = self._first(raw)
+        if found is not None and _is_broken(raw, found[0].start()):
+            found = None
+        before = clean(raw[: found[0].start()] if found else raw)
+        if before or found is None:
             origin = Origin.TEXT if self._shaped else Origin.KERNEL
-            yield Line(self._number, self._begun, before, origin)
-        self._shaped = self._shaped or bool(found)
-        for index, match in enumerate(found):
-            end = found[index + 1].start() if index + 1 < len(found) else len(text)
-            groups = match.groupdict()
-            # The pattern of all shapes has one of two places for the caller.
-            yield Line(
-                self._number,
-                self._begun,
-                text[match.end() : end],
-                _origin(groups.get("priority")),
-                float(groups["stamp"]) if groups.get("stamp") else None,
-                groups.get("caller") or groups.get("other") or "",
+            damage = (
+                "two writers' bytes are mixed"
+                if any(is_mixed(before, prefix) for prefix in self._prefixes)
+                else ""
             )
+            yield Line(self._number, self._begun, before, origin, damage=damage)
+        if found is None:
+            return
+        match, expected = found
+        self._shaped = True
+        self._changed = self._changed or not expected
+        groups = match.groupdict()
+        # The pattern of all shapes has one of two places for the caller.
+        yield Line(
+            self._number,
+            self._begun,
+            clean(raw[match.end() :]),
+            _origin(groups.get("priority")),
+            float(groups["stamp"]) if groups.get("stamp") else None,
+            groups.get("caller") or groups.get("other") or "",
+            shaped=expected,
+        )
 
     def _learn(self, text: str) -> None:
         banner = _BANNER.match(text)
@@ -183,16 +255,47 @@ class Splitter:
         prefixes = list(_ANY.finditer(banner["prefix"]))
         groups = prefixes[-1].groupdict() if prefixes else {}
         caller = groups.get("caller") or groups.get("other")
-        priority = bool(groups.get("priority")) or bool(re.search(r"<\d{1,3}>$", banner["prefix"]))
+        priority = bool(groups.get("priority")) or bool(
+            re.search(r"<[0-9]{1,3}>$", banner["prefix"])
+        )
         self.shape = Shape(priority, bool(groups.get("stamp")), bool(caller))
-        self._pattern = self.shape.pattern()
+        self._patterns = self.shape.patterns()
+        self._prefixes = (parts(*astuple(self.shape)),)
         self._shaped = True
 
 
+def clean(text: str) -> str:
+    """The text without control characters and escape sequences."""
+    return _CONTROL.sub("", text)
+
+
+def without_prefix(text: str) -> str | None:
+    """The text behind what reads as a prefix, be it a good one or not; None if there is none."""
+    found = _LOOSE.match(text)
+    return text[found.end() :] if found else None
+
+
+def embedded(text: str) -> Iterator[str]:
+    """The text behind each thing inside a line that reads as a prefix, or as a priority."""
+    for found in itertools.islice(_INSIDE.finditer(text), _MOST_INSIDE):
+        yield text[found.end() :]
+
+
 def has_prefix(text: str) -> bool:
-    """Whether a line begins as the kernel's lines may begin."""
+    """True if a line begins as the kernel's lines may begin."""
     return bool(_ANY.match(text))
 
 
 def _origin(priority: str | None) -> Origin:
     return Origin.USER if priority and int(priority) >= 8 else Origin.KERNEL
+
+
+def _decode(raw: bytes | bytearray) -> str:
+    return raw.decode("utf-8", errors="replace")
+
+
+def _is_broken(raw: str, start: int) -> bool:
+    """True if the prefix at `start` is a piece of a longer one that no kernel writes."""
+    before = clean(raw[:start])
+    whole = _LOOSE.match(clean(raw))
+    return bool(before) and whole is not None and len(before) < whole.end()

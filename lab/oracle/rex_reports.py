@@ -30,8 +30,7 @@ MAX_FRAMES = 64
 
 # What a program may be called, of which the kernel keeps 15 characters.
 _NAME = r"[A-Za-z0-9_.]{0,15}"
-_OWN = re.compile(rf"^rex: {_NAME}(?:\[\d+\])?: ")
-_LINE = re.compile(rf"^rex: (?P<name>{_NAME})\[(?P<id>\d{{1,10}})\]: (?P<rest>.*)$")
+_LINE = re.compile(rf"^rex: (?P<name>{_NAME})\[(?P<id>[0-9]{{1,10}})\]: (?P<rest>.*)$")
 _HEAD = re.compile(
     rf"^(?P<ending>{'|'.join(REX_ENDINGS)}) on CPU (?P<cpu>\d{{1,5}}): (?P<message>.*)$"
 )
@@ -136,18 +135,13 @@ class Collector:
         self._lock = threading.Lock()
         self._drafts: list[_Draft] = []
         self._open: list[_Draft] = []
-        # The console's line that holds a program's words: what follows on it is theirs, too.
-        self._theirs = 0
         self.dropped = 0
 
     def take(self, line: Line) -> None:
         """Take the next line."""
         with self._lock:
-            if line.origin is not Origin.KERNEL or line.number == self._theirs:
+            if line.origin is not Origin.KERNEL:
                 return
-            if not _OWN.match(line.text):
-                return
-            self._theirs = line.number
             match = _LINE.match(line.text)
             if match:
                 self._own(line, match["name"], int(match["id"]), match["rest"])
@@ -175,6 +169,12 @@ class Collector:
             self._open.append(draft)
         for draft in before if not head else ():
             draft.add(text)
+
+
+def is_head(text: str) -> bool:
+    """True if a line's text begins a report on a native program."""
+    match = _LINE.match(text)
+    return match is not None and bool(_HEAD.match(match["rest"]))
 
 
 def collect(lines: Iterable[Line]) -> tuple[RexReport, ...]:

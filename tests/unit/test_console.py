@@ -285,7 +285,7 @@ def test_a_program_that_prints_an_oops_is_marked_and_believed_in_nothing() -> No
     parser.feed("".join(f"{line}\n" for line in OOPS).encode())
     parser.finish()
     assert parser.reports == ()
-    assert len(parser.lookalikes) == 2
+    assert len(parser.forgeries) == 2
 
 
 def test_a_program_cannot_blind_the_parser_by_chatter() -> None:

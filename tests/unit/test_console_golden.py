@@ -58,7 +58,7 @@ def summary(log: Path) -> dict[str, Any]:
     return {
         "reports": reports,
         "backtraces": [trace.function for trace in parser.backtraces],
-        "lookalikes": len(parser.lookalikes),
+        "lookalikes": len(parser.forgeries),
     }
 
 
@@ -97,7 +97,7 @@ def test_bytes_one_by_one_give_the_same(log: Path) -> None:
         bitwise.feed(data[index : index + 1])
     bitwise.finish()
     assert bitwise.reports == whole.reports
-    assert bitwise.lookalikes == whole.lookalikes
+    assert bitwise.forgeries == whole.forgeries
 
 
 # The least that a log must show, whatever its expectation says: the fault that

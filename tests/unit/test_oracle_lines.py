@@ -62,9 +62,15 @@ def test_kernel_record_behind_an_unfinished_line() -> None:
     assert texts(lines, Origin.KERNEL) == ["BUG: real"]
 
 
-def test_a_forged_prefix_hides_no_record_behind_it() -> None:
-    lines = split(b"[    1.000000][    T1] calm [    3.000000][    C0] BUG: real\r\n", USUAL)
-    assert texts(lines, Origin.KERNEL) == ["calm ", "BUG: real"]
+def test_a_record_owns_the_rest_of_its_line() -> None:
+    lines = split(b"[    1.000000][    T1] calm [    3.000000][    C0] BUG: no\r\n", USUAL)
+    assert texts(lines, Origin.KERNEL) == ["calm [    3.000000][    C0] BUG: no"]
+
+
+def test_a_record_behind_an_unfinished_line_owns_the_rest_too() -> None:
+    one, other = b"[    1.000000][    T1] calm ", b"[    3.000000][    C0] BUG: no\r\n"
+    lines = split(b"guest # " + one + other, USUAL)
+    assert texts(lines, Origin.KERNEL) == ["calm [    3.000000][    C0] BUG: no"]
 
 
 def test_an_endless_line_hides_no_record_behind_it() -> None:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Forgeries: text that somebody chose and that has the form of the kernel's reports.
+
+A forgery is never believed, and never dropped in silence: an extension or a
+program that tries to be taken for the kernel is a finding of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from lab.oracle import patterns
+from lab.oracle.evidence import Evidence
+from lab.oracle.lines import Line, Origin, embedded, without_prefix
+from lab.oracle.rex_reports import is_head
+
+# A guest decides how much it forges: this many are kept, all are counted.
+MAX_FORGERIES = 200
+_MOST_TEXT = 300
+
+# How a forgery was told from the kernel's own words.
+Means = Literal[
+    "text",  # it has no prefix of the kernel's
+    "prefix",  # its prefix is none that the kernel writes
+    "kmsg",  # the prefix has the facility of programs
+    "embedded",  # it stands inside a record, behind what reads as a prefix
+    "serial",  # the kernel's own log does not have it
+]
+MEANS: tuple[Means, ...] = get_args(Means)
+
+_WORDS: dict[Means, str] = {
+    "text": "a program wrote it to the console",
+    "prefix": "its prefix is none that the kernel writes",
+    "kmsg": "a program wrote it to /dev/kmsg",
+    "embedded": "it stands inside another record",
+    "serial": "the kernel's own log does not have it",
+}
+
+
+@dataclass(frozen=True)
+class Forgery:
+    """Text in a report's form: `line` counts the console's lines, `at` is in the host's seconds."""
+
+    line: int
+    at: float
+    text: str
+    means: Means
+
+    @property
+    def why(self) -> str:
+        """In words, how it is known that the kernel did not say it."""
+        return _WORDS[self.means]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text!r} ({self.why})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for results."""
+        return {"line": self.line, "at": round(self.at, 3), "text": self.text, "means": self.means}
+
+    def evidence(self) -> Evidence:
+        """The forgery as evidence."""
+        data = {"first_line": self.line, "text": self.text, "means": self.means}
+        return Evidence("forgery", "console", f"{self.why}: {self.text}", data, self.at)
+
+
+def forgery_of(line: Line) -> Forgery | None:
+    """Return the forgery that a line holds, if it holds one."""
+    text, means = _claim(line)
+    return Forgery(line.number, line.at, text[:_MOST_TEXT], means) if text else None
+
+
+def claims(text: str) -> bool:
+    """True if a text begins as a report does, the kernel's or one on a native program."""
+    return bool(patterns.opening_of(text) or patterns.CUT.match(text) or is_head(text))
+
+
+def _claim(line: Line) -> tuple[str, Means]:
+    if line.origin is Origin.TEXT:
+        rest = without_prefix(line.text)
+        if rest is not None and claims(rest):
+            return rest, "prefix"
+        if claims(line.text):
+            return line.text, "text"
+    if line.origin is Origin.USER and claims(line.text):
+        return line.text, "kmsg"
+    for rest in embedded(line.text):
+        if claims(rest):
+            return rest, "embedded"
+    return "", "embedded"
