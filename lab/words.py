@@ -38,6 +38,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Topic = Literal[
     "kernel",
     "reports",
+    "forged",
     "counters",
     "resources",
     "ledger",

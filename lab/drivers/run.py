@@ -226,6 +226,8 @@ def to_result(
         guest=str(seen.facts.get("start", "")),
         excerpt=_excerpt(seen) if failed else "",
         extension_reports=_extension_reports(seen, EXCERPT_REPORTS) if failed else "",
+        forgeries=tuple(forgery.to_json() for forgery in seen.forgeries),
+        forged=seen.forged,
         seconds=seconds,
         parts=parts,
         rerun=rerun or rerun_line(item),

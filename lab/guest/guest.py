@@ -188,6 +188,18 @@ class Guest:
         done = self.run("kextload ledger", deadline)
         return _report(done)
 
+    def kernel_log(
+        self, word: str, since: int | None, paths: Sequence[str], deadline: Deadline | None = None
+    ) -> dict[str, Any]:
+        """Write a record with a word to the kernel's log, and read the log up to there.
+
+        `records` are those behind the number `since`, `fence` is the number of the record
+        that was written, `files` holds small files, None for one that can't be read.
+        """
+        number = "-" if since is None else str(since)
+        line = shlex.join(["kextload", "log", word, number, *paths])
+        return _report(self.run(line, deadline))
+
     def read_files(
         self, paths: Sequence[str], deadline: Deadline | None = None
     ) -> dict[str, str | None]:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from lab.judge.finding import Finding
+from lab.judge.finding import Finding, bound_finding
 from lab.oracle import allow
 from lab.runner.observation import Observation
 from lab.scenario.expect import Expect
@@ -41,6 +42,7 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
         holds = kind not in missing
         yield Finding(f"console report {kind}", "one on the console", happened, holds, "reports")
     yield from unallowed_reports(scenario, seen)
+    yield from _forgeries(scenario.expect, seen)
     allowed = _allowed(scenario)
     if seen.taint:
         explained = all(_TAINT_BY.get(flag, frozenset()) & allowed for flag in seen.taint)
@@ -59,6 +61,32 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     for counter, bound in scenario.expect.counters.items():
         if counter not in seen.counters:
             yield Finding(f"counter {counter}", bound.describe(), "it was not read", False)
+
+
+def _forgeries(expect: Expect, seen: Observation) -> Iterator[Finding]:
+    if expect.forged is not None:
+        finding = bound_finding("forgeries", expect.forged, seen.forged, "forged")
+        said = f"{finding.happened} ({seen.forgeries[0]})" if seen.forgeries else finding.happened
+        yield replace(finding, happened=said)
+
+
+def certain_forgeries(expect: Expect, seen: Observation) -> Iterator[Finding]:
+    """Forgeries that are too many already, however much of the console was not seen."""
+    for finding in _forgeries(expect, seen):
+        if not finding.holds and expect.forged and seen.forged > max(expect.forged.numbers):
+            yield finding
+
+
+def lost_text(seen: Observation) -> str:
+    """In words, what is missing from the console; "" if nothing is.
+
+    A report may be missing with it: such a console proves nothing.
+    """
+    if not seen.losses:
+        return ""
+    more = len(seen.losses) - 1
+    rest = f" (and {more} more)" if more else ""
+    return f"the console does not have all that the kernel said: {seen.losses[0]}{rest}"
 
 
 def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

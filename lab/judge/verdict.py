@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from lab.judge.finding import Finding
 from lab.judge.item import aftermath, interruption, last_words, reuse, totals, was_refused
-from lab.judge.kernel import kernel_finding, report_findings, unallowed_reports
+from lab.judge.kernel import (
+    certain_forgeries,
+    kernel_finding,
+    lost_text,
+    report_findings,
+    unallowed_reports,
+)
 from lab.judge.steps import step_findings
 from lab.runner.observation import Observation
 from lab.scenario.model import Scenario, Twin
@@ -37,12 +43,13 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
     A negative `twin` passes when what it says does not hold, because a
     protection was switched off.
     """
-    if seen.trouble is not None:
+    trouble = lost_text(seen) if seen.trouble is None else str(seen.trouble)
+    if trouble:
         # What the kernel did wrong is certain, whatever could not be seen after it.
         certain = () if twin else tuple(_certain(scenario, seen))
         if not certain:
-            return Judgement("error", (), str(seen.trouble))
-        rest = Finding("the rest", "to be looked at, too", str(seen.trouble), False)
+            return Judgement("error", (), trouble)
+        rest = Finding("the rest", "to be looked at, too", trouble, False)
         return Judgement("failed", (*certain, rest))
     if seen.state is None:
         return Judgement("error", (), "the state of the kernel could not be told")
@@ -98,3 +105,4 @@ def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     if seen.state == "crashed" and scenario.expect.kernel != "crashed":
         yield kernel_finding(scenario.expect, seen)
     yield from unallowed_reports(scenario, seen)
+    yield from certain_forgeries(scenario.expect, seen)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import __version__, events
-from lab.report.result import Result, explain
+from lab.report.result import Result, explain, forgery_line
 
 # Runs kept in the results folder; the oldest give way.
 KEPT_RUNS = 20
@@ -72,6 +72,7 @@ class Dossier:
             "console.log": self.console,
             "verifier.log": self.verifier_log,
             "extension-reports.txt": self.extension_reports,
+            "forgeries.txt": "".join(f"{forgery_line(one)}\n" for one in self.result.forgeries),
             "steps.json": json.dumps(list(self.steps), indent=2, default=str) + "\n",
             "host.json": json.dumps({**host_facts(), **self.facts}, indent=2, default=str) + "\n",
             "events.jsonl": "".join(events.as_json(event) + "\n" for event in self.events),

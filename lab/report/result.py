@@ -16,6 +16,9 @@ from lab.words import Verdict
 # Raised when a reader of an older version would misread a newer result.
 VERSION = 1
 
+# In the report on a failure; the dossier has more.
+SHOWN_FORGERIES = 5
+
 # How long a run took, in the kernel's words: `ran for more than 100 ms: 122 ms`,
 # `overdue on CPU 1: 1003 ms after its 100 ms still in the kernel`.
 _TOOK = re.compile(r": \d+ ms(?=$| after )", re.A)
@@ -28,7 +31,8 @@ class Result:
     `seconds` is the time on the host's clock, without waiting for a guest's slot;
     `parts` are its parts by name, and that wait (`wait`). `findings` are all that the
     judge looked at, `reasons` those that did not hold. `extension_reports` is what the
-    kernel said of programs that it ended, as text. `guest` is `fork` or `cold`.
+    kernel said of programs that it ended, as text. `forgeries` are the first texts that have
+    the form of a report and are not the kernel's, of `forged` in all. `guest` is `fork` or `cold`.
     `rerun` is the line that runs the item again.
     """
 
@@ -45,6 +49,8 @@ class Result:
     guest: str = ""
     excerpt: str = ""
     extension_reports: str = ""
+    forgeries: tuple[dict[str, Any], ...] = ()
+    forged: int = 0
     seconds: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
     rerun: str = ""
@@ -64,6 +70,7 @@ class Result:
         data["reasons"] = tuple(data["reasons"])
         data["findings"] = tuple(data["findings"])
         data["evidence"] = tuple(data["evidence"])
+        data["forgeries"] = tuple(data.get("forgeries", ()))
         return cls(**data)
 
 
@@ -77,6 +84,9 @@ def explain(result: Result) -> str:
     if result.extension_reports:
         lines += ["", "extension reports:"]
         lines += [f"  {line}" for line in result.extension_reports.splitlines()]
+    if result.forged:
+        lines += ["", f"forgeries ({result.forged}), which were not believed:"]
+        lines += [f"  {forgery_line(one)}" for one in result.forgeries[:SHOWN_FORGERIES]]
     if result.excerpt:
         lines += ["", "console:"]
         lines += [f"  {line}" for line in result.excerpt.splitlines()]
@@ -84,6 +94,11 @@ def explain(result: Result) -> str:
     if result.dossier:
         lines.append(f"everything else: {result.dossier}")
     return "\n".join(lines)
+
+
+def forgery_line(forgery: Mapping[str, Any]) -> str:
+    """A forgery in one line: where, by which means, and its text."""
+    return f"console line {forgery.get('line')} [{forgery.get('means')}]: {forgery.get('text')}"
 
 
 def _evidence_lines(evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:

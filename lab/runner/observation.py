@@ -10,6 +10,8 @@ from typing import Any
 from lab.errors import InfraError
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
+from lab.oracle.forgeries import Forgery
+from lab.oracle.losses import Loss
 from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
 from lab.scenario.steps import BaseStep
@@ -78,6 +80,11 @@ class Observation:
     evidence: list[Evidence] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     extension_reports: list[ExtensionReport] = field(default_factory=list)
+    # The first texts that only have the form of reports, and how many there were of them.
+    forgeries: list[Forgery] = field(default_factory=list)
+    forged: int = 0
+    # Signs that the console does not have all that the kernel said.
+    losses: list[Loss] = field(default_factory=list)
     leaked: list[str] | None = None
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)

@@ -17,14 +17,19 @@ from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
+from lab.oracle.console_settings import console_level
 from lab.oracle.lines import Shape
-from lab.runner import reports
+from lab.runner import reports, shell
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.steps import StepDriver
 from lab.runner.watch import Baseline, Watch, take_baseline
 from lab.scenario.extensions import ModuleExtension
+from lab.scenario.steps import SetStep
 from lab.words import RexCounter
+
+# The dossier has more of them.
+EVIDENT_FORGERIES = 10
 
 
 @dataclass(eq=False)
@@ -39,6 +44,8 @@ class Run:
     guest: Guest | None = None
     _watch: Watch | None = None
     _stopped: bool = False
+    _cleaned: bool = False
+    _read: bool = False
 
     def stop(self) -> None:
         """End the guest from another thread; `go` then returns soon, or when the guest is up."""
@@ -89,8 +96,7 @@ class Run:
             seen.trouble = error
         except DeadlineExceeded as error:
             seen.trouble = InfraError(f"the lab lost the guest: {error}")
-        unread = not seen.reports and not seen.extension_reports
-        if seen.trouble is not None and self._watch is not None and unread:
+        if seen.trouble is not None and self._watch is not None and not self._read:
             # What the kernel said is on this side, whatever went wrong after it.
             self._read_console(self._watch)
         guest = self.guest
@@ -120,6 +126,7 @@ class Run:
         kernel = self.plan.kernel
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch
+        watch.begin()
         seen.seconds["baseline"] = time.monotonic() - start
 
         deadline = Deadline(scenario.timeout * host_factor())
@@ -132,6 +139,7 @@ class Run:
             and not seen.first.interrupted
             and self._clean(driver, seen.first)
         )
+        self._cleaned = clean
         if clean:
             # Expectations of counts are of the first use: the second adds to them.
             seen.rex = self._read_rex(watch)
@@ -180,6 +188,7 @@ class Run:
 
     def _read_console(self, watch: Watch) -> None:
         seen = self.seen
+        self._read = True
         seen.reports = watch.reports()
         self._add([report_evidence(report) for report in seen.reports])
         passes = [done for done in (seen.first, seen.second) if done is not None]
@@ -192,6 +201,10 @@ class Run:
         if problem:
             seen.facts["symbols"] = problem
         self._add([report.evidence() for report in seen.extension_reports])
+        seen.forgeries, seen.forged = watch.forgeries()
+        seen.losses = watch.losses()
+        self._add([forgery.evidence() for forgery in seen.forgeries[:EVIDENT_FORGERIES]])
+        self._add([loss.evidence() for loss in seen.losses])
 
     def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
         if not clean:
@@ -248,7 +261,7 @@ class Run:
                 # The first use did not end well, and nothing ran after it.
                 seen.rex = books.rex
             seen.taint, seen.counters = books.taint, books.counters
-            watch.fence()
+            watch.check_console(*self._own_settings())
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.
             watch.wait_for_late_news()
@@ -256,6 +269,22 @@ class Run:
             self._add(evidence)
             if seen.state == "alive":
                 raise InfraError(f"the guest is alive, but could not be asked: {error}") from error
+
+    def _own_settings(self) -> tuple[set[str], int | None]:
+        """What the scenario's own `set:` steps excuse: settings, and a quiet console.
+
+        A setting may differ at the end only if the steps did not come so far as to undo it.
+        """
+        passes = [done for done in (self.seen.first, self.seen.second) if done is not None]
+        own = {
+            shell.sysctl_path(name): shell.scalar_text(value)
+            for step in self.plan.item.scenario.all_steps()
+            if isinstance(step, SetStep)
+            for name, value in step.set.sysctl.items()
+        }
+        levels = {"/proc/sys/kernel/printk": own.get("/proc/sys/kernel/printk")}
+        undone = self._cleaned and not any(done.interrupted for done in passes)
+        return set() if undone else set(own), console_level(levels)
 
     def _add(self, evidence: list[Any]) -> None:
         for one in evidence:

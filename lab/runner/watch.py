@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from lab.deadline import DeadlineExceeded, scaled
@@ -24,8 +25,11 @@ from lab.oracle import liveness, machine
 from lab.oracle import rex as rex_oracle
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
-from lab.oracle.lines import Shape
+from lab.oracle.forgeries import Forgery
+from lab.oracle.lines import Line, Shape
+from lab.oracle.losses import Loss
 from lab.oracle.rex_reports import Collector, RexReport
+from lab.runner.audit import Audit
 from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind, RexCounter
 
@@ -99,7 +103,9 @@ class Watch:
     def __post_init__(self) -> None:
         # Fed with every byte as it comes, whatever the console keeps of it.
         self._rex = Collector()
-        self._parser = console_oracle.Parser(self.shape, prefixed=True, listener=self._rex.take)
+        self._audit = Audit(self.guest, self.shape)
+        self._parser = console_oracle.Parser(self.shape, prefixed=True, listener=self._take)
+        self._unknown: dict[int, Forgery] = {}
         self._broken: Exception | None = None
         self.close = self.guest.machine.console.tap(self._hear)
 
@@ -109,6 +115,10 @@ class Watch:
         except Exception as error:
             # The console must be read on, but what the parser says is worth nothing now.
             self._broken = error
+
+    def _take(self, line: Line) -> None:
+        self._rex.take(line)
+        self._audit.hear(line)
 
     def state(self) -> tuple[KernelState | None, list[Evidence]]:
         """The kernel's state, and the evidence for it; None if it could not be told."""
@@ -181,33 +191,60 @@ class Watch:
         """Until the console has been quiet for a moment: what is late must not be missed."""
         self.guest.machine.console.wait_for_calm(CALM_SECONDS, scaled(CALM_LIMIT))
 
+    def begin(self) -> None:
+        """Begin to hold the console against the kernel's own log. Raises what `fence` raises."""
+        self._audit.begin()
+
     def fence(self) -> None:
         """Make sure that all that the kernel printed until now is on the host's side.
 
-        Raises `ConnectionLost` or `DeadlineExceeded` if it is not: a console
-        that does not show what was just written may not show an oops, either.
+        Raises `ConnectionLost` or `DeadlineExceeded` if it is not, and `InfraError` if the
+        kernel's lines have another form now: a console that does not show what was just
+        written may not show an oops, either.
         """
-        word = f"kextlab: fence {secrets.token_hex(6)}"
-        mark = self.guest.machine.console.count
-        self.guest.run(f"echo '<5>{word}' > /dev/kmsg", scaled(5))
-        found = self.guest.machine.console.wait_for(
-            lambda lines: any(word in line.text for line in lines),
-            scaled(5),
-            "a line on the console that was just written to the kernel's log",
-            since=mark,
-        )
-        if not found:
-            raise ConnectionLost("the console closed")
+        self._audit.fence()
+
+    def check_console(self, excused: Collection[str] = (), level: int | None = None) -> None:
+        """Hold the console against the kernel's own log, and the settings against the baseline.
+
+        `excused` and `level` are those of `Audit.end`. A report that the log does not have is
+        a forgery from then on. Raises `InfraError` if the console can't be relied on, and what
+        `fence` raises.
+        """
+        found = self._audit.end(excused, level)
+        if found is None:
+            return
+        self.evidence.append(found.evidence())
+        self._unknown = {
+            line.number: Forgery(line.number, line.at, line.text, "serial")
+            for line in found.unknown
+        }
+        if found.problem:
+            raise InfraError(found.problem)
 
     def reports(self) -> list[Report]:
         """The reports on the console since the baseline."""
-        if self._broken is not None:
-            raise InfraError(f"the console could not be parsed: {self._broken!r}")
-        return list(self._parser.reports)
+        self._check_parser()
+        return [one for one in self._parser.reports if one.first_line not in self._unknown]
 
     def rex_reports(self) -> tuple[RexReport, ...]:
-        """What the console said since the baseline of native programs that were ended."""
-        return self._rex.reports
+        """The reports since the baseline on native programs that were ended."""
+        return tuple(one for one in self._rex.reports if one.first_line not in self._unknown)
+
+    def forgeries(self) -> tuple[list[Forgery], int]:
+        """The first texts since the baseline that only have the form of reports, and the count."""
+        self._check_parser()
+        found = [*self._parser.forgeries, *self._unknown.values()]
+        return found, self._parser.forged + len(self._unknown)
+
+    def losses(self) -> list[Loss]:
+        """The signs since the baseline that the console does not have all of the kernel's text."""
+        self._check_parser()
+        return list(self._parser.losses)
+
+    def _check_parser(self) -> None:
+        if self._broken is not None:
+            raise InfraError(f"the console could not be parsed: {self._broken!r}")
 
     def books(self, *, leak_expected: bool = False) -> Books:
         """What the guest holds and counts now, against the baseline.

@@ -159,7 +159,8 @@ class Expect(Part):
     repetition. `time` is the sum of the triggers' times in
     seconds, `misses` the number of runs that the kernel dropped because a
     program was already running. `extension_report` is about the text of all
-    reports on Rust programs that the kernel ended.
+    reports on Rust programs that the kernel ended. `forged` is the number of
+    texts on the console that have the form of a report and are not the kernel's.
     """
 
     outcome: Outcomes | None = None
@@ -169,6 +170,7 @@ class Expect(Part):
     resources: Resources | None = None
     reusable: Bool = False
     reports: tuple[ReportKind, ...] = ()
+    forged: CountBound | None = None
     extension_report: ExtensionReportExpect | None = None
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
     ledger: dict[LedgerKind, Bound] = Field(default_factory=dict)

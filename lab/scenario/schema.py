@@ -56,6 +56,7 @@ _EXPECTED = {
     "resources": "Whether all is released; default: released, if the kernel is alive.",
     "reusable": "Load and trigger again, with the same outcome.",
     "reports": "Kinds of report that must be on the console.",
+    "forged": "Texts on the console that have the form of a report and are not the kernel's.",
     "extension_report": "What the kernel's reports on Rust programs that it ended look like.",
     "counters": "Increase of the kernel's counters.",
     "ledger": "Increase of the number of objects.",

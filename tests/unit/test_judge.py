@@ -16,7 +16,9 @@ from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
 from lab.oracle import machine
 from lab.oracle.console import Report
+from lab.oracle.forgeries import Forgery
 from lab.oracle.liveness import silence
+from lab.oracle.losses import Loss
 from lab.oracle.rex_reports import RexReport
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.runner.reports import ExtensionReport
@@ -306,7 +308,8 @@ def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Sce
 
 def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenario]) -> None:
     topics = set()
-    for text in (STEPS, REX, REPORTED, REJECTED):
+    forged = SHORT.replace("reusable: true", "reusable: true, forged: 0")
+    for text in (STEPS, REX, REPORTED, REJECTED, forged):
         scenario = load(text)
         make = {STEPS: good_steps, REX: good_rex}.get(text, good)
         topics |= {finding.topic for finding in judge(scenario, make(scenario)).findings}
@@ -694,6 +697,58 @@ def test_a_crash_wins_over_what_could_not_be_read(load: Callable[[str], Scenario
     seen = good(scenario)
     seen.trouble, seen.state = InfraError("the ledger can't be read"), "crashed"
     assert judge(scenario, seen).verdict == "failed"
+
+
+# The console
+
+
+def test_lost_text_is_an_error_unless_something_is_certain(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.losses = [Loss(7, 1.0, "the console skipped 812 messages")]
+    found = judge(scenario, seen)
+    assert found.verdict == "error"
+    assert "line 7: the console skipped 812 messages" in found.reasons[0]
+    assert judge(scenario, seen, twin()).verdict == "error"
+    seen.reports = [report("oops")]
+    assert judge(scenario, seen).verdict == "failed"
+
+
+def forging(seen: Observation, count: int) -> None:
+    seen.forgeries = [Forgery(3, 1.0, "Kernel panic - not syncing: no", "kmsg")] * count
+    seen.forged = count
+
+
+@pytest.mark.parametrize(
+    ("expected", "count", "verdict"),
+    [("0", 0, "passed"), ("0", 1, "failed"), ("{at_least: 1}", 1, "passed"), ("2", 1, "failed")],
+)
+def test_forgeries_are_held_to_their_bound(
+    load: Callable[[str], Scenario], expected: str, count: int, verdict: str
+) -> None:
+    scenario = load(SHORT.replace("reusable: true", f"reusable: true, forged: {expected}"))
+    seen = good(scenario)
+    forging(seen, count)
+    found = judge(scenario, seen)
+    assert found.verdict == verdict
+    if verdict == "failed":
+        assert "a program wrote it to /dev/kmsg" in found.reasons[0]
+
+
+def test_forgeries_fail_nothing_that_does_not_ask(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    forging(seen, 3)
+    assert judge(scenario, seen).verdict == "passed"
+
+
+def test_too_many_forgeries_are_certain(load: Callable[[str], Scenario]) -> None:
+    for expected, verdict in (("0", "failed"), ("{at_least: 1}", "error"), ("3", "error")):
+        scenario = load(SHORT.replace("reusable: true", f"reusable: true, forged: {expected}"))
+        seen = good(scenario)
+        forging(seen, 1)
+        seen.trouble = InfraError("the guest is gone")
+        assert judge(scenario, seen).verdict == verdict
 
 
 ALLOWING = """

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -17,14 +16,14 @@ import pytest
 
 from lab import events
 from lab.cache import Cache
-from lab.deadline import Deadline, DeadlineExceeded
+from lab.deadline import Deadline
 from lab.drivers.run import Session, _extension_reports, rerun_line
 from lab.errors import InfraError, UserError
 from lab.extension.symbolise import Frame
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.guest.loader import Loader
-from lab.guest.ssh import CommandTimeout, ConnectionLost
+from lab.guest.ssh import CommandTimeout
 from lab.oracle.evidence import Trust
 from lab.oracle.lines import Shape
 from lab.oracle.rex_reports import RexReport
@@ -44,7 +43,6 @@ from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 from lab.scenario.steps import LoadStep
 from lab.vm import slots
-from lab.vm.console import Console
 
 SCENARIO = """
 summary: A shell line works
@@ -167,37 +165,14 @@ class Busy:
 
 def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     seen = Observation(second=Pass(interrupted="step 2: it did not end"), state="alive")
-    run = Run(MagicMock(), seen=seen)
+    plan = MagicMock()
+    plan.item.scenario.all_steps.return_value = ()
+    run = Run(plan, seen=seen)
     calm = MagicMock()
     calm.leftovers.return_value, calm.counters.return_value = ([], {}), ("", {})
     calm.state.return_value = ("alive", [])
     run._aftermath(Busy(), calm)  # type: ignore[arg-type]
-    calm.fence.assert_called_once()
-
-
-def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.05))
-    reading, writing = os.pipe()
-    with open(reading, "rb") as source, open(writing, "wb", buffering=0) as kernel:
-        console = Console(source)
-
-        def to_kmsg(command: str, _deadline: Deadline) -> None:
-            if not muted:
-                kernel.write(command.partition("<5>")[2].partition("'")[0].encode() + b"\n")
-
-        guest: Any = SimpleNamespace(run=to_kmsg, machine=SimpleNamespace(console=console, age=0.0))
-        one = watch.Watch(guest, MagicMock(), Shape(True, True, True))
-        muted = False
-        one.fence()
-        muted = True
-        with pytest.raises(DeadlineExceeded, match="on the console"):
-            one.fence()
-        kernel.close()
-        console.join(5)
-        with pytest.raises(ConnectionLost, match="closed"):
-            one.fence()
+    calm.check_console.assert_called_once()
 
 
 @pytest.mark.parametrize(
@@ -274,7 +249,10 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
 
     def inside(_guest: Any) -> None:
         run._watch = SimpleNamespace(  # type: ignore[assignment]
-            reports=lambda: ["an oops"], rex_reports=lambda: (ENDED,)
+            reports=lambda: ["an oops"],
+            rex_reports=lambda: (ENDED,),
+            forgeries=lambda: ([], 0),
+            losses=list,
         )
         raise InfraError("the ledger can't be read")
 

@@ -53,6 +53,11 @@ trigger: {syscall: getpid}
 expect: {extension_report: {contains: panicked}, rex: {released_task: {at_least: 1}}}
 twins: [{without: ledger, set: {debug: {rex/unprotected: 1}}, fails: [rex, resources], reason: one}]
 """,
+    "a forgery as the proof": HEAD
+    + """
+steps: [shell: "echo 'BUG: no' > /dev/kmsg"]
+expect: {forged: {at_least: 1}}
+""",
     "a budget of its own, from a parameter": HEAD
     + """
 parameters: {budget: [1, 20, 10000]}

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own log, held against the console. Trust: COUNTER, for the guest reads it.
+
+    6,339,5140900,-,caller=T1;text
+
+is a record as /dev/kmsg gives it (Documentation/ABI/testing/dev-kmsg): priority
+with facility, number, microseconds, flags, caller; in the text, what can't be
+printed and the backslash are `\\xNN`.
+
+The two have different weaknesses. The console can be told to be quiet, and
+anybody can write to the serial line; the log is what the kernel wrote, but the
+guest is asked for it. So neither overrules the other: where they differ,
+nothing is certain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.errors import InfraError
+from lab.oracle.evidence import Evidence
+from lab.oracle.forgeries import claims
+from lab.oracle.lines import Line, Origin, clean
+
+_HEAD = re.compile(
+    r"(?P<priority>[0-9]{1,4}),(?P<number>[0-9]{1,20}),(?P<time>[0-9]{1,18}),"
+    r"[^,;]*(?:,caller=(?P<caller>[CT][0-9]{1,10}))?[^;]*;"
+)
+_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+# The console's buffer for one record cuts those with very many lines.
+_MOST_LINES = 16
+
+# A line as both have it: from a program or not, microseconds, caller, text.
+_Key = tuple[bool, int | None, str, str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: `stamp` in microseconds since the boot, `lines` as the console shows them."""
+
+    number: int
+    level: int
+    facility: int
+    stamp: int
+    caller: str
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.lines)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The console against the log.
+
+    `records` were compared; `hidden` are in the log and not on the console; `unknown` are
+    lines of the console that begin a report and are not in the log. `overwritten` records
+    were gone when the log was read, and `undecided` reports are as old as those.
+    """
+
+    records: int
+    hidden: tuple[Record, ...] = ()
+    unknown: tuple[Line, ...] = ()
+    overwritten: int = 0
+    undecided: int = 0
+
+    @property
+    def problem(self) -> str:
+        """In words, why the console can't be relied on; "" if it can."""
+        found = []
+        if self.hidden:
+            # What begins a report says the most.
+            first = next((one for one in self.hidden if claims(one.lines[0])), self.hidden[0])
+            found.append(
+                f"the console does not show {len(self.hidden)} records of the kernel's own log, "
+                f"such as {first.text[:200]!r}"
+            )
+        if self.unknown:
+            first_line = self.unknown[0]
+            found.append(
+                f"the console shows {len(self.unknown)} reports that the kernel's own log does "
+                f"not have, such as line {first_line.number}, {first_line.text[:200]!r}: they "
+                "were written straight to the serial device, or the log was changed"
+            )
+        if self.overwritten:
+            found.append(
+                f"{self.overwritten} records of the kernel's log were overwritten before they "
+                f"could be held against the console, which shows {self.undecided} reports of then"
+            )
+        return "; ".join(found)
+
+    def evidence(self) -> Evidence:
+        """The comparison as evidence."""
+        agree = f"the console shows all {self.records} records of the kernel's own log"
+        data = {
+            "records": self.records,
+            "hidden": [one.text for one in self.hidden[:20]],
+            "overwritten": self.overwritten,
+        }
+        return Evidence("audit", "kernel log", self.problem or agree, data)
+
+
+def parse(text: str) -> Record:
+    """Parse a record; raises `InfraError` for what is none."""
+    head = _HEAD.match(text)
+    if head is None:
+        raise InfraError("the guest's kernel log has something that is no record", details=text)
+    raw = text[head.end() :].encode()
+    raw = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
+    priority = int(head["priority"])
+    lines = raw.decode("utf-8", errors="replace").split("\n")
+    return Record(
+        int(head["number"]),
+        priority & 7,
+        priority >> 3,
+        int(head["time"]),
+        head["caller"] or "",
+        tuple(clean(line.strip("\r")) for line in lines),
+    )
+
+
+def compare(
+    records: Sequence[Record],
+    lines: Iterable[Line],
+    since: int,
+    level: int,
+    *,
+    marked: bool,
+    omitted: int = 0,
+) -> Comparison:
+    """Hold a console's lines against the log's records behind number `since`.
+
+    The console shows records below `level`. `marked` says that it shows priorities;
+    `omitted` records were left out by the one who read the log.
+    """
+    shown = [line for line in lines if line.origin is not Origin.TEXT]
+    left = Counter(_key_of_line(line, marked) for line in shown)
+    own: Counter[_Key] = Counter()
+    hidden = []
+    for record in records:
+        keys = list(_keys(record, marked))
+        own.update([*keys, *(_timeless(key) for key in keys)])
+        due = record.facility == 0 and record.level < level
+        # Lines that came while the time was switched off have none.
+        if due and not all(_take(left, key, _timeless(key)) for key in keys[:_MOST_LINES]):
+            hidden.append(record)
+    first = records[0].number if records else since + 1
+    gone = max(0, first - since - 1)
+    unknown = [
+        line
+        for line in shown
+        if line.origin is Origin.KERNEL
+        and claims(line.text)
+        and not _take(own, _key_of_line(line, marked))
+    ]
+    # What the log does not have any more can't be said to be forged.
+    oldest = records[0].stamp if records and gone else 0
+    decided = [] if omitted else [line for line in unknown if _age(line) >= oldest]
+    return Comparison(
+        len(records),
+        tuple(hidden),
+        tuple(decided),
+        gone + omitted,
+        len(unknown) - len(decided),
+    )
+
+
+def _take(left: Counter[_Key], *keys: _Key) -> bool:
+    """Take one of the first key that there is one of."""
+    for key in keys:
+        if left[key] > 0:
+            left[key] -= 1
+            return True
+    return False
+
+
+def _timeless(key: _Key) -> _Key:
+    return key[0], None, key[2], key[3]
+
+
+def _age(line: Line) -> float:
+    return float("inf") if line.stamp is None else _microseconds(line.stamp)
+
+
+def _keys(record: Record, marked: bool) -> Iterable[_Key]:
+    for text in record.lines:
+        yield marked and record.facility > 0, record.stamp, record.caller, text
+
+
+def _key_of_line(line: Line, marked: bool) -> _Key:
+    stamp = None if line.stamp is None else _microseconds(line.stamp)
+    return marked and line.origin is Origin.USER, stamp, line.caller, line.text
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The audit: is what a guest's console showed all that its kernel said, and no more?
+
+A fence is a record that the lab writes to the kernel's log. It must arrive on the
+console as a record of its own, with the prefix that this kernel has and with the
+mark of a program. One fence stands at the beginning. At the end the guest writes
+another and gives the log's records between the two, and the settings that the
+console relies on: one command, however long the item ran.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from lab.deadline import scaled
+from lab.errors import InfraError
+from lab.guest.guest import Guest
+from lab.guest.ssh import ConnectionLost
+from lab.oracle import console_settings, kmsg
+from lab.oracle.kmsg import Comparison
+from lab.oracle.lines import Line, Origin, Shape
+
+FENCE_SECONDS = 5.0  # on the reference host
+# More than the kernel's log can hold.
+KEPT_LINES = 20_000
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the guest gave: the log's records, the fence's number, the settings."""
+
+    records: tuple[kmsg.Record, ...]
+    omitted: int
+    fence: int | None
+    files: console_settings.Files
+
+
+class Audit:
+    """Holds a guest's console against its log. Give it each line of the console to `hear`."""
+
+    def __init__(self, guest: Guest, shape: Shape) -> None:
+        self._guest = guest
+        self._shape = shape
+        self._lock = threading.Lock()
+        self._lines: deque[Line] = deque(maxlen=KEPT_LINES)
+        self._word = ""
+        self._fence: Line | None = None
+        self._begun: _Answer | None = None
+        self._first = 0  # the console's line that the first fence is
+
+    def hear(self, line: Line) -> None:
+        """Take the console's next line."""
+        with self._lock:
+            if self._word and self._word in line.text:
+                self._fence = self._fence or line
+            if line.origin is not Origin.TEXT:
+                self._lines.append(line)
+
+    def begin(self) -> None:
+        """Put up the first fence. Raises what `fence` raises."""
+        self._begun, fence = self._put_up(None)
+        self._first = fence.number
+
+    def fence(self) -> None:
+        """Make sure that all that the kernel printed until now is on the host's side.
+
+        Raises `InfraError` if the fence arrives in another form, `DeadlineExceeded` if it
+        does not arrive, and `ConnectionLost` if the guest does not take it.
+        """
+        self._put_up(None)
+
+    def end(self, excused: Collection[str] = (), level: int | None = None) -> Comparison | None:
+        """Hold the console against the log since `begin`; None if that was not called.
+
+        `excused` are settings that may differ, `level` is the lowest level of the console
+        that the lab itself set on the way. Raises `InfraError` if a setting differs, and
+        what `fence` raises.
+        """
+        begun = self._begun
+        if begun is None or begun.fence is None:
+            return None
+        answer, fence = self._put_up(begun.fence, excused)
+        with self._lock:
+            lines = [line for line in self._lines if self._first <= line.number <= fence.number]
+        levels = [console_settings.console_level(one.files) for one in (begun, answer)]
+        return kmsg.compare(
+            answer.records,
+            lines,
+            begun.fence,
+            min([*levels, *([] if level is None else [level])]),
+            marked=self._shape.priority,
+            omitted=answer.omitted,
+        )
+
+    def _put_up(self, since: int | None, excused: Collection[str] = ()) -> tuple[_Answer, Line]:
+        """Put up a fence and wait until it is on the console."""
+        with self._lock:
+            self._word = secrets.token_hex(6)
+            self._fence = None
+        answer = self._ask(since)
+        # First the settings: of a console that was told to be quiet no fence comes.
+        if self._begun is not None:
+            changed = console_settings.changes(self._begun.files, answer.files, excused)
+            if changed:
+                raise _changed(changed)
+        if answer.fence is None:
+            raise InfraError("the kernel's log does not take what is written to /dev/kmsg")
+        arrived = self._guest.machine.console.wait_for(
+            lambda _lines: self._fence,
+            scaled(FENCE_SECONDS),
+            "a line on the console that was just written to the kernel's log",
+        )
+        if arrived is None:
+            raise ConnectionLost("the console closed")
+        self._check_form(arrived)
+        return answer, arrived
+
+    def _ask(self, since: int | None) -> _Answer:
+        data = self._guest.kernel_log(
+            self._word, since, console_settings.FILES, scaled(FENCE_SECONDS)
+        )
+        return _answer(data)
+
+    def _check_form(self, fence: Line) -> None:
+        shape = self._shape
+        wrong = []
+        if fence.text != f"kextlab: fence {self._word}":
+            wrong.append("it is no record of its own")
+        if fence.origin is not (Origin.USER if shape.priority else Origin.KERNEL):
+            wrong.append(f"it is marked as {fence.origin.value}")
+        if (fence.stamp is not None) != shape.stamp:
+            wrong.append("it has no time" if shape.stamp else "it has a time")
+        if bool(fence.caller) != shape.caller:
+            wrong.append("it has no caller" if shape.caller else "it has a caller")
+        if wrong:
+            raise InfraError(
+                f"the kernel's lines on the console have changed their form: {', '.join(wrong)}",
+                details=f"line {fence.number}: {fence.text[:400]}",
+                hint="did the scenario change /sys/module/printk/parameters/time, or write to "
+                "the serial device?",
+            )
+
+
+def _answer(data: dict[str, Any]) -> _Answer:
+    try:
+        records = tuple(kmsg.parse(str(text)) for text in data["records"])
+        fence = data.get("fence")
+        return _Answer(records, int(data["omitted"]), fence, dict(data["files"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InfraError(
+            "the guest's answer about its kernel's log has another form", details=repr(error)
+        ) from error
+
+
+def _changed(changed: list[str]) -> InfraError:
+    return InfraError(
+        f"settings that the lab relies on have changed: {'; '.join(changed)}",
+        hint="what the kernel said meanwhile may be hidden; set them with `set:`, "
+        "which undoes it, or not at all",
+    )
