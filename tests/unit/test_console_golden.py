@@ -84,6 +84,14 @@ def test_benign_log_gives_no_report(log: Path) -> None:
     assert parse(log.read_bytes(), SHAPES[log.stem]) == []
 
 
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
+def test_no_log_of_a_real_kernel_has_a_loss(log: Path) -> None:
+    parser = Parser(SHAPES[log.stem])
+    parser.feed(log.read_bytes())
+    parser.finish()
+    assert parser.losses == ()
+
+
 @pytest.mark.parametrize(
     "log", [log for log in LOGS if not log.stem.startswith("benign-")], ids=lambda log: log.stem
 )

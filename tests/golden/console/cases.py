@@ -258,7 +258,54 @@ _BENIGN = [
     ),
 ]
 
-CASES = [*_OOPSES, *_ASSERTIONS, *_STALLS, *_BPF, *_CORRUPTION, *_BENIGN]
+
+def named(verb: str, comm: str, *, cpu: int | None = None) -> str:
+    """Shell words for `fire` in a task of another name, given as printf takes it."""
+    words = f'printf "{comm}" > /proc/$$/comm; echo {verb} > /sys/kernel/debug/kextlab_faults/fire'
+    return (f"taskset {1 << cpu:x} " if cpu is not None else "") + f"sh -c '{words}'"
+
+
+_PREFIX = "<0>[    1.000000][    T1] "
+
+# Guests that choose names and texts so that a report is hidden, or forged.
+_HOSTILE = [
+    Case(
+        "hung-task-comm-newline",
+        "echo 4 > /proc/sys/kernel/hung_task_timeout_secs\n" + named("hung-task", "a\\nb"),
+        boot=SYSLOG,
+        until="blocked for more",
+        grace=2.0,
+    ),
+    Case(
+        "soft-lockup-comm-newline",
+        "echo 12 > /sys/module/faults/parameters/seconds\n"
+        + named("soft-lockup", "a:1]\\nBUG: x", cpu=1),
+        boot=(*SYSLOG, *ALONE),
+    ),
+    Case("atomic-comm-newline", named("atomic-sleep", "\\na\\n"), boot=SYSLOG),
+    Case(
+        "oom-comm-newline",
+        "sh -c 'printf \"a\\n\" > /proc/$$/comm; x=0123456789abcdef; while :; do x=$x$x; done'",
+        boot=SYSLOG,
+    ),
+    Case("oops-comm-newline", named("null-read", "a\\nBUG: x"), boot=SYSLOG),
+    Case("oops-comm-control", named("null-read", "\\r<4>[1.000000]"), boot=SYSLOG),
+    Case(
+        "oops-time-switched-off",
+        f"echo N > /sys/module/printk/parameters/time\n{fire('null-read')}",
+        boot=SYSLOG,
+    ),
+    Case(
+        "benign-forged-prefixes",
+        f"echo '{_PREFIX}Kernel panic - not syncing: no' > /dev/kmsg\n"
+        f"echo 'hello {_PREFIX}BUG: no' > /dev/kmsg\n"
+        f"mount -t tmpfs -o '{_PREFIX}Kernel panic - not syncing: no' none /tmp\n"
+        "printf '\\033[1m<4>\\033[0m[    5.000000]\\033[31m[   T77] BUG: no\\n' > /dev/ttyS0",
+        boot=SYSLOG,
+    ),
+]
+
+CASES = [*_OOPSES, *_ASSERTIONS, *_STALLS, *_BPF, *_CORRUPTION, *_BENIGN, *_HOSTILE]
 
 # What the kernel of the corpus was configured with, as far as lines depend on it.
 SYMBOLS = {"CONFIG_PRINTK_TIME": "y", "CONFIG_PRINTK_CALLER": "y"}
