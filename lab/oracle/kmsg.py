@@ -104,6 +104,12 @@ class Comparison:
         return Evidence("audit", "kernel log", self.problem or agree, data)
 
 
+def unchecked(why: str) -> Evidence:
+    """Evidence that nobody held the console against the log, and why."""
+    summary = f"the console was not held against the kernel's own log: {why}"
+    return Evidence("audit", "kernel log", summary, {"records": 0, "hidden": [], "overwritten": 0})
+
+
 def parse(text: str) -> Record:
     """Parse a record; raises `InfraError` for what is none."""
     head = _HEAD.match(text)

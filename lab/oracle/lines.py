@@ -277,6 +277,8 @@ def without_prefix(text: str) -> str | None:
 
 def embedded(text: str) -> Iterator[str]:
     """The text behind each thing inside a line that reads as a prefix, or as a priority."""
+    if "<" not in text and "[" not in text:
+        return
     for found in itertools.islice(_INSIDE.finditer(text), _MOST_INSIDE):
         yield text[found.end() :]
 

@@ -67,6 +67,7 @@ _NAMED = (
     _named(rf"WARNING: (?=.{{0,{NAME_BYTES}}}$)", r"/[0-9]+ still has locks held!"),
     _named(r"in_atomic\(\): .*, name: ", r"$", last=True),
 )
+_HEADS = re.compile("|".join(one.head.pattern for one in _NAMED))
 # A record that begins with the name, if that ends with a newline.
 _NAMELESS = re.compile(r"^ ?invoked oom-killer: ")
 
@@ -96,7 +97,7 @@ class Joiner:
             return
         if _NAMELESS.match(line.text):
             line = replace(line, text=f"? {line.text.lstrip()}")
-        self._kind = next((one for one in _NAMED if one.head.match(line.text)), None)
+        self._kind = _kind_of(line.text)
         line = self._with_name(line)
         self._last = line if self._kind else None
         if self._kind is None or self._whole(line):
@@ -136,6 +137,12 @@ class Joiner:
             for one in [*held, line]:
                 yield replace(one, part=True)
         self._last = line
+
+
+def _kind_of(text: str) -> _Named | None:
+    if not _HEADS.match(text):
+        return None
+    return next((one for one in _NAMED if one.head.match(text)), None)
 
 
 def _follows(before: Line, line: Line, same_time: bool) -> bool:

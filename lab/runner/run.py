@@ -16,6 +16,7 @@ from lab.errors import InfraError
 from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
+from lab.oracle import kmsg
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.console_settings import console_level
 from lab.oracle.lines import Shape
@@ -158,6 +159,7 @@ class Run:
         if seen.state == "alive":
             self._aftermath(guest, watch)
         else:
+            self._add([kmsg.unchecked("the kernel is not known to be alive")])
             self._look_inside(guest)
         self._add(watch.evidence)
         self._read_console(watch)

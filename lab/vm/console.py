@@ -223,9 +223,9 @@ class Console:
 
 
 def _clean(raw: bytes) -> str:
-    text = raw[: MAX_LINE * 2].decode("utf-8", errors="replace").rstrip("\r")
-    # A carriage return inside a line redraws it: what counts is what was drawn last.
-    return _ESCAPES.sub("", text.rsplit("\r", 1)[-1])
+    # A carriage return inside a line redraws it in a terminal. What was there before stays
+    # here: a task's name may hold one, and would hide the kernel's words about it.
+    return _ESCAPES.sub("", raw[: MAX_LINE * 2].decode("utf-8", errors="replace"))
 
 
 class Conversation(SpawnBase):  # type: ignore[misc]

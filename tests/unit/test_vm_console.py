@@ -50,6 +50,12 @@ def test_lines_are_split_and_the_unfinished_one_is_seen() -> None:
     assert texts(wire.end()) == ["one", "two", "three"]
 
 
+def test_a_carriage_return_hides_nothing_before_it() -> None:
+    wire = Wire()
+    wire.feed(b"INFO: task a\rb:77 blocked\r\n")
+    assert texts(wire.end()) == ["INFO: task ab:77 blocked"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(alphabet="ab\r\n\x1b[0m", max_size=200), st.lists(st.integers(1, 20), max_size=30))
 def test_chunks_make_no_difference(text: str, sizes: list[int]) -> None:
