@@ -136,7 +136,7 @@ class Parser:
 
     def _note(self, line: Line) -> None:
         """Keep what a line by itself says of forgeries and losses."""
-        forgery = None if line.part else forgery_of(line)
+        forgery = forgery_of(line)
         if forgery is not None:
             self.forged += 1
             if len(self._forgeries) < MAX_FORGERIES:

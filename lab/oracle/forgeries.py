@@ -77,6 +77,8 @@ def claims(text: str) -> bool:
 
 
 def _claim(line: Line) -> tuple[str, Means]:
+    if line.part:
+        return (line.text if claims(line.text) else ""), "embedded"
     if line.origin is Origin.TEXT:
         rest = without_prefix(line.text)
         if rest is not None and claims(rest):

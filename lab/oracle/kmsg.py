@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.errors import InfraError
@@ -57,14 +57,16 @@ class Record:
 class Comparison:
     """The console against the log.
 
-    `records` were compared; `hidden` are in the log and not on the console; `unknown` are
-    lines of the console that begin a report and are not in the log. `overwritten` records
-    were gone when the log was read, and `undecided` reports are as old as those.
+    `records` were compared; `hidden` are in the log and not on the console. Of the lines that
+    were believed to begin a report, `unknown` are not in the log, and `inner` stand inside
+    other records. `overwritten` records were gone when the log was read, and `undecided`
+    reports are as old as those.
     """
 
     records: int
     hidden: tuple[Record, ...] = ()
     unknown: tuple[Line, ...] = ()
+    inner: tuple[Line, ...] = ()
     overwritten: int = 0
     undecided: int = 0
 
@@ -85,6 +87,12 @@ class Comparison:
                 f"the console shows {len(self.unknown)} reports that the kernel's own log does "
                 f"not have, such as line {first_line.number}, {first_line.text[:200]!r}: they "
                 "were written straight to the serial device, or the log was changed"
+            )
+        if self.inner:
+            first_line = self.inner[0]
+            found.append(
+                f"the console shows {len(self.inner)} reports inside other records, such as line "
+                f"{first_line.number}, {first_line.text[:200]!r}: somebody chose that text"
             )
         if self.overwritten:
             found.append(
@@ -134,35 +142,39 @@ def compare(
     lines: Iterable[Line],
     since: int,
     level: int,
+    believed: Collection[int],
     *,
     marked: bool,
     omitted: int = 0,
 ) -> Comparison:
     """Hold a console's lines against the log's records behind number `since`.
 
-    The console shows records below `level`. `marked` says that it shows priorities;
-    `omitted` records were left out by the one who read the log.
+    The console shows records below `level`; `believed` are the numbers of the lines that
+    begin reports. `marked` says that it shows priorities; `omitted` records were left out by
+    the one who read the log.
     """
     shown = [line for line in lines if line.origin is not Origin.TEXT]
     left = Counter(_key_of_line(line, marked) for line in shown)
-    own: Counter[_Key] = Counter()
+    begins: Counter[_Key] = Counter()
+    inside: Counter[_Key] = Counter()
     hidden = []
     for record in records:
         keys = list(_keys(record, marked))
-        own.update([*keys, *(_timeless(key) for key in keys)])
+        head = next((index for index, key in enumerate(keys) if key[3]), 0)
+        begins.update(_also_timeless(keys[: head + 1]))
+        inside.update(_also_timeless(keys[head + 1 :]))
         due = record.facility == 0 and record.level < level
         # Lines that came while the time was switched off have none.
         if due and not all(_take(left, key, _timeless(key)) for key in keys[:_MOST_LINES]):
             hidden.append(record)
     first = records[0].number if records else since + 1
     gone = max(0, first - since - 1)
-    unknown = [
-        line
-        for line in shown
-        if line.origin is Origin.KERNEL
-        and claims(line.text)
-        and not _take(own, _key_of_line(line, marked))
-    ]
+    unknown: list[Line] = []
+    inner: list[Line] = []
+    for line in (line for line in shown if line.number in believed):
+        key = _key_of_line(line, marked)
+        if not _take(begins, key):
+            (inner if _take(inside, key) else unknown).append(line)
     # What the log does not have any more can't be said to be forged.
     oldest = records[0].stamp if records and gone else 0
     decided = [] if omitted else [line for line in unknown if _age(line) >= oldest]
@@ -170,6 +182,7 @@ def compare(
         len(records),
         tuple(hidden),
         tuple(decided),
+        tuple(inner),
         gone + omitted,
         len(unknown) - len(decided),
     )
@@ -186,6 +199,10 @@ def _take(left: Counter[_Key], *keys: _Key) -> bool:
 
 def _timeless(key: _Key) -> _Key:
     return key[0], None, key[2], key[3]
+
+
+def _also_timeless(keys: list[_Key]) -> list[_Key]:
+    return [*keys, *(_timeless(key) for key in keys)]
 
 
 def _age(line: Line) -> float:

@@ -45,7 +45,7 @@ from lab.oracle.mixing import is_mixed, parts
 MAX_LINE = 4096
 _KEPT = 2048
 
-_PRIORITY = r"<(?P<priority>[0-9]{1,3})>"
+_PRIORITY = r"<(?P<priority>0|[1-9][0-9]{0,2})>"
 _STAMP = r"\[ {0,5}(?P<stamp>[0-9]{1,7}\.[0-9]{6})\]"
 _CALLER = r"\[ {0,5}(?P<caller>[CT][0-9]{1,10})\]"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -125,6 +125,8 @@ class Shape:
 
 _OTHER_CALLER = _CALLER.replace("caller", "other")
 _ANY = re.compile(f"(?:{_PRIORITY})?(?:{_STAMP}(?:{_CALLER})?|{_OTHER_CALLER}) ?")
+# What is left of a prefix of priority and time when the time is switched off.
+_BARE = re.compile(_PRIORITY)
 _ANY_PARTS = tuple(
     parts(priority, True, caller) for priority in (True, False) for caller in (True, False)
 )
@@ -213,7 +215,10 @@ class Splitter:
         inside = [
             (found, expected)
             for pattern, expected in self._patterns
-            if (expected or self._changed) and (found := pattern.search(raw))
+            if (expected or self._changed)
+            # A priority alone is text of a program too often.
+            and pattern.pattern != _BARE.pattern
+            and (found := pattern.search(raw))
         ]
         return min(inside, key=lambda one: one[0].start(), default=None)
 
@@ -236,6 +241,8 @@ class Splitter:
         self._shaped = True
         self._changed = self._changed or not expected
         groups = match.groupdict()
+        if self.shape is None and groups.get("priority"):
+            self._patterns = ((_ANY, True), (_BARE, False))
         # The pattern of all shapes has one of two places for the caller.
         yield Line(
             self._number,

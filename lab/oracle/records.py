@@ -9,7 +9,8 @@ they follow each other on the console, with the same caller and the same time.
 Where a record's head is known to be followed by a name, and what the kernel
 prints behind the name is known too, the lines between are joined by a space.
 A line that is whole without the next is handed out at once; what then turns
-out to be more of it is marked (`Line.part`), so that it opens no report.
+out to be more of it is marked (`Line.part`), so that it opens no report. The
+same goes for text that the kernel quotes, such as a mount option.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ class _Named:
     head: re.Pattern[str]
     tail: re.Pattern[str]
     bare: re.Pattern[str]  # the tail without a name before it
-    # The name ends the record: only the time tells the rest of it from another record.
+    # Only the time tells the rest of the record from another one.
     last: bool = False
+    # How long a line between the two may be.
+    most: int = NAME_BYTES
 
 
 def _named(head: str, tail: str, *, last: bool = False) -> _Named:
@@ -67,6 +70,14 @@ _NAMED = (
     _named(rf"WARNING: (?=.{{0,{NAME_BYTES}}}$)", r"/[0-9]+ still has locks held!"),
     _named(r"in_atomic\(\): .*, name: ", r"$", last=True),
 )
+# A quote that is open at the end of a line, and closed at the end of another.
+_QUOTED = _Named(
+    re.compile(r"^.*[\s=(]['\"][^'\"]*$"),
+    re.compile(r"^[^'\"]*['\"]\W*$"),
+    re.compile(r"^['\"]\W*$"),
+    last=True,
+    most=1024,
+)
 _HEADS = re.compile("|".join(one.head.pattern for one in _NAMED))
 # A record that begins with the name, if that ends with a newline.
 _NAMELESS = re.compile(r"^ ?invoked oom-killer: ")
@@ -87,7 +98,7 @@ class Joiner:
             if kind.tail.match(line.text):
                 yield from self._join(line)
                 return
-            if len(line.text) <= NAME_BYTES and len(self._held) <= NAME_BYTES:
+            if len(line.text) <= kind.most and len(self._held) <= NAME_BYTES:
                 self._last = line
                 self._held.append(line)
                 return
@@ -140,9 +151,9 @@ class Joiner:
 
 
 def _kind_of(text: str) -> _Named | None:
-    if not _HEADS.match(text):
-        return None
-    return next((one for one in _NAMED if one.head.match(text)), None)
+    if _HEADS.match(text):
+        return next((one for one in _NAMED if one.head.match(text)), None)
+    return _QUOTED if _QUOTED.head.match(text) else None
 
 
 def _follows(before: Line, line: Line, same_time: bool) -> bool:

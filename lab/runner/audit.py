@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +74,17 @@ class Audit:
         """
         self._put_up(None)
 
-    def end(self, excused: Collection[str] = (), level: int | None = None) -> Comparison | None:
+    def end(
+        self,
+        believed: Callable[[], Collection[int]],
+        excused: Collection[str] = (),
+        level: int | None = None,
+    ) -> Comparison | None:
         """Hold the console against the log since `begin`; None if that was not called.
 
-        `excused` are settings that may differ, `level` is the lowest level of the console
-        that the lab itself set on the way. Raises `InfraError` if a setting differs, and
-        what `fence` raises.
+        `believed` gives the numbers of the lines that begin reports. `excused` are settings
+        that may differ, `level` is the lowest level of the console that the lab itself set on
+        the way. Raises `InfraError` if a setting differs, and what `fence` raises.
         """
         begun = self._begun
         if begun is None or begun.fence is None:
@@ -93,6 +98,7 @@ class Audit:
             lines,
             begun.fence,
             min([*levels, *([] if level is None else [level])]),
+            believed(),
             marked=self._shape.priority,
             omitted=answer.omitted,
         )

@@ -25,7 +25,7 @@ from lab.oracle import liveness, machine
 from lab.oracle import rex as rex_oracle
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
-from lab.oracle.forgeries import Forgery
+from lab.oracle.forgeries import Forgery, Means
 from lab.oracle.lines import Line, Shape
 from lab.oracle.losses import Loss
 from lab.oracle.rex_reports import Collector, RexReport
@@ -211,13 +211,14 @@ class Watch:
         a forgery from then on. Raises `InfraError` if the console can't be relied on, and what
         `fence` raises.
         """
-        found = self._audit.end(excused, level)
+        found = self._audit.end(self._believed, excused, level)
         if found is None:
             return
         self.evidence.append(found.evidence())
+        forged: list[tuple[Line, Means]] = [(line, "serial") for line in found.unknown]
+        forged += [(line, "embedded") for line in found.inner]
         self._unknown = {
-            line.number: Forgery(line.number, line.at, line.text, "serial")
-            for line in found.unknown
+            line.number: Forgery(line.number, line.at, line.text, means) for line, means in forged
         }
         if found.problem:
             raise InfraError(found.problem)
@@ -241,6 +242,10 @@ class Watch:
         """The signs since the baseline that the console does not have all of the kernel's text."""
         self._check_parser()
         return list(self._parser.losses)
+
+    def _believed(self) -> set[int]:
+        lines = {report.first_line for report in self._parser.reports}
+        return lines | {report.first_line for report in self._rex.reports}
 
     def _check_parser(self) -> None:
         if self._broken is not None:

@@ -132,6 +132,14 @@ def test_the_kernels_quote_of_a_mount_option_forges_nothing(watch: Watch) -> Non
     assert [one.means for one in watch.forgeries()[0]] == ["embedded"]
 
 
+def test_a_newline_in_a_mount_option_forges_nothing(watch: Watch) -> None:
+    option = f"x\n{PANIC}\ny z"
+    found = attacked(watch, f"mount -t tmpfs -o '{option}' none /tmp 2>/dev/null; true")
+    assert found == ""
+    assert [one.means for one in watch.forgeries()[0]] == ["embedded"]
+    assert watch.reports() == []
+
+
 def test_a_log_that_is_no_log_is_not_believed(watch: Watch) -> None:
     hide, undo = "mv /dev/kmsg /dev/kmsg-real; : > /dev/kmsg", "mv /dev/kmsg-real /dev/kmsg"
     assert "/dev/kmsg is not the kernel's log" in attacked(watch, hide, undo)

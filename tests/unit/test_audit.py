@@ -16,8 +16,10 @@ from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import console_settings, kmsg
+from lab.oracle.console import Parser
 from lab.oracle.kmsg import Comparison, Record
 from lab.oracle.lines import Line, Shape, Splitter
+from lab.oracle.rex_reports import collect
 from lab.runner import audit, watch
 from lab.runner.watch import Watch
 from lab.vm.console import Console
@@ -48,9 +50,12 @@ def on_console(number: int, text: str, priority: int = 4, caller: str = "T7") ->
 def compare(
     log: Sequence[str], console: bytes, since: int = 0, level: int = 8, omitted: int = 0
 ) -> Comparison:
-    lines = list(Splitter(FULL).feed(console, 0.0))
+    parser, lines = Parser(FULL), list(Splitter(FULL).feed(console, 0.0))
+    parser.feed(console)
+    collected = collect(lines)
+    believed = {one.first_line for one in (*parser.reports, *collected)}
     records = [kmsg.parse(text) for text in log]
-    return kmsg.compare(records, lines, since, level, marked=True, omitted=omitted)
+    return kmsg.compare(records, lines, since, level, believed, marked=True, omitted=omitted)
 
 
 # The log against the console
@@ -133,6 +138,14 @@ def test_a_copy_of_a_report_is_one_too_many() -> None:
     assert len(compare([in_log(1, PANIC)], 2 * on_console(1, PANIC)).unknown) == 1
     as_program = compare([in_log(1, PANIC, 12)], on_console(1, PANIC, 0))
     assert len(as_program.unknown) == 1
+
+
+def test_a_report_inside_another_record_is_no_report() -> None:
+    text = f"tmpfs: Unknown parameter x\n{PANIC}"
+    found = compare([in_log(1, text)], on_console(1, text))
+    assert [line.text for line in found.inner] == [PANIC]
+    assert "somebody chose that text" in found.problem
+    assert compare([in_log(1, f"\n{PANIC}")], on_console(1, f"\n{PANIC}")).problem == ""
 
 
 def test_what_was_overwritten_is_said_and_what_is_as_old_is_left_open() -> None:

@@ -160,6 +160,7 @@ OTHERS = {
             "\u0660", "\u0665", PANIC
         ).encode(),
     ),
+    "a priority with a zero too many": ("prefix", f"<00>[    5.000000][    T1] {PANIC}\n".encode()),
     "another shape": ("prefix", f"[    5.000000] {PANIC}\n".encode()),
     "inside what a program says": ("embedded", record(f"hello {PREFIX}{PANIC}", level=12)),
     "a shorter prefix": ("embedded", record(f"rex: p: <1>{PANIC}")),
@@ -225,6 +226,23 @@ def test_no_text_inside_a_record_is_a_report_in_whatever_pieces(text: str, cuts:
     assert parser.forgeries == read(data).forgeries
 
 
+@pytest.mark.parametrize("text", [PANIC, f"a\n{PANIC}\nb", f"{PANIC}\nBUG: x"])
+def test_a_quoted_text_with_newlines_opens_no_report(text: str) -> None:
+    data = record(*f"tmpfs: Unknown parameter 'x\n{text}'".split("\n"), level=3, step=0)
+    assert kinds(data) == []
+    assert set(means(data)) == {"embedded"}
+
+
+def test_an_open_quote_hides_no_report_behind_it() -> None:
+    for step in (0, 0.001):
+        assert kinds(record("odd: 'quote", *OOPS, step=step)) == ["page-fault"]
+    assert kinds(record("odd: 'quote") + record("BUG: it's 'x'", at=6)) == ["other-splat"]
+
+
+def test_a_name_that_would_open_a_report_is_a_forgery_too() -> None:
+    assert means(named("soft-lockup", "a:1]\nBUG: x")) == ["embedded"]
+
+
 # Changes on the way
 
 OOPS = ("BUG: kernel NULL pointer dereference, address: 0", "RIP: 0010:broken+0x1/0x2")
@@ -251,6 +269,13 @@ def test_the_kernel_is_heard_when_it_shows_the_time_of_late() -> None:
     assert kinds(stripped(record("fine")) + record(*OOPS), timeless) == ["page-fault"]
     nothing = Shape(priority=False, stamp=False, caller=False)
     assert kinds(b"fine\n[    5.000000] BUG: x\n", nothing) == ["other-splat"]
+
+
+def test_the_kernel_is_heard_without_time_where_there_is_no_caller() -> None:
+    data = record("fine", caller="") + "".join(f"<1>{text}\n" for text in OOPS).encode()
+    assert kinds(data, DEBIAN) == ["page-fault"]
+    assert [one.kind for one in parse(data)] == ["page-fault"]
+    assert kinds(data + b"text <1>BUG: no\n", DEBIAN) == ["page-fault"]
 
 
 def test_a_program_stays_one_when_the_time_is_gone() -> None:
