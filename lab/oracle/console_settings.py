@@ -47,8 +47,15 @@ def changes(before: Files, now: Files, excused: Collection[str] = ()) -> list[st
     return [
         f"{path} was {_shown(before.get(path))} and is {_shown(now.get(path))}"
         for path in FILES
-        if path not in excused and before.get(path) != now.get(path)
+        if path not in excused and not _same(path, before, now)
     ]
+
+
+def _same(path: str, before: Files, now: Files) -> bool:
+    if path == _PRINTK and console_level(now) > console_level(before):
+        # An oops raises the console's level: nothing is hidden by that.
+        return (before.get(path) or "").split()[1:] == (now.get(path) or "").split()[1:]
+    return before.get(path) == now.get(path)
 
 
 def _shown(text: str | None) -> str:

@@ -171,6 +171,13 @@ def test_settings_that_differ_are_named() -> None:
     assert [console_settings.console_level(one) for one in (HEALTHY, now, {})] == [8, 1, 8]
 
 
+def test_a_level_that_an_oops_raised_hides_nothing() -> None:
+    printk = "/proc/sys/kernel/printk"
+    assert console_settings.changes(HEALTHY, HEALTHY | {printk: "15\t4\t1\t7\n"}) == []
+    for other in ("15\t7\t1\t7\n", "7\t4\t1\t7\n", "", None):
+        assert len(console_settings.changes(HEALTHY, HEALTHY | {printk: other})) == 1
+
+
 # The fence
 
 
