@@ -25,8 +25,10 @@ _MOST_CALLERS = 64
 # follow a program's unfinished one. Older kernels give it a prefix.
 _DROPPED = re.compile(r"\*\* (?P<count>[0-9]+) printk messages dropped \*\*\s*$")
 _KERNEL_RIP = re.compile(r"^RIP: 0010:")
-# Registers behind these were asked for, or are part of a stack trace.
-_BEFORE_RIP = re.compile(r"^(?:\s|Call Trace|CPU: |Hardware name|sysrq:|RIP: |Code: )")
+# Registers behind these were asked for, or are part of a stack trace, and so are those
+# with no more than the second kind between.
+_ASKED = re.compile(r"^(?:\s|Call Trace|sysrq:)")
+_BETWEEN = re.compile(r"^(?:CPU: |Hardware name|Tainted: |RIP: |RSP: |Code: |$)")
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,21 @@ class Orphans:
     """
 
     def __init__(self) -> None:
-        self._before: OrderedDict[str, tuple[str, bool]] = OrderedDict()
+        # By caller: were registers asked for, and did some come that were not?
+        self._before: OrderedDict[str, tuple[bool, bool]] = OrderedDict()
 
     def take(self, line: Line) -> Loss | None:
         """Return the loss that a line outside of all reports is a sign of."""
         if patterns.END_TRACE.match(line.text) or patterns.END_PANIC.match(line.text):
             self._before.pop(line.caller, None)
             return self._loss(line)
-        text, torn = self._before.pop(line.caller, ("", False))
+        asked, torn = self._before.pop(line.caller, (False, False))
         if torn and line.text.strip() == "</TASK>":
             return self._loss(line)
-        begins = bool(_KERNEL_RIP.match(line.text)) and not _BEFORE_RIP.match(text)
-        self._before[line.caller] = (line.text, torn or begins)
+        torn = torn or (not asked and bool(_KERNEL_RIP.match(line.text)))
+        if not _BETWEEN.match(line.text):
+            asked = bool(_ASKED.match(line.text))
+        self._before[line.caller] = (asked, torn)
         if len(self._before) > _MOST_CALLERS:
             self._before.popitem(last=False)
         return None

@@ -298,6 +298,10 @@ def test_a_program_stays_one_when_the_time_is_gone() -> None:
             "beginning is missing",
             record("RIP: 0010:f+0x1/0x2", "Call Trace:", " <TASK>", " </TASK>"),
         ),
+        (
+            "beginning is missing",
+            record("CPU: 1 UID: 0 PID: 7", "Hardware name: Q", "RIP: 0010:f+0x1/0x2", " </TASK>"),
+        ),
         ("longer than any record", record("x" * (MAX_LINE + 1))),
         (
             "mixed",
