@@ -75,6 +75,14 @@ class Parser:
                 self._take(line)
             return self._done[before:]
 
+    def feed_lines(self, lines: Iterable[Line]) -> list[Report]:
+        """Take lines of a log in another form than the console's; returns reports now complete."""
+        with self._lock:
+            before = len(self._done)
+            for line in lines:
+                self._take(line)
+            return self._done[before:]
+
     def finish(self) -> list[Report]:
         """Say that the console has ended; returns the reports that this completes or cuts off."""
         with self._lock:

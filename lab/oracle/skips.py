@@ -16,9 +16,10 @@ REPORTING = (
     r"|report_bug|handle_bug|die\w*|__die\w*|oops_\w+|panic|vpanic|nmi_panic|print_\w+"
     r"|__report\w*|end_report|page_fault_oops|stack_trace_\w+|save_stack\w*|__save_stack\w*"
     r"|check_panic_on_warn|bust_spinlocks|unwind_\w+|arch_stack_walk|dump_cpu_task"
-    r"|sched_show_task|__schedule_bug|__dump_stack|console_\w+|serial\w+|early_serial\w*"
+    r"|sched_show_task|__schedule_bug|__dump_stack|console_(?:unlock|flush\w*|emit\w*|trylock\w*)|serial\w+|early_serial\w*"
     r"|v?s?c?n?printf|\w*dev_\w*printk\w*|_dev_\w+|va_format|__dynamic_\w+dbg|netdev_printk"
-    r"|__netdev_printk|univ8250_\w+|wait_for_xmitr|uart_console_write|nbcon_\w+|depot_\w+|stack_depot_\w+",
+    r"|__netdev_printk|univ8250_\w+|wait_for_xmitr|uart_console_write|nbcon_\w+|depot_\w+|stack_depot_\w+"
+    r"|dump_header|oom_kill_process|out_of_memory|warn_alloc\w*|slab_out_of_memory",
 )
 
 # Entries of exceptions and interrupts, up to what they interrupted.
@@ -28,7 +29,7 @@ ENTRIES = (
     r"__do_page_fault|do_user_addr_fault|do_kern_addr_fault|bad_area\w*|__bad_area\w*",
     r"no_context|kernelmode_fixup_or_oops|handle_page_fault|invalid_op|general_protection",
     r"double_fault|page_fault|async_page_fault|nmi_\w+|default_do_nmi|handle_stack_overflow",
-    r"smp_(?:apic_timer|call_function\w*|reschedule)_interrupt|apic_timer_interrupt|do_IRQ",
+    r"(?:smp_)?(?:trace_)?(?:apic_timer|call_function\w*|reschedule)_interrupt|do_IRQ",
     r"call_function_(?:single_)?interrupt|reschedule_interrupt|ret_from_intr|retint_\w+",
     r"restore_regs_and_iret|call_on_\w+|do_softirq_own_stack|do_softirq|__do_softirq",
     r"handle_softirqs|invoke_softirq|irq_exit\w*|__irq_exit\w*|irq_enter\w*|run_ksoftirqd",
@@ -51,7 +52,7 @@ DETECTORS = (
     r"watchdog\w*|__?is_hardlockup|check_cpu_stall|print_cpu_stall\w*|rcu_\w+|__rcu\w*|call_rcu",
     r"synchronize_(?:s?rcu|sched|net)\w*|__synchronize_\w+|__call_rcu\w*|kvfree_call_rcu",
     r"ubsan_\w+|__ubsan_\w+|k(?:asan|fence|msan|csan)_\w+|__asan_\w+|__k(?:asan|fence)_\w+",
-    r"__msan_\w+|__kmsan_\w+|__kcsan_\w+|__tsan_\w+|__hwasan_\w+|__sanitizer_\w+|check_memory_region\w*",
+    r"__msan_\w+|__kmsan_\w+|msan_\w+|__kcsan_\w+|__tsan_\w+|__hwasan_\w+|__sanitizer_\w+|check_memory_region\w*",
     r"memory_is_\w+|bytes_is_\w+|check_(?:inline|region)\w*|check_for_memory\w*",
     r"kmsan_\w+|__might_\w+|__cant_\w+|___might_\w+|might_\w+|debug_\w+|__debug_\w+|lookup_object\w*",
     r"check_preemption_disabled|__this_cpu_preempt_check|smp_processor_id",
@@ -85,8 +86,8 @@ RUST = (
 # Allocators, and what they check when an object comes back.
 ALLOCATORS = (
     r"object_err|slab_\w+|free_(?:debug|consistency|to_partial)\w*|check_(?:object|slab|bytes)\w*",
-    r"on_freelist|alloc_debug\w*|_?__slab_\w+|___slab_\w+|___cache_\w+|__cache_\w+|cache_\w+",
-    r"k(?:z|v|vz|c|m)?alloc\w*|__k(?:z|v|vz|c|m)?alloc\w*|k(?:v|z|vz|free)?free\w*|__kfree\w*",
+    r"on_freelist|alloc_debug\w*|_?__slab_\w+|___slab_\w+|_{0,4}cache_\w+",
+    r"kv?[mzc]?alloc\w*|__kv?[mzc]?alloc\w*|k(?:v|z|vz|free)?free\w*|__kfree\w*",
     r"___?kmalloc\w*|__do_kmalloc\w*|__do_krealloc\w*|krealloc\w*|kmem_\w+|__kmem_\w+",
     r"kmalloc_\w+|do_slab_free|do_kmem_cache\w*|new_slab|allocate_slab|get_partial\w*|init_object",
     r"qlist_\w+|qlink_\w+|__quarantine\w*|quarantine_\w+|setup_object\w*|deactivate_slab",
@@ -101,7 +102,7 @@ ALLOCATORS = (
     r"pcpu_\w+|__alloc_percpu\w*|alloc_percpu\w*|free_percpu|kvrealloc\w*|devm_k\w+alloc\w*",
     r"kmemdup\w*|memdup_\w+|vmemdup_\w+|kstr\w+|kasprintf|kvasprintf\w*|devm_kmemdup|devm_kstrdup\w*",
     r"slob_\w+|mempool_\w+|objcg_\w+|__do_cache_\w+|ptr_\w+|kasan_save_\w+|__build_skb\w*",
-    r"__alloc_skb|alloc_skb\w*|__netdev_alloc_skb|__napi_alloc_skb|skb_put|skb_push|skb_over_panic"
+    r"__alloc_skb|(?:new|alloc|build|napi_build)_skb\w*|__netdev_alloc_skb|__napi_alloc_skb|skb_put|skb_push|skb_over_panic"
     r"|skb_under_panic|skb_panic|__kfree_skb|kfree_skb\w*|consume_skb|skb_release_all|pskb_expand_head",
 )
 
@@ -183,7 +184,7 @@ LIBRARY = (
 
 # Cryptographic algorithms: their caller gave them the data.
 CRYPTO = (
-    r"(?:__)?(?:crypto|skcipher|shash|ahash|aead|akcipher|cipher|scatterwalk|blkcipher)_\w+",
+    r"(?:__)?(?:crypto|drbg|rng|jent|skcipher|shash|ahash|aead|akcipher|cipher|scatterwalk|blkcipher)_\w+",
     r"(?:lib_|__)?(?:aes|aesti|aesni|sha\d+|chacha\w*|poly1305|ghash|gf128mul|xts|cbc|ecb)_\w+",
 )
 
@@ -193,11 +194,13 @@ PAGE_LISTS = (
     r"|free_swap_cache|free_pages_and_swap_cache|tlb_\w+|__folio_batch\w*|__tlb_\w+",
 )
 
-# Lists of timers: who set or freed a timer is at fault.
+# Lists of timers and of work: who queued or freed one is at fault.
 TIMERS = (
     r"lock_timer_base|(?:__)?(?:try_to_)?del_timer\w*|__?try_to_del_timer\w*|timer_\w+|__timer_\w+"
     r"|__?mod_timer\w*|add_timer\w*|detach_\w*timer\w*|enqueue_timer|sk_(?:stop|reset)_timer\w*"
     r"|hrtimer_(?:try_to_)?cancel\w*|hrtimer_start\w*|__hrtimer_start\w*",
+    r"work_is_static_object|__?_?queue_\w*work\w*|mod_delayed_work\w*|insert_work|get_work_pool"
+    r"|schedule_(?:delayed_)?work\w*|queue_rcu_work|irq_work_queue\w*|task_work_(?:add|cancel)\w*",
 )
 
 # They hand a request on to its handler: the outermost function of a stack that is none
@@ -209,6 +212,9 @@ DISPATCH = (
     r"(?:__)?sock_(?:sendmsg|recvmsg)\w*|sock_(?:write|read)_iter|sock_ioctl|sock_do_ioctl|sock_common_\w+",
     r"netlink_\w+|rtnetlink_rcv\w*|nfnetlink_\w+|genl_\w+|call_ad|inet_sendmsg|inet6_sendmsg",
     r"task_work_run|exit_to_user\w*|(?:__)?prepare_exit\w*|syscall_\w+|do_exit|do_group_exit|get_signal"
+    r"|net_(?:rx|tx)_action|(?:__)?napi_\w+|process_backlog|(?:__)?netif_receive_skb\w*|netif_rx\w*"
+    r"|tasklet_\w+|blk_done_softirq|blk_complete_reqs|usb_giveback_urb_bh|rcu_core\w*|hub_event"
+    r"|(?:__)?usb_hcd_giveback_urb|loop_\w*work\w*|io_wq\w+|io_worker\w*|handle_irq\w*"
     r"|run_timer_softirq|call_timer_fn|expire_timers|__run_timers|__run_timer_base"
     r"|arch_do_signal\w*|do_signal|__fput|____fput|fput|delayed_fput|hrtimer_run_softirq",
 )

@@ -40,13 +40,15 @@ _SANITIZER_INLINED = re.compile(
 )
 _CALLER = re.compile(rf"^(?:caller is|last function:|CSD function:)\s+{_SYMBOL}")
 _ACQUIRING = re.compile(rf"\bat: (?:{_ADDRESS}\s+)?{_SYMBOL}")
-_LAST_FUNCTION = re.compile(rf"^.*(?:workfn=|last function: ){_SYMBOL}")
+_LAST_FUNCTION = re.compile(r"^.*(?:workfn=|last function: )(?P<name>[\w.$]+)")
 _CSD = re.compile(rf"^.*csd: .* for CPU#\d+ {_SYMBOL}\(")
 _POINTERS = (_POINTER, _INLINED_POINTER, _OLD_POINTER)
 _FIRST_LINES = (_WARNED, _SANITIZER, _SANITIZER_INLINED, _CALLER, _LAST_FUNCTION)
 
+# The lines of lockdep behind which the lock at fault is, with the place of its call.
 _TRYING = re.compile(
-    r"(?:is trying to (?:acquire|lock|release|contend) (?:lock|\()|^lock held when)"
+    r" is (?:trying to (?:acquire|lock|release|contend)|freeing memory|leaving the kernel)\b"
+    r"|still has locks held!$"
 )
 
 _BYSTANDER = re.compile(
@@ -219,6 +221,10 @@ def frames(lines: Iterable[str], search: Search = Search()) -> list[str]:
         # Better one of the machinery than none, where the report itself names it.
         named = _called(lines) if search.stalled else stack.named
         found = [named] if named else []
+    if search.lockdep:
+        # The one who takes the lock, then those who took it before in another order.
+        found = [*found[:2], *_interesting(stack.elsewhere, search), *found[2:]]
+        found = list(dict.fromkeys(found))
     found = [name for at, name in enumerate(found) if at == 0 or not skips.doubtful(name)]
     if search.anywhere and len(found) > FRAMES:
         inner = list(_interesting(names[: stack.inner], search))
