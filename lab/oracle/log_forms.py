@@ -56,7 +56,7 @@ class State:
     stamp: float = 0.0
     last: Record | None = None
     margin: int = 0
-    fragments: dict[str, str] = field(default_factory=dict)
+    fragments: dict[str, bytes] = field(default_factory=dict)
 
 
 # Returns the records of a line, or None for a line of another form.
@@ -79,7 +79,9 @@ def _seconds(date: str, clock: str) -> float:
 
 
 # The serial console and what is like it: the console's own parser reads the bytes.
-_CONSOLE = re.compile(r"^(?:<\d{1,3}>)?\[\s{0,5}\d{1,7}\.\d{6}\](?! \[\s*[CT]\d+\] )|^<\d{1,3}>\S")
+_CONSOLE = re.compile(
+    r"^(?:<\d{1,3}>)?\[\s{0,5}(?:\d{1,7}\.\d{6}\](?! \[\s*[CT]\d+\] )|[CT]\d+\] )|^<\d{1,3}>\S"
+)
 
 _CTIME = r"\[\S{2,6} \S{3,6}\s+\d{1,2} \d\d:\d\d:\d\d \d{4}\]"
 _DMESG = re.compile(
@@ -126,10 +128,10 @@ _LEVELS = frozenset({"emerg", "alert", "crit", "err", "warn", "notice", "info", 
 # syslog may stand before them.
 _WHEN = (
     r"(?P<date>[A-Z][a-z]{2}\s+\d{1,2}|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d|[A-Z]{3}\s+\d{1,2})[ T]"
-    r"(?P<clock>\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)(?:Z|[+-]\d\d:?\d\d| [A-Z]{2,5}| [+-]\d\d)?"
+    r"(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?:Z|[+-]\d\d:?\d\d| [A-Z]{2,5}| [+-]\d\d)?"
 )
 _SOURCE = (
-    r"(?P<host>[\w.:-]+) (?:[a-z0-9]+\.[a-z]+ )?(?P<name>[^\s:\[]+(?: [^\s:\[]+)?)"
+    r"(?P<host>[\w.:-]*[\w-]) (?:[a-z0-9]+\.[a-z]+ )?(?P<name>[^\s:\[]+(?: [^\s:\[]+)?)"
     r"(?:\[(?P<pid>\d+)\])?(?:: ?| - - - | - - )(?P<text>.*)$"
 )
 _JOURNAL = re.compile(
@@ -238,21 +240,19 @@ def _kmsg(line: str, state: State) -> list[Record] | None:
 def _joined(line: str, sequence: str, state: State) -> str | None:
     """Return the whole text of a record that netconsole sent in fragments, once it is there.
 
-    Fragments but the last have no newline: several may stand on a line.
+    Fragments but the last have no newline, so that several may stand on a line. Each has
+    the same head but for its place.
     """
-    head = re.compile(
-        rf"(?:[0-9][\w.+~-]*,)?\d{{1,5}},{sequence},\d{{1,20}},[-c+](?:,[^,;]*)*?,"
-        r"ncfrag=(?P<offset>\d+)/(?P<length>\d+)[^;]*;"
-    )
-    heads = list(head.finditer(line))
-    text = state.fragments.pop(sequence, "")
+    same = line[: line.index("ncfrag=")]
+    heads = list(re.finditer(re.escape(same) + _FRAGMENT.pattern + "[^;]*;", line))
+    text = state.fragments.pop(sequence, b"")
     length = 0
     for index, found in enumerate(heads):
         end = heads[index + 1].start() if index + 1 < len(heads) else len(line)
         length = int(found["length"])
-        text = text[: int(found["offset"])] + line[found.end() : end]
-    if len(text.encode()) >= length:
-        return text
+        text = text[: int(found["offset"])] + line[found.end() : end].encode()
+    if len(text) >= length:
+        return text.decode(errors="replace")
     if len(state.fragments) < _MAX_FRAGMENTS:
         state.fragments[sequence] = text
     return None
