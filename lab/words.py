@@ -74,12 +74,18 @@ ReportKind = Literal[
     "rcu-stall",
     "hung-task",
     "wq-lockup",
+    "csd-lock",  # a CPU that does not answer another one's call of a function
+    "netdev-in-use",  # a network device that can't be unregistered
+    "tx-timeout",  # a network device that does not transmit
+    "irq-unhandled",  # an interrupt that no handler took
     "list-corruption",
     "sleeping-in-atomic",
+    "leaked-atomic",  # a softirq or work item that returned in another context than it began
     "lockdep",
     "kasan",
     "kfence",
     "ubsan",
+    "memory-leak",  # what kmemleak found
     "oom",
     "other-splat",
 ]

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from lab import __version__
-from lab.cli import bench, check, doctor, extension, kernel, run, shell, soak
+from lab.cli import bench, check, doctor, explain, extension, kernel, run, shell, soak
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(bench.app, name="bench", help="Measure the lab on this host.")
 app.command("run")(run.run)
 app.command("soak")(soak.soak)
 app.command("check")(check.check)
+app.command("explain")(explain.explain_logs)
 app.command("schema")(check.schema)
 app.command("doctor")(doctor.doctor)
 app.command("shell")(shell.shell)

@@ -111,9 +111,18 @@ _OOPSES: frozenset[ReportKind] = frozenset(
 _TAINT_BY: dict[str, frozenset[ReportKind]] = {
     "D": _OOPSES | {"list-corruption", "panic"},
     "W": frozenset(
-        {"warning", "list-corruption", "sleeping-in-atomic", "lockdep", "ubsan", "other-splat"}
+        {
+            "warning",
+            "list-corruption",
+            "sleeping-in-atomic",
+            "lockdep",
+            "ubsan",
+            "tx-timeout",
+            "other-splat",
+        }
     ),
-    "B": frozenset({"bug", "kasan", "kfence"}),
+    # Of the others, what the allocators of pages and of objects find.
+    "B": frozenset({"bug", "kasan", "kfence", "other-splat"}),
     "L": frozenset({"soft-lockup"}),
 }
 # The same for its counters; one that is not here has the name of its kind.
@@ -121,7 +130,15 @@ _COUNTED: dict[str, frozenset[ReportKind]] = {
     "oops": _OOPSES | {"list-corruption"},
     # check_panic_on_warn() counts those of the sanitizers and of the scheduler, too.
     "warn": frozenset(
-        {"warning", "list-corruption", "kasan", "kfence", "ubsan", "sleeping-in-atomic"}
+        {
+            "warning",
+            "list-corruption",
+            "kasan",
+            "kfence",
+            "ubsan",
+            "sleeping-in-atomic",
+            "tx-timeout",
+        }
     ),
 }
 

@@ -33,6 +33,13 @@ _GAP = 2.0
 # A panic waits for the other CPUs before it goes on.
 _PANIC_GAP = 30.0
 
+# Where lines do not say who printed them, others' may stand between a report's: so
+# many in a row are left out of one that has no end marker.
+_STRANGERS = 4
+
+# A backtrace is of a CPU that was interrupted somewhere.
+_SEARCH = stacks.Search(stalled=True, anywhere=True)
+
 # A guest decides how much it prints, and who prints.
 MAX_REPORTS = 200
 MAX_OPEN = 64
@@ -76,6 +83,14 @@ class Parser:
         with self._lock:
             before = len(self._done)
             for line in self._splitter.feed(data, at):
+                self._hear(line)
+            return self._done[before:]
+
+    def feed_lines(self, lines: Iterable[Line]) -> list[Report]:
+        """Take lines of a log in another form than the console's; returns reports now complete."""
+        with self._lock:
+            before = len(self._done)
+            for line in lines:
                 self._hear(line)
             return self._done[before:]
 
@@ -179,7 +194,11 @@ class Parser:
         if found:
             self._opening(line, draft, *found)
         elif patterns.CUT.match(line.text):
-            self._begin(line)
+            if draft and draft.head and not draft.has_body:
+                draft.add(line)
+                draft.cut = True
+            else:
+                self._begin(line)
         elif draft:
             self._continue(line, draft)
         else:
@@ -214,6 +233,12 @@ class Parser:
         match: re.Match[str],
     ) -> None:
         oops = bool(patterns.OOPS_LINE.search(line.text))
+        if draft and draft.kind == opening.kind == "memory-leak" and len(draft.lines) == 1:
+            draft.add(line)  # kmemleak's own first line behind that of a program
+            return
+        if draft and opening.inner and not draft.summing_up:
+            self._continue(line, draft)
+            return
         if draft and not draft.summing_up:
             if draft.kind is None:
                 draft.add(line)
@@ -223,8 +248,10 @@ class Parser:
                 draft.add(line)
                 draft.oopsed = True
                 return
-            if draft.kind == "list-corruption" and opening.kind in ("warning", "bug"):
+            asserting = draft.cut or draft.kind in patterns.BEFORE_ASSERTION
+            if asserting and opening.kind in ("warning", "bug"):
                 draft.add(line)
+                draft.cut = False
                 return
             if opening.kind == draft.kind == "wq-lockup" and len(draft.lines) == draft.pools:
                 draft.add(line)  # one line for each pool
@@ -235,9 +262,20 @@ class Parser:
                 draft.complete = True
                 self._close(draft)
                 return
+        if draft and opening.kind in patterns.CRASHES and draft.lacks_stack:
+            self._lead_on(draft, line).open(opening, match)
+            return
         draft = self._begin(line)
         draft.open(opening, match)
         draft.oopsed = oops
+
+    def _lead_on(self, draft: Draft, line: Line) -> Draft:
+        """Begin the crash that cut a report off; its stack is that report's too."""
+        for caller in [name for name, one in self._open.items() if one is draft]:
+            del self._open[caller]
+        draft.complete = draft.kind not in patterns.MARKED_END
+        draft.sequel = self._begin(line)
+        return draft.sequel
 
     def _continue(self, line: Line, draft: Draft) -> None:
         text = line.text
@@ -272,6 +310,9 @@ class Parser:
                 del self._open[line.caller]
         elif body or draft.kind is None or draft.kind in patterns.FREE:
             draft.add(line)
+            draft.strangers = 0
+        elif not line.caller and draft.strangers < _STRANGERS:
+            draft.strangers += 1
         else:
             self._close(draft)
 
@@ -303,13 +344,17 @@ class Parser:
         if found and len(self._backtraces) < MAX_REPORTS:
             cpu, first, lines = found
             self._backtraces.append(
-                Backtrace(cpu, tuple(lines), first.number, stacks.culprit(lines, stalled=True))
+                Backtrace(
+                    cpu, tuple(lines), first.number, stacks.culprit(stacks.frames(lines, _SEARCH))
+                )
             )
 
     # Drafts into reports
 
     def _close(self, draft: Draft, *, ended: bool = False) -> None:
         self._drafts.remove(draft)
+        for earlier in [one for one in self._drafts if one.sequel is draft]:
+            self._close(earlier, ended=ended)
         for caller in [name for name, one in self._open.items() if one is draft]:
             del self._open[caller]
         if draft.kind not in patterns.MARKED_END and (not ended or draft.ends_with_stack):

@@ -1,136 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How the kernel's reports begin, go on and end, as patterns on the text of a line.
+"""How the kernel's reports go on and end, as patterns on the text of a line.
 
-Taken from the sources of Linux 6.12 (and 6.1, where its words differ). All are
-anchored: a word like BUG inside a line is nobody's report.
+How they begin is in `lab.oracle.openings`. Taken from the sources of Linux 5.15,
+6.1, 6.12 and 7.x.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from lab.oracle.openings import DIE, Opening, opening_of
 from lab.words import ReportKind
 
-
-@dataclass(frozen=True)
-class Opening:
-    """A line that begins a report of a kind; the groups are used in its title."""
-
-    kind: ReportKind
-    pattern: re.Pattern[str]
-    title: str
-
-
-def _opening(kind: ReportKind, pattern: str, title: str) -> Opening:
-    return Opening(kind, re.compile(pattern), title)
-
-
-_WATCHDOG = r"^(?:(?:NMI )?watchdog: )?"
-_LOCKDEP = (
-    r"possible circular locking dependency detected|possible recursive locking detected"
-    r"|possible irq lock inversion dependency detected|inconsistent lock state"
-    r"|\S+-safe -> \S+-unsafe lock order detected|Nested lock was not taken"
-    r"|bad unlock balance detected!|bad contention detected!|held lock freed!"
-    r"|lock held when returning to user space!|suspicious RCU usage|chain_key collision"
-)
-
-# Where two match, the first one counts.
-OPENINGS: tuple[Opening, ...] = (
-    _opening(
-        "page-fault",
-        r"^BUG: kernel NULL pointer dereference, address: (?P<address>\S+)",
-        "NULL pointer dereference",
-    ),
-    _opening(
-        "page-fault",
-        r"^BUG: unable to handle (?:page fault|kernel paging request)",
-        "page fault",
-    ),
-    _opening(
-        "page-fault",
-        r"^BUG: unable to handle kernel NULL pointer dereference",
-        "NULL pointer dereference",
-    ),
-    _opening(
-        "stack-overflow",
-        r"^BUG: (?P<stack>\S+) stack guard page was hit",
-        "stack overflow ({stack})",
-    ),
-    _opening("stack-overflow", r"^(?:Oops: )?stack guard page: ", "stack overflow"),
-    _opening("stack-overflow", r"^Thread overran stack, or stack corrupted", "stack overflow"),
-    _opening("double-fault", r"^(?:traps: )?PANIC: double fault", "double fault"),
-    _opening("double-fault", r"^(?:Oops: )?double fault: ", "double fault"),
-    _opening(
-        "general-protection", r"^(?:Oops: )?general protection fault", "general protection fault"
-    ),
-    _opening("page-fault", r"^Oops: Oops: [0-9a-f]{4} \[#\d+\]", "page fault"),
-    _opening(
-        "oops",
-        r"^Oops: (?P<trap>[\w -]+?)(?:, .*)?: [0-9a-f]{4} \[#\d+\]",
-        "{trap}",
-    ),
-    _opening(
-        "oops", r"^(?P<trap>divide error|invalid opcode|int3): [0-9a-f]{4} \[#\d+\]", "{trap}"
-    ),
-    _opening("bug", r"^kernel BUG at (?P<place>\S+?)!", "kernel BUG"),
-    _opening(
-        "soft-lockup",
-        _WATCHDOG + r"BUG: soft lockup - CPU#(?P<cpu>\d+) stuck for \d+s! \[(?P<task>.*)\]",
-        "soft lockup",
-    ),
-    _opening(
-        "hard-lockup",
-        _WATCHDOG + r"Watchdog detected hard LOCKUP on cpu (?P<cpu>\d+)",
-        "hard lockup",
-    ),
-    _opening(
-        "rcu-stall",
-        r"^(?:rcu: )?INFO: \S+ (?:self-)?detected (?:expedited )?stalls? on CPU",
-        "RCU stall",
-    ),
-    _opening(
-        "hung-task",
-        r"^INFO: task (?P<task>.+:\d+) (?:is )?blocked (?:in I/O wait |on \S+ )?for more than",
-        "hung task",
-    ),
-    _opening("wq-lockup", r"^BUG: workqueue lockup - pool", "workqueue lockup"),
-    _opening("panic", r"^Kernel panic - not syncing: (?P<message>.*)", "kernel panic: {message}"),
-    _opening(
-        "sleeping-in-atomic",
-        r"^BUG: scheduling (?:while atomic|in a non-blocking section): (?P<task>.+)/\d+/",
-        "scheduling while atomic",
-    ),
-    _opening(
-        "sleeping-in-atomic",
-        r"^BUG: sleeping function called from invalid context at ",
-        "sleeping function called in atomic context",
-    ),
-    _opening("kasan", r"^BUG: KASAN: (?P<what>[\w-]+)", "KASAN: {what}"),
-    _opening(
-        "kfence",
-        r"^BUG: KFENCE: (?P<what>[\w-]+(?: (?:read|write|free|corruption))?)",
-        "KFENCE: {what}",
-    ),
-    _opening("ubsan", r"^UBSAN: (?P<what>[\w-]+) in ", "UBSAN: {what}"),
-    _opening("lockdep", rf"^WARNING: (?P<what>{_LOCKDEP})", "lockdep: {what}"),
-    _opening("lockdep", r"^WARNING: \S+/\d+ (?P<what>still has locks held)!", "lockdep: {what}"),
-    _opening("lockdep", r"^\[ BUG: (?P<what>Invalid wait context) \]", "lockdep: {what}"),
-    _opening("lockdep", r"^INFO: (?P<what>trying to register non-static key)", "lockdep: {what}"),
-    _opening("lockdep", r"^BUG: (?P<what>MAX_LOCK\w+|MAX_STACK\w+) too low!", "lockdep: {what}"),
-    _opening(
-        "list-corruption",
-        r"^(?P<what>list_(?:add|del)) (?:corruption|double add)",
-        "list corruption ({what})",
-    ),
-    _opening("warning", r"^WARNING: CPU: (?P<cpu>\d+) PID: \d+ at ", "WARNING"),
-    _opening("oom", r"^(?P<task>.+) invoked oom-killer: ", "out of memory"),
-    _opening("oom", r"^(?:Memory cgroup out|Out) of memory: Killed process ", "out of memory"),
-    _opening("other-splat", r"^BUG (?P<cache>\S+) \(.*\): (?P<what>.+)$", "slab {cache}: {what}"),
-    _opening("other-splat", r"^BUG: (?P<what>(?:KCSAN|KMSAN): [\w-]+)", "{what}"),
-    _opening("other-splat", r"^BUG: (?P<what>Bad [\w -]+?) (?:in process|mm:)", "{what}"),
-    _opening("other-splat", r"^BUG: (?P<what>.+)$", "{what}"),
-)
+__all__ = ["Opening", "cpu_list", "opening_of"]
 
 # A rule before a report whose kind a later line tells.
 CUT = re.compile(r"^-+\[ cut here \]-+$")
@@ -149,13 +31,19 @@ SUMMARY = re.compile(
 # Lines of registers, stacks and tables: the body of reports that have no end marker.
 BODY = re.compile(
     r"^\s"
-    r"|^(?:RIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|CPU)\b"
-    r"|^(?:Call Trace|Workqueue|Stopper)\b"
+    r"|^(?:RIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|ORIG_RAX|Code|CPU|EIP|EAX|ESI|IP)\b"
+    r"|^(?:Call Trace|Workqueue|Stopper|Backtrace|Stack|Process)\b"
     r"|^(?:Modules linked in|Hardware name|Tainted|Sending NMI|NMI backtrace|Kernel Offset)\b"
     r"|^(?:Showing |workqueue |pool \d|task:|rcu: |\"echo 0 > |Stack dump|RCU grace-period)"
     r"|^(?:Preemption disabled at|irq event stamp|hardirqs last|softirqs last|INFO: NMI handler)"
-    r"|^(?:\d+ locks? held by|no locks held|INFO: lockdep is turned off|CPU#\d+ Util)"
-    r"|^$"
+    r"|^(?:\d+ locks? held by|\d+ locks? on stack|no locks held|INFO: lockdep is turned off)"
+    # what stands between the first line and the stack of a context that is wrong
+    r"|^(?:in_atomic\(\)|preempt_count: |RCU nest depth: |caller is |CPU#\d+ Util)"
+    r"|^INFO: task .+ (?:is |<?\w+>? )?blocked on |^(?:\[<|<[/A-Z]|#\d+: )"
+    r"|^(?:smp: |csd: |ref_tracker: |kmemleak: |handlers:|Disabling IRQ #)"
+    # a task's line before 5.10
+    r"|^\S.{0,40}\s[RSDTtXZPI]\s*(?:running task|\d).*\s0x[0-9a-f]{8}$"
+    r"|^\w+ kthread (?:starved|timer)|^All QSes seen|^$"
 )
 
 NMI_SENT = re.compile(r"^Sending NMI from CPU \d+ to CPUs (?P<cpus>[\d,-]+):")
@@ -180,23 +68,20 @@ MARKED_END: frozenset[ReportKind | None] = frozenset(
 
 # Kinds whose own `Oops:` line follows a first line in other words.
 BEFORE_OOPS: frozenset[ReportKind] = frozenset(
-    {"page-fault", "stack-overflow", "double-fault", "bug"}
+    {"page-fault", "stack-overflow", "double-fault", "bug", "list-corruption"}
 )
-OOPS_LINE = re.compile(r"^Oops: .*\[#\d+\]|: [0-9a-f]{4} \[#\d+\]")
+OOPS_LINE = re.compile(r"^Oops: .*\[#\d+\]|" + DIE)
+# Kinds whose first line stands behind the rule, before the BUG's or the warning's own.
+BEFORE_ASSERTION: frozenset[ReportKind | None] = frozenset({"list-corruption", "tx-timeout"})
+# Kinds that may cut another report of the same task off.
+CRASHES: frozenset[ReportKind | None] = frozenset(
+    {"panic", "oops", "page-fault", "general-protection", "double-fault", "stack-overflow"}
+)
 
 CPU_LINE = re.compile(
     r"^CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: (?P<comm>.+?) (?:Tainted|Not)"
 )
 TASK_LINE = re.compile(r"^task:(?P<comm>\S+)\s+state:\S+ .*?pid:\s*(?P<pid>\d+)")
-
-
-def opening_of(text: str) -> tuple[Opening, re.Match[str]] | None:
-    """The opening that a line's text is, with its match."""
-    for opening in OPENINGS:
-        match = opening.pattern.search(text)
-        if match:
-            return opening, match
-    return None
 
 
 def cpu_list(text: str) -> set[int]:

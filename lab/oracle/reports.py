@@ -17,7 +17,7 @@ MAX_LINES = 600
 # A kind that is a special case of a wider one: `oops` means these too.
 WIDER: dict[ReportKind, ReportKind] = {"page-fault": "oops", "general-protection": "oops"}
 
-_STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
+_STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall", "csd-lock"})
 _LONG_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]{9,16}\b")
 
 
@@ -43,6 +43,7 @@ class Report:
     cpu: int | None = None
     task: str = ""
     function: str = ""
+    frames: tuple[str, ...] = ()
     complete: bool = True
     marked: bool = False
 
@@ -79,7 +80,14 @@ class Draft:
     lines: list[str] = field(default_factory=list)
     last_stamp: float | None = None
     oopsed: bool = False
+    # The first line stands before the rule of a BUG or a warning.
+    head: bool = False
+    # The rule was seen behind the first line: a BUG or a warning is the same report.
+    cut: bool = False
+    strangers: int = 0
     pools: int = 1
+    # The crash that cut this report off before it had a stack of its own.
+    sequel: Draft | None = None
     summing_up: bool = False
     complete: bool = False
 
@@ -107,6 +115,22 @@ class Draft:
             self.cpu = int(groups["cpu"])
         if groups.get("task"):
             self.task = groups["task"]
+        elif groups.get("comm"):
+            self.task = f"{groups['comm']}:{groups['pid']}"
+        self.complete = opening.whole
+        self.head = opening.head
+
+    @property
+    def has_body(self) -> bool:
+        """Whether registers or a stack followed the first lines."""
+        return any(patterns.BODY.match(line) for line in self.lines[1:])
+
+    @property
+    def lacks_stack(self) -> bool:
+        """Whether the report is open, of a known kind, and has no stack yet."""
+        if self.kind in (None, "panic") or self.summing_up:
+            return False
+        return not stacks.has_stack(stacks.relevant(self.lines))
 
     @property
     def ends_with_stack(self) -> bool:
@@ -116,7 +140,14 @@ class Draft:
         """The report as far as it has come. The draft must have a kind."""
         assert self.kind is not None
         self.identify()
-        function = stacks.culprit(stacks.relevant(self.lines), stalled=self.kind in _STALLS)
+        search = stacks.Search(
+            stalled=self.kind in _STALLS,
+            anywhere=self.kind in _STALLS or self.kind == "stack-overflow",
+            lockdep=self.kind == "lockdep",
+        )
+        lines = self.lines if self.sequel is None else [*self.lines, *self.sequel.lines]
+        frames = stacks.frames(stacks.relevant(lines), search)
+        function = stacks.culprit(frames)
         title = _LONG_NUMBER.sub("N", self.title)
         if self.kind == "page-fault" and stacks.jumped_to(self.lines):
             title = "call of NULL" if title.startswith("NULL") else "call of a bad address"
@@ -133,6 +164,7 @@ class Draft:
             cpu=self.cpu,
             task=self.task,
             function=function,
+            frames=tuple(frames),
             complete=self.complete,
             marked=marked,
         )

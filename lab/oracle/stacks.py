@@ -1,24 +1,79 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which function a report is about: the first on its stack that isn't mere machinery."""
+"""Which function a report is about: the first on its stack that isn't mere machinery.
+
+`lab.oracle.skips` says which functions are machinery. A report may have several
+stacks: who allocated and freed an object, where a lock was taken before. They are
+other people's and count only where the report has no stack of its own.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-_SYMBOL = r"(?P<name>[\w.$]+)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>[\w-]+)\])?"
-_FRAME = re.compile(rf"^\s+(?P<doubt>\? )?{_SYMBOL}")
+from lab.oracle import skips
+
+_OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
+# A Rust symbol that a tool has demangled has spaces, colons and angle brackets, too.
+_NAME = r"(?P<name>[\w.$]+|<?[\w<][^+]{0,200}?::[^+]{1,200})"
+_SYMBOL = rf"{_NAME}{_OFFSET}(?: \[(?P<module>[\w-]+)(?: [0-9a-f]+)?\])?"
+_ADDRESS = r"\[<(?:0x)?[0-9a-f]+>\]"
+_FRAME = re.compile(rf"^(?:\s+|\s*{_ADDRESS}\s+)(?:\((?:e|r)\w+\)\s+)?(?P<doubt>\? )?{_SYMBOL}")
+_BARE_FRAME = re.compile(rf"^(?P<doubt>\? )?(?:{_ADDRESS}\s+)?{_SYMBOL}(?: \S+:\d+)?$")
+# What a symboliser puts between: a function that was inlined into the next frame.
+_INLINED = re.compile(r"^\s*(?P<doubt>\? )?(?P<name>[\w.$]+) \S+:\d+ \[inline\]$")
 # Segment 0010 is the kernel's; 0033 is where a program was interrupted.
-_POINTER = re.compile(rf"^RIP: 0010:(?:{_SYMBOL}|(?P<bare>0x[0-9a-f]+))")
-_WARNED = re.compile(rf"^WARNING: CPU: \d+ PID: \d+ at (?:\S+:\d+ )?{_SYMBOL}")
-_KASAN = re.compile(rf"^BUG: K(?:ASAN|FENCE|CSAN|MSAN): .* in {_SYMBOL}")
+_POINTER = re.compile(
+    rf"^RIP: (?:e030|0010):\s*(?:{_ADDRESS}\s+)*(?:{_SYMBOL}|(?P<bare>0x[0-9a-f]+))"
+)
+_OLD_POINTER = re.compile(rf"^E?IP: (?:{_ADDRESS}\s+)?{_SYMBOL}")
+_INLINED_POINTER = re.compile(r"^RIP: 0010:(?P<name>[\w.$]+) \S+:\d+ \[inline\]")
+
+# First lines that name the function.
+_WARNED = re.compile(
+    rf"^WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?(?:\[.*\] )?(?:\S+:\d+ )?(?:at )?{_SYMBOL}"
+)
+_SANITIZER = re.compile(rf"^BUG: K(?:ASAN|FENCE|CSAN|MSAN): .*? in (?:{_ADDRESS}\s+)?{_SYMBOL}")
+_SANITIZER_INLINED = re.compile(
+    r"^BUG: K(?:ASAN|FENCE|CSAN|MSAN): .*? in (?P<name>[\w.$]+) \S+:\d+(?: \[inline\])?$"
+)
+_CALLER = re.compile(rf"^(?:caller is|last function:|CSD function:)\s+{_SYMBOL}")
+_ACQUIRING = re.compile(rf"\bat: (?:{_ADDRESS}\s+)?{_SYMBOL}")
+_LAST_FUNCTION = re.compile(r"^.*(?:workfn=|last function: )(?P<name>[\w.$]+)")
+_CSD = re.compile(rf"^.*csd: .* for CPU#\d+ {_SYMBOL}\(")
+_POINTERS = (_POINTER, _INLINED_POINTER, _OLD_POINTER)
+_FIRST_LINES = (_WARNED, _SANITIZER, _SANITIZER_INLINED, _CALLER, _LAST_FUNCTION)
+
+# The lines of lockdep behind which the lock at fault is, with the place of its call.
+_TRYING = re.compile(
+    r" is (?:trying to (?:acquire|lock|release|contend)|freeing memory|leaving the kernel)\b"
+    r"|still has locks held!$"
+)
 
 _BYSTANDER = re.compile(
     r"^(?:rcu: )?(?:RCU grace-period kthread stack dump|Stack dump where RCU GP)"
 )
+# What ends it where the stack has no mark at its end (before 5.17).
+_BYSTANDERS_END = re.compile(r"^\s+ret_from_fork\w*\+")
+_ANOTHER = re.compile(r"^(?:CPU: |NMI backtrace|Sending NMI)")
+# Stacks of earlier times and of other tasks, by the line before them.
+_ASIDE = re.compile(
+    r"^(?:Allocated by task|Freed by task|Allocated in|Freed in|page last (?:allocated|free)"
+    r"|page_owner|Last (?:potentially )?related|Second to last|Last call_rcu|Uninit was"
+    r"|INFO: (?:Allocated|Freed)|-> #\d+|the existing dependency|Showing (?:all|busy)"
+    r"|allocated by task|freed by task|kfence-#\d+|Memory state|The buggy address"
+    r"|Chain exists|Possible unsafe|other info|but task is already|-> \(|\.\.\. key"
+    r"|the (?:first|second) lock|to a \S+-irq-unsafe|which became|... which|stack of daemon"
+    r"|handlers:|Preemption disabled at|(?:hard|soft)irqs last|irq event stamp"
+    r"|the (?:shortest )?dependenc|and interrupts could|\{[A-Z-]+\} state was"
+    r"|#\d+: |\d+ locks? held|Stack from|Uninit was stored|Local variable)",
+    re.IGNORECASE,
+)
+_TRACE = re.compile(r"^(?:Call [Tt]race:?|Backtrace:?|stack backtrace:|RIP: |CPU: |backtrace)")
 
 # Suffixes of the compiler for copies and parts of a function.
-_SUFFIX = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv)(?:\.\d+)*|\.cold$")
+_SUFFIX = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv|kcsan)(?:\.\d+)*|\.cold$")
 # The JIT names a program's function after its tag, a hash, and its name.
 _PROGRAM_WORD = "bpf program "
 _PROGRAM = re.compile(r"^bpf_prog_[0-9a-f]{16}_(?P<name>\w+)$")
@@ -27,113 +82,189 @@ _PROGRAM = re.compile(r"^bpf_prog_[0-9a-f]{16}_(?P<name>\w+)$")
 # where it can, so that it is not always on the stack.
 _CALLERS_BACK = re.compile(r"^(?:bpf_loop|bpf_for_each_\w+|bpf_user_ringbuf_drain|bpf_find_vma)$")
 
-_BORING = re.compile(
-    r"^(?:"
-    # printing and reporting
-    r"dump_stack\w*|show_(?:stack|regs|trace)\w*|_?v?printk\w*|__warn\w*|warn_slowpath\w*"
-    r"|report_bug|handle_bug|die\w*|oops_\w+|panic|nmi_panic|print_\w+|__report\w*"
-    r"|exc_\w+|asm_\w+|sysvec_\w+|__sysvec_\w+|error_entry|page_fault_oops|do_error_trap"
-    r"|__die\w*|handle_stack_overflow|stack_trace_\w+|nmi_\w+|__schedule_bug|__might_\w+"
-    # detectors
-    r"|watchdog_\w+|check_cpu_stall|rcu_\w+|__rcu\w*|synchronize_rcu\w*"
-    r"|ubsan_\w+|__ubsan_\w+|k(?:asan|fence|msan|csan)_\w+|__asan_\w+|__k(?:asan|fence)_\w+"
-    # checks that find what somebody else broke
-    r"|__list_(?:add|del)\w*|list_\w+|refcount_\w+|__refcount\w+|debug_\w+_warn\w*"
-    r"|object_err|slab_(?:err|fix|bug)\w*|free_(?:debug|consistency|to_partial)\w*|check_(?:object|slab|bytes)\w*"
-    r"|on_freelist|alloc_debug\w*|__slab_\w+|___slab_\w+|kfree|kmalloc\w*|__kmalloc\w*"
-    r"|kmem_cache_\w+|kmem_\w+|init_object"
-    # locks and waiting
-    r"|_?_?raw_\w*(?:lock|unlock)\w*|_raw_\w+|(?:native_|__pv_)?queued_\w+|do_raw_\w+"
-    r"|native_\w+|pv_\w+|kvm_wait|spin_\w+|mutex_\w+|__mutex_\w+|rwsem_\w+|down\w*|__down\w*"
-    r"|rt_mutex\w*|lock_acquire\w*|lock_release\w*|__lock_\w+|mark_lock\w*|validate_chain"
-    r"|__?schedule\w*|schedule\w*|preempt_schedule\w*|io_schedule\w*|context_switch"
-    r"|wait_for_\w+|__wait_for_\w+|msleep\w*|usleep\w*|__cond_resched|_cond_resched"
-    # the roots of every stack
-    r"|kthread|ret_from_fork\w*|worker_thread|process_one_work|process_scheduled_works"
-    r"|do_syscall_64|x64_sys_call|entry_\w+|do_idle|cpu_startup_entry|(?:arch_cpu|default)_idle\w*"
-    r"|dump_cpu_task|sched_show_task|do_task_dead"
-    # clocks and delays
-    r"|local_clock\w*|sched_clock\w*|clear_sched_clock_stable|ktime_get\w*"
-    r"|delay_\w+|__delay|__const_udelay|__udelay|__ndelay|cpu_relax|rep_nop"
-    # interrupts on the way to something else
-    r"|smp_call_function\w*|irq_work_\w+|__irq\w*|csd_\w+|__smp_\w+|call_on_\w+"
-    # memory
-    r"|mem(?:cpy|set|move|cmp)\w*|__mem\w+|str\w+|rep_(?:movs|stos)\w*|copy_(?:from|to)\w*"
-    r"|_copy_(?:from|to)\w*"
-    r")$"
-)
+# How many functions of a report are named.
+FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to find the function at fault in a report of a kind."""
+
+    #: The report is about a CPU that was interrupted somewhere in a loop.
+    stalled: bool = False
+    #: The place in the stack is chance: a loop or a recursion.
+    anywhere: bool = False
+    #: The report says which task takes a lock, and where.
+    lockdep: bool = False
 
 
 def plain(name: str) -> str:
-    """A symbol's name without compiler's suffixes and program tags."""
+    """Return a symbol's name without compiler's suffixes and program tags."""
     name = _SUFFIX.sub("", name)
     program = _PROGRAM.match(name)
     return _PROGRAM_WORD + program["name"] if program else name
 
 
-def boring(name: str) -> bool:
-    """Whether a function says nothing about who is at fault."""
-    return bool(_BORING.match(name))
-
-
 def relevant(lines: Iterable[str]) -> list[str]:
-    """A report's lines without the stacks of bystanders (RCU's own thread)."""
+    """Return a report's lines without the stacks of bystanders (RCU's own thread)."""
     kept: list[str] = []
     aside = False
     for line in lines:
         if _BYSTANDER.match(line):
             aside = True
+        elif _ANOTHER.match(line):
+            aside = False
         if not aside:
             kept.append(line)
-        elif line.strip() == "</TASK>":
+        elif line.strip() == "</TASK>" or _BYSTANDERS_END.match(line):
             aside = False
     return kept
 
 
-def functions(lines: Iterable[str], *, stalled: bool = False) -> list[str]:
-    """The functions on the first stack of a report, innermost first.
+@dataclass
+class _Stack:
+    """The functions of a report's first stack, innermost first, and those of other times.
 
-    Frames that the kernel is not sure of count only if there are no others.
-    `stalled` leaves out the interrupt in which the detector itself ran.
+    `named` comes from a line that is no frame, `frames` counts the frames, `inner` the
+    functions of `sure` that ran in an interrupt on top of a task.
     """
-    sure: list[str] = []
-    unsure: list[str] = []
-    skipping = False
-    for line in lines:
+
+    named: str = ""
+    frames: int = 0
+    inner: int = 0
+    sure: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+
+def _read(lines: Iterable[str], search: Search) -> _Stack:
+    """Return the stacks in a report's lines.
+
+    In a search for a stall the interrupt in which the detector itself ran is left out.
+    """
+    stack = _Stack()
+    skipping = aside = False
+    for text in lines:
+        line = text.removeprefix("kmemleak: ")
         mark = line.strip()
-        if mark == "<IRQ>" and stalled and not sure:
+        if mark == "<IRQ>" and search.stalled and not stack.sure:
             skipping = True
-        elif mark == "</IRQ>":
+        elif mark in ("</IRQ>", "<EOI>"):
             skipping = False
-        elif mark == "</TASK>" and (sure or unsure):
+            stack.inner = stack.inner or len(stack.sure)
+        elif mark == "</TASK>" and not aside and (stack.sure or stack.unsure):
             break
-        frame = _FRAME.match(line)
-        if frame:
-            if not skipping:
-                (unsure if frame["doubt"] else sure).append(plain(frame["name"]))
+        if _TRACE.match(mark):
+            aside = False
+        elif _ASIDE.match(mark):
+            if stack.sure:
+                break
+            aside = True
+        # Inside the detector's interrupt a pointer tells what that one interrupted.
+        named = _named(line) if skipping or not stack.sure else ""
+        if named:
+            stack.sure.append(named)
+            stack.named = stack.named or named
+            skipping = False
             continue
-        place = _POINTER.match(line) or _WARNED.match(line) or _KASAN.match(line)
-        if place and not sure and place["name"]:
-            sure.append(plain(place["name"]))
-    return sure or unsure
+        frame = _FRAME.match(line) or _INLINED.match(line)
+        if frame and not skipping:
+            doubt, name = bool(frame["doubt"]), plain(frame["name"])
+            kept = stack.elsewhere if aside else stack.unsure if doubt else stack.sure
+            kept.append(name)
+            stack.frames += not aside
+    return stack
 
 
-def culprit(lines: Iterable[str], *, stalled: bool = False) -> str:
-    """The function that a report is about, empty if its lines don't tell.
+def has_stack(lines: Iterable[str]) -> bool:
+    """Return whether a report's lines have a stack of its own."""
+    return _read(lines, Search()).frames > 0
 
-    `stalled`: the report is about a CPU that was interrupted somewhere in a loop.
-    """
-    names = functions(lines, stalled=stalled)
-    for index, name in enumerate(names):
-        if stalled and name.startswith(_PROGRAM_WORD):
-            return _main_program(names[index:])
-        if not boring(name) and not (stalled and _CALLERS_BACK.match(name)):
-            return name
+
+def _named(line: str) -> str:
+    """Return the function that a line other than a frame names, or nothing."""
+    for pattern in (*_POINTERS, *_FIRST_LINES):
+        match = pattern.match(line)
+        if match and match["name"]:
+            return plain(match["name"])
     return ""
 
 
+def _acquiring(lines: Iterable[str]) -> str:
+    """Return where a task takes the lock that lockdep complains about, or nothing."""
+    trying = False
+    for line in lines:
+        if _TRYING.search(line):
+            trying = True
+        elif "already holding" in line:
+            return ""
+        if trying:
+            place = _ACQUIRING.search(line)
+            if place:
+                return plain(place["name"])
+    return ""
+
+
+def frames(lines: Iterable[str], search: Search = Search()) -> list[str]:
+    """Return the functions that a report may be about, at most `FRAMES`, innermost first.
+
+    The first one that is not doubtful is the function at fault.
+    """
+    lines = list(lines)
+    stack = _read(lines, search)
+    names = stack.sure or stack.unsure
+    first = _acquiring(lines) if search.lockdep else ""
+    found = list(_interesting([first, *names], search))
+    if not found:
+        found = list(_interesting(stack.elsewhere, search))
+    if not found:
+        # Better one of the machinery than none, where the report itself names it.
+        named = _called(lines) if search.stalled else stack.named
+        found = [named] if named else []
+    if search.lockdep:
+        # The one who takes the lock, then those who took it before in another order.
+        found = [*found[:2], *_interesting(stack.elsewhere, search), *found[2:]]
+        found = list(dict.fromkeys(found))
+    found = [name for at, name in enumerate(found) if at == 0 or not skips.doubtful(name)]
+    if search.anywhere and len(found) > FRAMES:
+        inner = list(_interesting(names[: stack.inner], search))
+        kept = found[: FRAMES - 1]
+        handlers = (_handler(inner, kept), _handler(found, kept), found[-1])
+        return [*kept, next(filter(None, handlers))]
+    return found[:FRAMES]
+
+
+def _called(lines: Iterable[str]) -> str:
+    """Return the function that a CPU does not run though another one asked for it."""
+    called = next(filter(None, map(_CSD.match, lines)), None)
+    return plain(called["name"]) if called else ""
+
+
+def _handler(names: list[str], known: list[str]) -> str:
+    """Return the outermost function, not yet known, that did not only hand a request on."""
+    others = (name for name in reversed(names) if name not in known)
+    return next((name for name in others if not skips.dispatches(name)), "")
+
+
+def _interesting(names: list[str], search: Search) -> Iterator[str]:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if search.stalled and name.startswith(_PROGRAM_WORD):
+            name = _main_program(names[index:])
+        elif not name or skips.skipped(name) or (search.stalled and _CALLERS_BACK.match(name)):
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield name
+
+
+def culprit(names: Iterable[str]) -> str:
+    """Return the function at fault among `frames`, empty if there is none."""
+    return next((name for name in names if not skips.doubtful(name)), "")
+
+
 def _main_program(names: list[str]) -> str:
-    """The program to which the callbacks at the top of a stack belong.
+    """Return the program to which the callbacks at the top of a stack belong.
 
     In which of its functions a loop was interrupted is chance.
     """
@@ -147,7 +278,7 @@ def _main_program(names: list[str]) -> str:
 
 
 def jumped_to(lines: Iterable[str]) -> str:
-    """The bare address that the CPU was about to execute (a call through a bad pointer)."""
+    """Return the bare address that the CPU was about to execute (a call through a bad pointer)."""
     for line in lines:
         place = _POINTER.match(line)
         if place:
