@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import events
 from lab.cache import Cache, file_digest, key_of
-from lab.errors import UserError
+from lab.errors import NotCompiled, UserError
 from lab.extension import source
 from lab.extension.source import ProgramDecl, clang_options, sources_of
 from lab.host import process
@@ -40,6 +40,14 @@ FLAGS = (
 _HEADERS = Path("/usr/include/bpf")
 _ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+): (fatal )?error: ")
 
+# Errors that are not about the code: a header or file that is not there, an option that
+# this clang does not know, clang's own end.
+_MISSING = re.compile(
+    r"fatal error: '[^']*' file not found|^clang[\w-]*: error: |^fatal error: error in backend"
+    r"|No such file or directory|PLEASE submit a bug report",
+    re.M,
+)
+
 
 @dataclass(frozen=True)
 class CObject:
@@ -50,10 +58,8 @@ class CObject:
     log: str
 
 
-class CompileRejected(UserError):
-    """The compiler does not accept an extension; `log` is all that it said."""
-
-    log = ""
+class CompileRejected(NotCompiled):
+    """Clang does not accept an extension."""
 
 
 def c_names(folder: Path = C) -> list[str]:
@@ -217,6 +223,7 @@ def _compile(clang: str, path: Path, types: Path, target: Path) -> str:
         details="\n".join(lines[1:]) if lines else result.stderr,
     )
     rejected.log = result.stderr
+    rejected.missing = _MISSING.search(result.stderr) is not None or not lines
     raise rejected
 
 

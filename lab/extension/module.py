@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab import events
 from lab.cache import Cache, file_digest, key_of
-from lab.errors import UserError
+from lab.errors import NotCompiled, UserError
 from lab.host import process
 from lab.kernel.artifact import Kernel
 from lab.paths import EXTENSIONS, shown
@@ -24,6 +24,8 @@ _PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*", "Module.symvers",
 _ERROR_LINE = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(:\d+)?: (fatal )?error: ")
 _OTHER_ERROR = re.compile(r"^ERROR: (modpost: )?|^ld(\.lld)?: error: |: undefined reference to ")
 _MAX_ERRORS = 20
+# Errors that are not about the code: a header that is not there.
+_MISSING = re.compile(r"fatal error: ('[^']*' file not found|.*: No such file or directory)")
 
 
 def module_names(folder: Path = MODULES) -> list[str]:
@@ -133,7 +135,12 @@ def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) 
         lines = compile_errors(result.stdout + result.stderr, work, shown(source))
         if not lines:
             raise process.ToolFailed(result, hint=f"the build tree is {kernel.build_tree}")
-        raise UserError(f"module {name} does not build: {lines[0]}", details="\n".join(lines[1:]))
+        refused = NotCompiled(
+            f"module {name} does not build: {lines[0]}", details="\n".join(lines[1:])
+        )
+        refused.log = "".join(f"{line}\n" for line in lines)
+        refused.missing = _MISSING.search(refused.log) is not None
+        raise refused
     made = work / f"{name}.ko"
     if not made.is_file():
         raise UserError(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lab import events
 from lab.cache import Cache, file_digest, key_of
-from lab.errors import UserError
+from lab.errors import NotCompiled, UserError
 from lab.extension import rust_rules
 from lab.extension.rust_frames import check_frames
 from lab.extension.rust_image import check_code, check_image
@@ -52,6 +52,12 @@ _RULES = sorted(Path(__file__).parent.glob("rust*.py"))
 # The compiler evaluates constants: that must end.
 _SECONDS = 120.0
 _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.*)$")
+# Errors that are not about the code: a file that is not there, the compiler's own end.
+_MISSING = re.compile(
+    r"^error(\[E0583\]|\[E0463\])|couldn't read|No such file or directory"
+    r"|the compiler unexpectedly panicked|memory allocation of",
+    re.M,
+)
 _ARROW = re.compile(r"^ *--> (\S+)$")
 
 
@@ -68,10 +74,8 @@ class RustImage:
     log: str
 
 
-class RustRejected(UserError):
-    """The compiler, or a rule of the lab, does not accept an extension; `log` is all it said."""
-
-    log = ""
+class RustRejected(NotCompiled):
+    """Rustc, or a rule of the lab, does not accept an extension."""
 
 
 def build_rust(
@@ -234,6 +238,7 @@ def _compile_error(name: str, stderr: str) -> RustRejected:
         f"extension {name} does not compile: {where}{said}", details=stderr.strip(), hint=hint
     )
     rejected.log = stderr
+    rejected.missing = first is None or _MISSING.search(stderr) is not None
     return rejected
 
 

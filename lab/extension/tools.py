@@ -18,6 +18,8 @@ LOADER = EXTENSIONS / "loader"
 FLAGS = (
     "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",
     "-static", "-Wl,--build-id=none", "-s",
+    # calls.c sees the calls that libbpf makes.
+    "-Wl,--wrap=syscall",
 )  # fmt: skip
 _LIBRARIES = ("bpf", "elf", "z")
 
