@@ -159,18 +159,21 @@ class _Manifest:
         """Whether all is still as it was; `digests` keeps what was read on the way."""
         if any(environment.get(name) != value for name, value in self.variables.items()):
             return False
-        if any(os.path.lexists(base / name) for name in self.absent):
+        # Thousands of names: text is joined five times as fast as paths are.
+        if any(os.path.lexists(os.path.join(base, name)) for name in self.absent):
             return False
-        return all(self._is_same(base / name, file, digests) for name, file in self.files.items())
+        return all(
+            self._is_same(os.path.join(base, name), file, digests)
+            for name, file in self.files.items()
+        )
 
-    def _is_same(self, path: Path, file: _File, digests: dict[str, str | None]) -> bool:
+    def _is_same(self, path: str, file: _File, digests: dict[str, str | None]) -> bool:
         marks = _marks(path)
         if marks == file.marks and marks[1] < self.written - _RECENT:
             return True
-        name = str(path)
-        if name not in digests:
-            digests[name] = file_digest(path) if path.is_file() else None
-        return digests[name] == file.digest
+        if path not in digests:
+            digests[path] = file_digest(Path(path)) if os.path.isfile(path) else None
+        return digests[path] == file.digest
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,10 +188,10 @@ class _Manifest:
         return cls(files=files, **data)
 
 
-def _marks(path: Path) -> list[int]:
+def _marks(path: str | Path) -> list[int]:
     """Size, time of the last change of file or inode (which nobody sets), inode."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return [-1, -1, -1]
     return [found.st_size, found.st_ctime_ns, found.st_ino]
