@@ -15,7 +15,7 @@ from lab.scenario.expect import (
     TriggerExpect,
 )
 from lab.scenario.steps import TriggerStep
-from lab.words import LOAD_OUTCOMES, VERIFY, LoadOutcome
+from lab.words import LOAD_OUTCOMES, VERIFY, LoadOutcome, Topic
 
 
 def step_findings(result: StepResult) -> Iterator[Finding]:
@@ -53,13 +53,15 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
         if failure_of(result) is None:
             yield _done(what, result)
         return
+    # A load that failed before anybody was asked about the extension shows nothing of it.
+    asked: Topic | None = "outcome" if failure_of(result) or not result.problem else None
     if expect.outcome is not None:
         holds = failure_of(result) == expect.outcome
-        yield Finding(what, f"to be {expect.outcome}", _fate(result), holds, "outcome")
+        yield Finding(what, f"to be {expect.outcome}", _fate(result), holds, asked)
     if expect.program is not None:
         happened = f"it rejected {result.rejected}" if result.rejected else _fate(result)
         holds = result.rejected == expect.program
-        yield Finding(what, f"the kernel to reject {expect.program}", happened, holds, "outcome")
+        yield Finding(what, f"the kernel to reject {expect.program}", happened, holds, asked)
     if expect.error is not None or expect.stage is not None:
         yield _failed_at(what, expect, result)
     elif not expect.fails:

@@ -309,7 +309,10 @@ def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenari
     for text in (STEPS, REX, REPORTED, REJECTED, NOT_COMPILED):
         scenario = load(text)
         make = {STEPS: good_steps, REX: good_rex}.get(text, good)
-        topics |= {finding.topic for finding in judge(scenario, make(scenario)).findings}
+        seen = make(scenario)
+        for result in seen.first.results:
+            result.log = result.compiler_log = "a log"
+        topics |= {finding.topic for finding in judge(scenario, seen).findings}
     assert topics >= {*TOPICS} - {"ledger", "slopes", "reports"}
 
 
@@ -384,6 +387,34 @@ def test_what_the_compiler_refuses_is_not_rejected(load: Callable[[str], Scenari
         loaded.problem = "it did not come to be loaded"
         loaded.log = loaded.compiler_log = "stack limit, too large"
         assert judge(scenario, seen).verdict == verdict, (text, happens)
+
+
+def test_a_log_that_is_not_there_excludes_nothing(load: Callable[[str], Scenario]) -> None:
+    scenario = load("""
+        summary: The log does not complain
+        extension: {c: count}
+        steps:
+          - load: main
+            expect: {verifier_log: {excludes: invalid}}
+          - unload: main
+        expect: {verifier_log: {excludes: invalid}}
+    """)
+    for log, verdict in (("processed 2 insns", "passed"), ("", "failed"), ("invalid", "failed")):
+        seen = good(scenario)
+        seen.first = one_pass(scenario, 0)
+        result_of(seen, "load").log = log
+        assert judge(scenario, seen).verdict == verdict
+
+
+def test_a_twin_needs_the_verifiers_word_and_no_other_failure(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(REJECTED.replace(", verifier_log: {contains: too large}", ""))
+    for problem, verdict in (("", "passed"), ("map: not loaded: libbpf: no memory", "failed")):
+        seen = good(scenario)
+        seen.first = one_pass(scenario, 0)
+        result_of(seen, "load").problem = problem
+        assert judge(scenario, seen, twin("outcome")).verdict == verdict
 
 
 LOAD_STEP = """
