@@ -87,7 +87,7 @@ class Cache:
             return self.put(kind, key, named)
 
     def put(self, kind: str, name: str, build: Callable[[Path], str]) -> Path:
-        """The folder of a new entry, whose key `build(folder)` returns.
+        """Build an entry whose key `build(folder)` returns, and return its folder.
 
         The caller holds the lock of `name`. An entry that is there by then is
         not replaced: somebody may be reading it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Entries of the cache whose key is what their compiler read.
+"""Entries of the cache whose key holds all files that their compiler read.
 
 That is known only when the compiler is done. So there are two levels: the key
 of the direct inputs (source, flags, compiler) leads to manifests. A manifest
@@ -31,7 +31,7 @@ _RECENT = 2 * 10**9
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one compilation read. Paths are absolute, or relative to a base folder.
+    """The inputs of one compilation. Paths are absolute, or relative to a base folder.
 
     `absent` are paths where nothing is, but where a file would have been read.
     `variables` are those of the environment that were asked for, None if unset.
@@ -63,7 +63,7 @@ def get(
     what: str,
     environment: Mapping[str, str] | None = None,
 ) -> Path:
-    """The folder of the entry for a key of direct inputs, built if nothing that is there will do.
+    """Return the folder of the entry for a key of direct inputs, built if none is valid.
 
     `build(folder)` returns what it read; `environment` are its variables.
     Raises `UserError` if a file was changed while it was read.
@@ -82,19 +82,13 @@ def get(
 def find(
     cache: Cache, kind: str, direct: str, base: Path, environment: Mapping[str, str]
 ) -> Path | None:
-    """The entry that was made from what is there now; None if there is none."""
+    """Return the entry that was made from the files as they are now, or None."""
     digests: dict[str, str | None] = {}
     for path in _newest_first(cache.path(MANIFESTS, direct)):
         entry = cache.find(kind, path.stem)
         if entry is not None and _Manifest.read(path).holds(base, environment, digests):
             return entry
     return None
-
-
-def manifest_of(cache: Cache, direct: str, key: str) -> Inputs:
-    """What was read for an entry."""
-    manifest = _Manifest.read(cache.path(MANIFESTS, direct) / f"{key}.json")
-    return Inputs(frozenset(manifest.files), frozenset(manifest.absent), manifest.variables)
 
 
 def _make(
@@ -142,7 +136,8 @@ class _Manifest:
         files = {}
         for path in sorted(base / name for name in read.files):
             marks = _marks(path)
-            if marks[1] >= start:
+            # A clock that was set back leaves files of the future, which are none of this.
+            if start <= marks[1] <= time.time_ns():
                 raise UserError(f"{path} was changed while it was compiled", hint="run it again")
             # Of another checkout the same sources are in another folder.
             name = path.relative_to(base) if path.is_relative_to(base) else path
@@ -156,7 +151,7 @@ class _Manifest:
     def holds(
         self, base: Path, environment: Mapping[str, str], digests: dict[str, str | None]
     ) -> bool:
-        """Whether all is still as it was; `digests` keeps what was read on the way."""
+        """Return whether nothing has changed. `digests` keeps those of files that were read."""
         if any(environment.get(name) != value for name, value in self.variables.items()):
             return False
         # There may be thousands of names: joining `Path`s would take most of the time.
@@ -189,7 +184,7 @@ class _Manifest:
 
 
 def _marks(path: str | Path) -> list[int]:
-    """Size, time of the last change of file or inode (which nobody sets), inode."""
+    """Return a file's size, its time of change in ns (which no program sets), and its inode."""
     try:
         found = os.stat(path)
     except OSError:

@@ -207,7 +207,7 @@ def _need_helper_headers() -> None:
 
 
 def _compile(clang: str, path: Path, types: Path, target: Path) -> tuple[str, Inputs]:
-    """What clang printed, and what it read: names are as seen from the source's folder."""
+    """Compile, and return clang's messages and its inputs as seen from the source's folder."""
     options = clang_options(path)
     command: list[str | Path] = [
         *process.in_environment(process.bare_environment(PWD=str(path.parent))),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a C compiler read, and where it would have looked first."""
+"""List the files that a C compiler read, and the places where it looked before."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SEARCH_LIST = re.compile(
 
 
 def names_in_rule(rule: str) -> list[str]:
-    """The files behind the first target of a rule for make, as compilers write them."""
+    """Return the prerequisites of the first rule for make, as compilers write it."""
     _, _, listed = rule.replace("\\\n", " ").partition(": ")
     found = re.findall(r"(?:\\.|[^\\\s])+", listed.split("\n", 1)[0])
     return [re.sub(r"\\(.)", r"\1", name).replace("$$", "$") for name in found]
 
 
 def search_list(said: str) -> list[str]:
-    """The folders that a compiler with -v says that it searches, missing ones among them."""
+    """Return the folders that a compiler lists with -v, missing ones among them."""
     found = _SEARCH_LIST.search(said)
     lines = found[1].splitlines() if found else []
     listed = [line.strip() for line in lines if not line.startswith("#")]
@@ -42,7 +42,7 @@ def search_list(said: str) -> list[str]:
 
 
 def inputs_of(read: Iterable[str], folders: Iterable[str], base: Path) -> Inputs:
-    """The inputs of a compilation that read these files, in a search through these folders.
+    """Return the inputs of a compilation that read these files and searches these folders.
 
     Names are as the compiler gives them: a folder that it searched, then what the
     `#include` says. No other folder may get a file of that name, for it may come
@@ -70,7 +70,7 @@ def inputs_of(read: Iterable[str], folders: Iterable[str], base: Path) -> Inputs
 
 
 def _below(name: str, place: str) -> str:
-    """What an `#include` said that found a file of this name in a folder; "" if it did not."""
+    """Return the name in an `#include` that found this file in a folder; "" if none can."""
     if not place:
         return "" if os.path.isabs(name) else name
     prefix = place.rstrip("/") + "/"
@@ -78,7 +78,7 @@ def _below(name: str, place: str) -> str:
 
 
 def _conditions(text: str) -> set[str] | None:
-    """The headers whose presence a text asks for; None if it computes a name."""
+    """Return the headers whose presence a text asks for; None if it computes a name."""
     if "__has_" not in text:
         return set()
     found = set()

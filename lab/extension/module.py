@@ -97,7 +97,7 @@ def _source(name: str, folder: Path) -> Path:
 
 
 def _sources(source: Path) -> list[Path]:
-    """All files of a module, those in folders below as well, without what a build leaves."""
+    """Return all files of a module, also in folders below, but no products of a build."""
     return sorted(
         path
         for path in source.rglob("*")
@@ -129,7 +129,7 @@ def toolchain_args(version_text: str) -> list[str]:
 
 @once
 def _installed(compiler: str) -> str:
-    """The version of the compiler that make will use, which may be newer than the kernel's."""
+    """Return the version of the compiler that make will use. The kernel's may be older."""
     words = toolchain_args(compiler)
     found = re.search(r"-\d+$", words[0]) if words else None
     name = f"clang{found[0] if found else ''}" if words else "gcc"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the build of a module read, from the `.cmd` files that Kbuild leaves.
+"""List the files that the build of a module read, from the `.cmd` files that Kbuild leaves.
 
 A module's own files are in the key before the build, and so is the kernel's tree,
 which the cache keeps as it was made. What is left are headers from elsewhere.
@@ -30,7 +30,7 @@ _RECIPES = ("Kbuild", "Makefile")
 
 
 def read(work: Path, tree: Path) -> Inputs:
-    """The inputs from outside of a build in the folder `work` against a kernel's tree."""
+    """Return the inputs of a build in the folder `work` that are neither there nor in the tree."""
     files: set[str] = set()
     folders: dict[str, None] = {}
     complete = not any(map(_is_untold, _recipes(work)))
@@ -62,7 +62,7 @@ def _listed(text: str) -> Iterator[str]:
 
 
 def _search_options(command: str) -> Iterator[tuple[str, str]]:
-    """The folders that a compiler's command names: (option, folder), absolute ones only."""
+    """Yield the absolute folders that a compiler's command names, as (option, folder)."""
     try:
         words = iter(shlex.split(command))
     except ValueError:
@@ -77,7 +77,7 @@ def _search_options(command: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_below(name: str, folders: tuple[Path, ...]) -> bool:
-    """Whether a name is below one of these folders; relative ones are the tree's."""
+    """Return whether a name is below one of these folders. Relative names are the tree's."""
     if not os.path.isabs(name):
         return True
     path = os.path.normpath(name)

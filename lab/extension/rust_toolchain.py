@@ -66,11 +66,11 @@ class Toolchain:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that `env!` can read."""
+        """Return the variables that `env!` can read."""
         return process.bare_environment(RUSTC_BOOTSTRAP="1")
 
     def command(self) -> list[str | Path]:
-        """What a compilation begins with: bounded memory, and few variables."""
+        """Return the first words of a compilation, which bound its memory and its variables."""
         bounded = ["prlimit", f"--as={_MEMORY}"]
         return [*bounded, *process.in_environment(self.environment), self.rustc]
 
@@ -207,7 +207,7 @@ def compile_rust(
 
 
 def inputs_in(depends: str) -> Inputs:
-    """What a compilation read, from its dep-info: make's rules, and comments on variables."""
+    """Return the inputs of a compilation from its dep-info, which has the form of make's rules."""
     files = set()
     variables: dict[str, str | None] = {}
     for line in depends.splitlines():

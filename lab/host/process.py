@@ -113,7 +113,7 @@ def run(
 
 
 def bare_environment(**variables: str) -> dict[str, str]:
-    """The environment of a compiler: the search path and these variables, nothing else.
+    """Return the environment of a compiler: the search path and these variables alone.
 
     Compilers and make take include folders, flags and more from variables of the user's,
     which are in no key of the cache.
@@ -122,7 +122,7 @@ def bare_environment(**variables: str) -> dict[str, str]:
 
 
 def in_environment(variables: Mapping[str, str]) -> list[str]:
-    """The words before a program's that run it in this environment, and no other."""
+    """Return the words to put before a program's, to run it in this environment alone."""
     return ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
 
 

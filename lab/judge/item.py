@@ -71,7 +71,7 @@ def last_words(result: StepResult) -> str:
 
 
 def not_loaded(result: StepResult) -> Iterator[Finding]:
-    """The kernel's or the compiler's own words on an extension that is missing from here on."""
+    """Quote the kernel or the compiler on an extension that is not loaded."""
     failure = failure_of(result)
     if failure is not None:
         said = {"rejected": "it was rejected", "not_compiled": "it was not compiled"}[failure]
@@ -80,7 +80,7 @@ def not_loaded(result: StepResult) -> Iterator[Finding]:
 
 
 def is_unexpected(expect: Expect, result: StepResult) -> bool:
-    """Whether nothing expects of a load that it fails as this one did."""
+    """Return whether a failed load was not expected to fail, or not in this way."""
     wanted = result.step.expect if isinstance(result.step, LoadStep) else None
     if wanted is not None and wanted.fails:
         return False
@@ -88,7 +88,7 @@ def is_unexpected(expect: Expect, result: StepResult) -> bool:
 
 
 def needs(step: BaseStep, absent: Collection[str]) -> bool:
-    """Whether a step works on one of the extensions in `absent`."""
+    """Return whether a step works on one of the extensions in `absent`."""
     match step:
         case AttachStep():
             return step.attach.extension in absent

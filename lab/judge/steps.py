@@ -77,12 +77,12 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
 
 
 def failure_of(result: StepResult) -> LoadOutcome | None:
-    """How a load failed, if that says something about the extension."""
+    """Return how a load failed; None if that says nothing about the extension."""
     return next((word for word in LOAD_OUTCOMES if result.outcomes[word]), None)
 
 
 def _fate(result: StepResult) -> str:
-    """What became of a load, in words."""
+    """Describe the end of a load."""
     match failure_of(result):
         case "rejected":
             return f"it was rejected ({result.problem})"
@@ -93,7 +93,7 @@ def _fate(result: StepResult) -> str:
 
 
 def _failed_at(what: str, expect: LoadExpect, result: StepResult) -> Finding:
-    """The error of a load. One from another stage is another error, of whatever number."""
+    """Judge the error of a load. From another stage the same number is another error."""
     stage = expect.stage or VERIFY
     if not result.problem:
         happened = "it was loaded"

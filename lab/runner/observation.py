@@ -69,7 +69,7 @@ class Pass:
 
     @property
     def compiler_log(self) -> str:
-        """All that compilers printed about extensions that they did not accept."""
+        """Return all that compilers printed about extensions that they did not accept."""
         return "\n".join(result.compiler_log for result in self.results if result.compiler_log)
 
     @property

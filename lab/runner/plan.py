@@ -191,7 +191,7 @@ def need_rex(scenario: Scenario, extension: RustExtension, kernel: Kernel) -> No
 
 
 def refused(scenario: Scenario, name: str, error: NotCompiled) -> Artifact:
-    """The artifact of an extension that does not compile, in a scenario that expects that.
+    """Return the artifact of an extension that a scenario expects not to compile.
 
     Raises `UserError` if it expects nothing of the kind, or another message: whatever
     the compiler says then is the user's mistake, and no kernel is to blame for it.
@@ -209,7 +209,7 @@ def refused(scenario: Scenario, name: str, error: NotCompiled) -> Artifact:
 
 
 def _expected_log(scenario: Scenario, name: str) -> TextExpect | None:
-    """What the compiler's log of an extension looks like, if it is not to compile."""
+    """Return the expected compiler's log of an extension; None if it has to compile."""
     for step in scenario.all_steps():
         if isinstance(step, LoadStep) and step.load == name and step.expect is not None:
             expect = step.expect

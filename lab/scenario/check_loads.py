@@ -11,7 +11,7 @@ from lab.words import VERIFY
 
 
 def check(data: Map) -> Iterator[Flaw]:
-    """All that can't be, of one scenario's data with its parameters put in."""
+    """Find all flaws of one scenario's data with its parameters put in."""
     expect = mapping(data, "expect")
     steps = [step for step in walk(sequence(data, "steps")) if "load" in step]
     loads = [mapping(step, "expect") for step in steps]
@@ -22,7 +22,7 @@ def check(data: Map) -> Iterator[Flaw]:
 
 
 def _compiled(expect: Map, fails: bool, logs: list[Map]) -> Iterator[Flaw]:
-    """`not_compiled` and `compiler_log` go together: else any slip of the pen would do."""
+    """Demand `compiler_log` with `not_compiled`, without which any mistake would do."""
     said = [mapping(holder, "compiler_log") for holder in logs]
     if fails and not any("contains" in log or "matches" in log for log in said):
         yield at_key(

@@ -136,7 +136,7 @@ class LoadExpect(StepExpect):
 
     @property
     def fails(self) -> bool:
-        """Whether the load is expected to fail."""
+        """Return whether the load is expected to fail."""
         return bool(self.outcome or self.program or self.stage or self.error)
 
 
@@ -203,7 +203,7 @@ class Expect(Part):
 
     @property
     def failed_load(self) -> LoadOutcome | None:
-        """How a load fails, if the item is about one that does."""
+        """Return how a load fails; None if the item is not about one that does."""
         for word in LOAD_OUTCOMES:
             bound = (self.outcome or {}).get(word)
             if bound is not None and bound.positive:
