@@ -79,16 +79,32 @@ class Cache:
         with self.lock(kind, key, what=what):
             if final.is_dir():
                 return final
-            aside = final.with_name(f".{key}.aside")
-            shutil.rmtree(aside, ignore_errors=True)  # left by a run that was killed
-            aside.mkdir(parents=True)
-            try:
+
+            def named(aside: Path) -> str:
                 build(aside)
+                return key
+
+            return self.put(kind, key, named)
+
+    def put(self, kind: str, name: str, build: Callable[[Path], str]) -> Path:
+        """Build an entry whose key `build(folder)` returns, and return its folder.
+
+        The caller holds the lock of `name`. An entry that is there by then is
+        not replaced: somebody may be reading it.
+        """
+        aside = self.path(kind, f".{name}.aside")
+        shutil.rmtree(aside, ignore_errors=True)  # left by a run that was killed
+        aside.mkdir(parents=True)
+        try:
+            final = self.path(kind, build(aside))
+            if final.is_dir():
+                shutil.rmtree(aside)
+            else:
                 _sync(aside)
                 aside.rename(final)
-            except BaseException:
-                shutil.rmtree(aside, ignore_errors=True)
-                raise
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
         return final
 
     def remove(self, kind: str, key: str) -> bool:

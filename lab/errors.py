@@ -50,6 +50,17 @@ class UserError(LabError):
     """Something that the user wrote or set up; the hint says how to mend it."""
 
 
+class NotCompiled(UserError):
+    """A compiler, or a rule of the lab, does not accept an extension.
+
+    `log` is all that it printed. `missing` says that it is not about the code: a
+    header, a tool or a file is not there, so that no scenario can expect it.
+    """
+
+    log = ""
+    missing = False
+
+
 class InfraError(LabError):
     """The lab could not do its job; an item that meets it gets the verdict `error`."""
 

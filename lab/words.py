@@ -12,7 +12,8 @@ from typing import Literal, get_args
 
 # What became of an extension in one step, counted per run (or per load).
 Outcome = Literal[
-    "rejected",  # the load failed: by verifier, signature or checks on the object
+    "not_compiled",  # its compiler did not accept it; no kernel was asked
+    "rejected",  # the kernel's verifier, or its checks of an image or module, said no
     "returned",  # ran to its end
     "panicked",  # its own language's panic stopped it
     "faulted",  # an invalid access or instruction stopped it
@@ -22,6 +23,25 @@ Outcome = Literal[
     "disabled",  # the framework took it out of service
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+# Of these, how a load fails that says something about the extension.
+LoadOutcome = Literal["not_compiled", "rejected"]
+LOAD_OUTCOMES: tuple[LoadOutcome, ...] = get_args(LoadOutcome)
+
+# Where a load fails, in the loader's words. Only `verify` is a verdict on the extension:
+# the verifier's, or that of the kernel's checks of an image or module.
+LoadStage = Literal[
+    "open",  # the file is no object that libbpf takes
+    "btf",  # the kernel did not take the object's types
+    "map",  # a map could not be made
+    "relocate",  # libbpf could not bind the object to this kernel
+    "permission",  # the kernel refused the call before it looked at what it is about
+    "verify",
+    "load",  # anything else: out of memory, no compiler in the kernel for it
+    "init",  # a module's own init function failed
+]
+LOAD_STAGES: tuple[LoadStage, ...] = get_args(LoadStage)
+VERIFY: LoadStage = "verify"
 
 # State of the kernel at the end. `stalled`: some CPU no longer makes progress.
 KernelState = Literal["alive", "stalled", "crashed"]
@@ -48,6 +68,7 @@ Topic = Literal[
     "maps",
     "misses",
     "verifier_log",
+    "compiler_log",
     "extension_report",
     "slopes",
     "time",

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,23 +24,34 @@ int kernel_log_open(void)
 }
 
 /* A record is "PRIORITY,NUMBER,TIME,FLAGS;TEXT\n", then lines about the device. */
-static void add_record(struct json *answer, const char *record, const char *prefix)
+static int add_record(char **lines, size_t *length, const char *record, const char *prefix)
 {
 	const char *text = strchr(record, ';');
+	size_t size;
+	char *more;
 
-	if (!text || strncmp(text + 1, prefix, strlen(prefix)))
-		return;
-	json_add_string(answer, text + 1, strcspn(text + 1, "\n"));
-	json_add_string(answer, "\n", 1);
+	/* The facility of what a program wrote to /dev/kmsg is never the kernel's, 0. */
+	if (!text || strtoul(record, NULL, 10) >> 3 || strncmp(text + 1, prefix, strlen(prefix)))
+		return 0;
+	size = strcspn(text + 1, "\n");
+	more = realloc(*lines, *length + size + 2);
+	if (!more)
+		return -ENOMEM;
+	memcpy(more + *length, text + 1, size);
+	*length += size + 1;
+	memcpy(more + *length - 1, "\n", 2);
+	*lines = more;
+	return 0;
 }
 
-void add_kernel_log(struct json *answer, const char *key, int log, const char *prefix)
+char *kernel_log_lines(int log, const char *prefix)
 {
 	static char record[RECORD];
+	char *lines = strdup("");
+	size_t length = 0;
 	ssize_t size;
 
-	json_begin_string(answer, key);
-	while (log >= 0) {
+	while (lines && log >= 0) {
 		size = read(log, record, sizeof(record) - 1);
 		/* EPIPE: records were overwritten before we came; those that are left follow. */
 		if (size < 0 && (errno == EPIPE || errno == EINTR))
@@ -47,7 +59,8 @@ void add_kernel_log(struct json *answer, const char *key, int log, const char *p
 		if (size <= 0)
 			break;
 		record[size] = '\0';
-		add_record(answer, record, prefix);
+		if (add_record(&lines, &length, record, prefix))
+			break;
 	}
-	json_end_string(answer);
+	return lines;
 }

@@ -134,64 +134,12 @@ static int choose_targets(struct bpf_object *object, const char *list, struct js
 	return result;
 }
 
-/* The program that libbpf names in "prog 'NAME': BPF program load failed". */
-static const char *failed_program(char *room, size_t size)
-{
-	const char *failed = strstr(libbpf_messages(), "': BPF program load failed");
-	const char *name = failed;
-
-	if (!failed)
-		return NULL;
-	while (name > libbpf_messages() && name[-1] != '\'')
-		name--;
-	snprintf(room, size, "%.*s", (int)(failed - name), name);
-	return room;
-}
-
-static const struct verifier_log *log_of(struct bpf_object *object,
-					 const struct verifier_log *logs, const char *name)
-{
-	struct bpf_program *program;
-	size_t i = 0;
-
-	bpf_object__for_each_program(program, object) {
-		if (!strcmp(bpf_program__name(program), name))
-			return &logs[i];
-		i++;
-	}
-	return NULL;
-}
-
-/* The log of the program that the kernel did not load; "" if it wrote none. */
-static const char *rejection_log(struct bpf_object *object, const struct verifier_log *logs)
-{
-	char room[256];
-	const char *name = failed_program(room, sizeof(room));
-	const struct verifier_log *log = name ? log_of(object, logs, name) : NULL;
-
-	return log ? log->text : "";
-}
-
 /* How many instructions the verifier looked at before it gave up. */
 static unsigned long length_of_way(const char *log)
 {
 	const char *processed = strstr(log, "\nprocessed ");
 
 	return processed ? strtoul(processed + 11, NULL, 10) : 0;
-}
-
-static void report_rejection(struct bpf_object *object, const struct verifier_log *logs,
-			     int level, int error, const char *path, struct json *answer)
-{
-	char room[256];
-	const char *name = failed_program(room, sizeof(room));
-
-	fail(answer, "load", error, "%s%s%s: not loaded: %s", path, name ? ": " : "",
-	     name ? name : "", error_text(error));
-	json_string(answer, "program", name);
-	json_signed(answer, "log_level", level);
-	json_string(answer, "log", rejection_log(object, logs));
-	json_string(answer, "libbpf", libbpf_messages());
 }
 
 /* All logs one after the other, in the order of loading. */
@@ -213,13 +161,20 @@ static struct bpf_object *open_object(const struct command *command, struct json
 	const char *autoload = command_value(command, "autoload");
 	const char *target = command_value(command, "target");
 	struct bpf_object *object;
+	char reason[512];
 	int error;
 
 	object = bpf_object__open_file(path, NULL);
 	error = libbpf_get_error(object);
 	if (error) {
-		fail(answer, "open", error, "%s: not opened as a BPF object: %s", path,
-		     error_text(error));
+		if (libbpf_reason(reason, sizeof(reason)))
+			fail(answer, "open", error,
+			     "%s: not opened as a BPF object: libbpf: %s", path,
+			     reason);
+		else
+			fail(answer, "open", error,
+			     "%s: not opened as a BPF object: %s", path,
+			     error_text(error));
 		json_string(answer, "libbpf", libbpf_messages());
 		return NULL;
 	}
@@ -234,11 +189,14 @@ static struct bpf_object *open_object(const struct command *command, struct json
 enum next { NOTHING, LARGER_LOG, TRACE };
 
 /* What another try could say that a failed one did not. */
-static enum next after_failure(const char *log, int level, int error, size_t room)
+static enum next after_failure(const struct failure *failure, int level, size_t room)
 {
-	if (error == -ENOSPC && *log && room < LAST_ROOM)
+	const char *log = failure->log;
+
+	if (failure->error == ENOSPC && *log && room < LAST_ROOM)
 		return LARGER_LOG; /* it did not fit; that is no verdict on the program */
-	if (level == VERDICT_LEVEL && *log && length_of_way(log) <= LONG_WAY)
+	/* Of what the verifier had no objection to it would print the way for nothing. */
+	if (level == VERDICT_LEVEL && has_complaint(log) && length_of_way(log) <= LONG_WAY)
 		return TRACE;
 	return NOTHING;
 }
@@ -249,6 +207,7 @@ static struct bpf_object *try_load(const struct command *command, int level, siz
 {
 	struct bpf_object *object = open_object(command, answer);
 	struct verifier_log *logs;
+	struct failure failure;
 	size_t count;
 	int error;
 
@@ -264,10 +223,12 @@ static struct bpf_object *try_load(const struct command *command, int level, siz
 	}
 	error = bpf_object__load(object);
 	if (error) {
-		*next = after_failure(rejection_log(object, logs), level, error, room);
-		if (*next == NOTHING)
-			report_rejection(object, logs, level, error,
-					 command_value(command, "path"), answer);
+		find_failure(&failure, object, logs, error);
+		*next = after_failure(&failure, level, room);
+		if (*next == NOTHING) {
+			report_failure_to_load(&failure, command_value(command, "path"), answer);
+			json_signed(answer, "log_level", level);
+		}
 		bpf_object__close(object);
 		object = NULL;
 	} else {
@@ -287,6 +248,7 @@ int load_object(struct handle *handle, const struct command *command, struct jso
 		return -1;
 	for (;;) {
 		forget_messages();
+		forget_calls();
 		handle->object = try_load(command, (int)level, room, &next, answer);
 		if (next == NOTHING)
 			break;

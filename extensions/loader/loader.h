@@ -108,10 +108,37 @@ int make_room(struct handle *handle, size_t programs, size_t maps);
 void free_handle(struct handle *handle);
 void unload_all(struct loader *loader);
 
-/* messages.c: what libbpf warned of since the last `forget_messages`, at most 16 KiB. */
+/* messages.c: what libbpf warned of since the last `forget_messages`, its last 16 KiB. */
 const char *libbpf_messages(void);
 void forget_messages(void);
 void keep_messages(void);
+/* The line of it that says why a load failed, without "libbpf: "; false if there is none. */
+bool libbpf_reason(char *reason, size_t size);
+
+/* calls.c: a bpf(2) call. */
+struct bpf_call {
+	int command; /* -1: none was made */
+	int error;   /* errno; 0: it succeeded */
+	const char *log; /* of BPF_PROG_LOAD: where the verifier writes its log, or NULL */
+};
+void forget_calls(void);
+const struct bpf_call *last_call(void);
+const struct bpf_call *last_logged_load(void); /* the last BPF_PROG_LOAD with a log */
+
+/* failure.c: where a load failed. */
+struct failure {
+	const char *stage; /* btf, map, relocate, permission, verify or load */
+	const struct bpf_program *program; /* NULL: none of the object's was tried */
+	const char *log; /* that program's; "" if the kernel wrote none */
+	int error; /* errno */
+};
+/* Of `bpf_object__load`, which returned `error`; each program has its log. */
+void find_failure(struct failure *failure, struct bpf_object *object,
+		  const struct verifier_log *logs, int error);
+/* Begins a bad answer. */
+void report_failure_to_load(const struct failure *failure, const char *path, struct json *answer);
+/* Does a log say more than statistics? (At the level that prints no way.) */
+bool has_complaint(const char *log);
 
 /*
  * load.c, rex_load.c: open and load the handle's file. 0, and the log is in the
@@ -148,7 +175,7 @@ void describe_value(struct json *answer, const uint8_t *value, size_t size);
 
 /* kmsg.c: where the kernel's log ends now, and its lines since then that begin with `prefix`. */
 int kernel_log_open(void); /* a descriptor, or -errno */
-void add_kernel_log(struct json *answer, const char *key, int log, const char *prefix);
+char *kernel_log_lines(int log, const char *prefix); /* to be freed; NULL: no memory */
 
 /* info.c: the kernel's own words; the number as text where libbpf has no word. */
 const char *program_type(uint32_t type, char *room, size_t size);

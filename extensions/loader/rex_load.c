@@ -111,7 +111,7 @@ static int create_maps(struct handle *handle, const struct rex_image *image,
 		int map = create_map(&image->maps[i]);
 
 		if (map < 0) {
-			fail(answer, "load", map, "%s: map %s: not created: %s", handle->path,
+			fail(answer, "map", map, "%s: map %s: not created: %s", handle->path,
 			     image->maps[i].name, error_text(map));
 			json_string(answer, "libbpf", libbpf_messages());
 			return -1;
@@ -126,13 +126,21 @@ static int create_maps(struct handle *handle, const struct rex_image *image,
 static int report_rejection(const struct handle *handle, const char *name, int error, int log,
 			    struct json *answer)
 {
+	const char *stage = error == -EPERM ? "permission" : "load";
+	char *reasons;
+
 	/* Not a word about the program: ENOSYS is no verdict. */
 	if (error == -EINVAL && !kernel_has_rex())
 		return fail(answer, "load", ENOSYS, "%s: this kernel has no Rex", handle->path);
-	fail(answer, "load", error, "%s: %s: not loaded: %s", handle->path, name,
+	/* The kernel gives its reason for each image that it refuses. */
+	reasons = kernel_log_lines(log, "rex: load: ");
+	if (reasons && *reasons)
+		stage = "verify";
+	fail(answer, stage, error, "%s: %s: not loaded: %s", handle->path, name,
 	     error_text(error));
 	json_string(answer, "program", name);
-	add_kernel_log(answer, "log", log, "rex: load: ");
+	json_string(answer, "log", reasons ? reasons : "");
+	free(reasons);
 	json_string(answer, "libbpf", libbpf_messages());
 	return -1;
 }

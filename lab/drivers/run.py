@@ -242,6 +242,7 @@ def write_dossier(
         result,
         console=seen.console,
         verifier_log=seen.first.log,
+        compiler_log=seen.first.compiler_log,
         extension_reports=_extension_reports(seen),
         steps=[
             {**vars(one), "step": one.step.label, "maps": str(one.maps)}

@@ -8,16 +8,17 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache as once
 from pathlib import Path
 
-from lab import events
+from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
-from lab.errors import UserError
-from lab.extension import source
-from lab.extension.source import ProgramDecl, clang_options, sources_of
+from lab.errors import NotCompiled, UserError
+from lab.extension import includes, source
+from lab.extension.source import ProgramDecl, clang_options
 from lab.host import process
+from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
 from lab.paths import EXTENSIONS, shown
 
@@ -31,14 +32,27 @@ OLDEST_CLANG = 16
 _NEWEST_CLANG = 30
 
 # -g: BTF. v3: 32-bit jumps, on every kernel since 5.1. No macro of the kernel
-# is in its BTF, so the architecture has to be said.
+# is in its BTF, so the architecture has to be said. A file with options of the
+# host's would be in no key.
 FLAGS = (
-    "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-D__TARGET_ARCH_x86",
+    "--no-default-config", "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-D__TARGET_ARCH_x86",
     "-Wall", "-fno-color-diagnostics",
 )  # fmt: skip
 
 _HEADERS = Path("/usr/include/bpf")
 _ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+): (fatal )?error: ")
+
+# Options with a file that clang reads, and does not list.
+_UNLISTED_OPTION = re.compile(
+    r"@|--config|-ivfsoverlay|-fplugin|-fpass-plugin|-load|-include-pch|-fmodule|-fprofile"
+)
+# Errors that are not about the code: a header or file that is not there, an option that
+# this clang does not know, clang's own end.
+_MISSING = re.compile(
+    r"fatal error: '[^']*' file not found|^clang[\w-]*: error: |^fatal error: error in backend"
+    r"|No such file or directory|PLEASE submit a bug report",
+    re.M,
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,8 @@ class CObject:
     log: str
 
 
-class CompileRejected(UserError):
-    """The compiler does not accept an extension; `log` is all that it said."""
-
-    log = ""
+class CompileRejected(NotCompiled):
+    """Clang does not accept an extension."""
 
 
 def c_names(folder: Path = C) -> list[str]:
@@ -101,25 +113,26 @@ def build_c(
     path = source_path(name, folder)
     clang, version = find_clang()
     types = kernel_types(kernel, cache, emit)
+    _need_helper_headers()
     key = key_of(
         what="c",
         name=name,
-        sources={part.name: file_digest(part) for part in sources_of(path)},
+        source=file_digest(path),
         flags=FLAGS,
         clang=version,
-        libbpf=_helper_headers(),
         types=types.parent.name,
     )
     job = f"extension {name}"
 
-    def build(aside: Path) -> None:
+    def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
-        log = _compile(clang, path, types.parent, aside / f"{name}.bpf.o")
+        log, read = _compile(clang, path, types.parent, aside / f"{name}.bpf.o")
         (aside / "log").write_text(log)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
+        return read
 
-    entry = cache.get("extension", key, build, what=job)
+    entry = inputs.get(cache, "extension", key, build, base=path.parent, what=job)
     return CObject(name, entry / f"{name}.bpf.o", (entry / "log").read_text())
 
 
@@ -188,28 +201,41 @@ def _version(path: str) -> str:
     return process.run([path, "--version"]).stdout.partition("\n")[0]
 
 
-@once
-def _helper_headers() -> dict[str, str]:
-    headers = {path.name: file_digest(path) for path in sorted(_HEADERS.glob("bpf_*.h"))}
-    if not headers:
+def _need_helper_headers() -> None:
+    if not any(_HEADERS.glob("bpf_*.h")):
         raise UserError("libbpf's headers are missing", hint="apt install libbpf-dev")
-    return headers
 
 
-def _compile(clang: str, path: Path, types: Path, target: Path) -> str:
+def _compile(clang: str, path: Path, types: Path, target: Path) -> tuple[str, Inputs]:
+    """Compile, and return clang's messages and its inputs as seen from the source's folder."""
+    options = clang_options(path)
+    command: list[str | Path] = [
+        *process.in_environment(process.bare_environment(PWD=str(path.parent))),
+        clang, *FLAGS, *options, "-I", types,
+    ]  # fmt: skip
+    rule = target.with_suffix(".d")
     result = process.run(
         [
-            clang, *FLAGS, *clang_options(path), "-I", types,
+            *command,
             # The verifier quotes source lines: let their place not depend on the checkout's.
             f"-ffile-prefix-map={path.parent}=.", f"-ffile-prefix-map={types}=.",
-            "-c", path.name, "-o", target,
+            "-MD", "-MF", rule, "-MT", "object", "-c", path.name, "-o", target,
         ],
         cwd=path.parent,
-        env={"LC_ALL": "C", "PWD": str(path.parent)},
         check=False,
     )  # fmt: skip
     if result.ok:
-        return result.stderr
+        # Missing headers of the source's own -include are in the same list.
+        said = process.run(
+            [*command, "-E", "-v", "-x", "c", "/dev/null", "-o", "/dev/null"],
+            cwd=path.parent,
+            check=False,
+        ).stderr
+        read = includes.names_in_rule(rule.read_text())
+        rule.unlink()
+        found = includes.inputs_of(read, includes.search_list(said), path.parent)
+        unseen = path.name not in read or any(map(_UNLISTED_OPTION.match, options))
+        return result.stderr, replace(found, complete=found.complete and not unseen)
     name = path.name.removesuffix(SUFFIX)
     lines = compile_errors(result.stderr, shown(path.parent))
     rejected = CompileRejected(
@@ -217,6 +243,7 @@ def _compile(clang: str, path: Path, types: Path, target: Path) -> str:
         details="\n".join(lines[1:]) if lines else result.stderr,
     )
     rejected.log = result.stderr
+    rejected.missing = _MISSING.search(result.stderr) is not None or not lines
     raise rejected
 
 

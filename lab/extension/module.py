@@ -7,12 +7,15 @@ import difflib
 import re
 import shutil
 import time
+from functools import cache as once
 from pathlib import Path
 
-from lab import events
+from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
-from lab.errors import UserError
+from lab.errors import NotCompiled, UserError
+from lab.extension import module_inputs
 from lab.host import process
+from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
 from lab.paths import EXTENSIONS, shown
 
@@ -24,6 +27,8 @@ _PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*", "Module.symvers",
 _ERROR_LINE = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(:\d+)?: (fatal )?error: ")
 _OTHER_ERROR = re.compile(r"^ERROR: (modpost: )?|^ld(\.lld)?: error: |: undefined reference to ")
 _MAX_ERRORS = 20
+# Errors that are not about the code: a header that is not there.
+_MISSING = re.compile(r"fatal error: ('[^']*' file not found|.*: No such file or directory)")
 
 
 def module_names(folder: Path = MODULES) -> list[str]:
@@ -56,19 +61,21 @@ def build_module(
     key = key_of(
         what="module",
         name=name,
-        sources={path.name: file_digest(path) for path in _sources(source)},
+        sources={str(path.relative_to(source)): file_digest(path) for path in _sources(source)},
         kernel=kernel.key,
         compiler=compiler,
+        installed=_installed(compiler),
     )
     started = time.monotonic()
     job = f"module {name}"
 
-    def build(aside: Path) -> None:
+    def build(aside: Path) -> Inputs:
         emit(events.StageStarted(job, "compile"))
-        _build(source, name, kernel, compiler, aside)
+        read = _build(source, name, kernel, compiler, aside)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
+        return read
 
-    return cache.get("extension", key, build, what=job) / f"{name}.ko"
+    return inputs.get(cache, "extension", key, build, base=source, what=job) / f"{name}.ko"
 
 
 def _recipe(folder: Path) -> Path | None:
@@ -90,10 +97,16 @@ def _source(name: str, folder: Path) -> Path:
 
 
 def _sources(source: Path) -> list[Path]:
+    """Return all files of a module, also in folders below, but no products of a build."""
     return sorted(
         path
-        for path in source.iterdir()
-        if path.is_file() and not any(path.match(pattern) for pattern in _PRODUCTS)
+        for path in source.rglob("*")
+        if path.is_file()
+        and not any(
+            Path(part).match(pattern)
+            for part in path.relative_to(source).parts
+            for pattern in _PRODUCTS
+        )
     )
 
 
@@ -114,26 +127,42 @@ def toolchain_args(version_text: str) -> list[str]:
     return [f"LLVM={suffix}" if shutil.which(f"clang{suffix}") else "LLVM=1"]
 
 
-def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) -> None:
+@once
+def _installed(compiler: str) -> str:
+    """Return the version of the compiler that make will use. The kernel's may be older."""
+    words = toolchain_args(compiler)
+    found = re.search(r"-\d+$", words[0]) if words else None
+    name = f"clang{found[0] if found else ''}" if words else "gcc"
+    return process.run([name, "--version"], check=False).stdout.partition("\n")[0]
+
+
+def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) -> Inputs:
     work = aside / "work"
     work.mkdir()
     for path in _sources(source):
-        shutil.copy2(path, work / path.name)
+        copy = work / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
     result = process.run(
         [
+            *process.in_environment(process.bare_environment()),
             "make", "-C", str(kernel.build_tree), f"M={work}", *toolchain_args(compiler),
             # Reports name source files: let them not depend on where this is built.
             f"KCFLAGS=-ffile-prefix-map={work}={name}",
             "modules",
         ],
-        env={"LC_ALL": "C", "MAKEFLAGS": ""},
         check=False,
     )  # fmt: skip
     if not result.ok:
         lines = compile_errors(result.stdout + result.stderr, work, shown(source))
         if not lines:
             raise process.ToolFailed(result, hint=f"the build tree is {kernel.build_tree}")
-        raise UserError(f"module {name} does not build: {lines[0]}", details="\n".join(lines[1:]))
+        refused = NotCompiled(
+            f"module {name} does not build: {lines[0]}", details="\n".join(lines[1:])
+        )
+        refused.log = "".join(f"{line}\n" for line in lines)
+        refused.missing = _MISSING.search(refused.log) is not None
+        raise refused
     made = work / f"{name}.ko"
     if not made.is_file():
         raise UserError(
@@ -141,10 +170,13 @@ def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) 
             hint=f"its {'Kbuild' if (source / 'Kbuild').is_file() else 'Makefile'} should say"
             f" `obj-m := {name}.o`",
         )
+    assert kernel.build_tree is not None
+    read = module_inputs.read(work, kernel.build_tree)
     debug = aside / f"{name}.ko.debug"
     made.rename(debug)
     process.run(["strip", "--strip-debug", "-o", aside / f"{name}.ko", debug])
     shutil.rmtree(work)
+    return read
 
 
 def compile_errors(output: str, work: Path, shown: str) -> list[str]:

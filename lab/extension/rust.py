@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import events
+from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
-from lab.errors import UserError
+from lab.errors import NotCompiled, UserError
 from lab.extension import rust_rules
 from lab.extension.rust_frames import check_frames
 from lab.extension.rust_image import check_code, check_image
@@ -24,9 +24,11 @@ from lab.extension.rust_toolchain import (
     Toolchain,
     compile_rust,
     find_toolchain,
+    inputs_in,
     sysroot_flags,
 )
 from lab.host import process
+from lab.inputs import Inputs
 from lab.paths import EXTENSIONS
 
 CRATE = EXTENSIONS / "rex"
@@ -52,6 +54,12 @@ _RULES = sorted(Path(__file__).parent.glob("rust*.py"))
 # The compiler evaluates constants: that must end.
 _SECONDS = 120.0
 _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.*)$")
+# Errors that are not about the code: a file that is not there, the compiler's own end.
+_MISSING = re.compile(
+    r"^error(\[E0583\]|\[E0463\])|couldn't read|No such file or directory"
+    r"|the compiler unexpectedly panicked|memory allocation of",
+    re.M,
+)
 _ARROW = re.compile(r"^ *--> (\S+)$")
 
 
@@ -68,10 +76,8 @@ class RustImage:
     log: str
 
 
-class RustRejected(UserError):
-    """The compiler, or a rule of the lab, does not accept an extension; `log` is all it said."""
-
-    log = ""
+class RustRejected(NotCompiled):
+    """Rustc, or a rule of the lab, does not accept an extension."""
 
 
 def build_rust(
@@ -102,15 +108,17 @@ def build_rust(
     )
     job = f"extension {name}"
 
-    def build(aside: Path) -> None:
+    def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
         sysroot = sysroot_flags(toolchain, cache, emit)
-        log = _compile(toolchain, name, place, crate, sysroot, aside)
+        log, read = _compile(toolchain, name, place, crate, sysroot, aside)
         (aside / "log").write_text(log)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
+        return read
 
-    entry = cache.get("extension", key, build, what=job)
+    variables = toolchain.environment
+    entry = inputs.get(cache, "extension", key, build, base=place, what=job, environment=variables)
     return RustImage(
         name, entry / f"{name}.so", entry / f"{name}.debug", (entry / "log").read_text()
     )
@@ -131,32 +139,37 @@ def _crate(
     )
     job = "crate rex"
 
-    def build(aside: Path) -> None:
+    def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
         macros = aside / "librex_macros.so"
         remap = f"--remap-path-prefix={CRATE}=rex"
-        compile_rust(
+        read = compile_rust(
             toolchain,
             [
                 "--crate-name", "rex_macros", "--crate-type", "proc-macro",
-                CRATE / "macros/src/lib.rs", "-o", macros, *_OWN_FLAGS, remap,
+                CRATE / "macros/src/lib.rs", *_OWN_FLAGS, remap,
             ],
             aside,
+            macros,
         )  # fmt: skip
-        compile_rust(
+        read |= compile_rust(
             toolchain,
             [
                 "--crate-name", "rex", "--crate-type", "rlib", CRATE / "src/lib.rs",
-                "--extern", f"rex_macros={macros}", "-o", aside / "librex.rlib",
+                "--extern", f"rex_macros={macros}",
                 *(f'--cfg=feature="{feature}"' for feature in features),
                 *_OWN_FLAGS, *CODE_FLAGS, _DEBUG, remap, *sysroot_flags(toolchain, cache, emit),
             ],
             aside,
+            aside / "librex.rlib",
         )  # fmt: skip
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
+        return read
 
-    return cache.get("rust", key, build, what=job) / "librex.rlib"
+    variables = toolchain.environment
+    entry = inputs.get(cache, "rust", key, build, base=CRATE, what=job, environment=variables)
+    return entry / "librex.rlib"
 
 
 def _compile(
@@ -166,7 +179,7 @@ def _compile(
     crate: Path,
     sysroot: tuple[str, ...],
     aside: Path,
-) -> str:
+) -> tuple[str, Inputs]:
     archive, depends = aside / "all.a", aside / "files.d"
     exports, layout = aside / "exports", aside / "layout"
     result = process.run(
@@ -185,7 +198,8 @@ def _compile(
     if not result.ok:
         raise _compile_error(name, result.stderr)
     try:
-        rust_rules.check_files(place, read_files(depends.read_text(), place))
+        rule = depends.read_text()
+        rust_rules.check_files(place, read_files(rule, place))
         exports.write_text(_EXPORTS)
         layout.write_text(_LAYOUT)
         debug, image = aside / f"{name}.debug", aside / f"{name}.so"
@@ -203,7 +217,7 @@ def _compile(
         raise _rejected(error) from None
     for path in (archive, depends, exports, layout):
         path.unlink()
-    return result.stderr + warnings
+    return result.stderr + warnings, inputs_in(rule)
 
 
 def read_files(depends: str, place: Path) -> list[Path]:
@@ -234,6 +248,7 @@ def _compile_error(name: str, stderr: str) -> RustRejected:
         f"extension {name} does not compile: {where}{said}", details=stderr.strip(), hint=hint
     )
     rejected.log = stderr
+    rejected.missing = first is None or _MISSING.search(stderr) is not None
     return rejected
 
 

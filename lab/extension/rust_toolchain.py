@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
 
-from lab import events
+from lab import events, inputs
 from lab.cache import Cache, key_of
 from lab.errors import LabError, UserError
 from lab.host import process
+from lab.inputs import Inputs
 
 TARGET = "x86_64-unknown-none"
 # The oldest with all that the crate uses (`str::floor_char_boundary`).
@@ -47,6 +48,9 @@ CODE_FLAGS = (
     f"-Zpatchable-function-entry={ROOM}", "-Zemit-stack-sizes",
 )  # fmt: skip
 
+# A variable that `env!` read, with its value if it had one.
+_VARIABLE = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
+
 _SECONDS = 300.0
 # Bytes of address space; `core` takes a quarter of it.
 _MEMORY = 8 << 30
@@ -60,12 +64,15 @@ class Toolchain:
     version: str
     source: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables that `env!` can read."""
+        return process.bare_environment(RUSTC_BOOTSTRAP="1")
+
     def command(self) -> list[str | Path]:
-        """What a compilation begins with: bounded memory, and no variables for `env!` to read."""
-        kept = {"PATH": os.environ.get("PATH", os.defpath)}
-        own = {"RUSTC_BOOTSTRAP": "1", "LC_ALL": "C"}
-        variables = [f"{name}={value}" for name, value in (kept | own).items()]
-        return ["prlimit", f"--as={_MEMORY}", "env", "-i", *variables, self.rustc]
+        """Return the first words of a compilation, which bound its memory and its variables."""
+        bounded = ["prlimit", f"--as={_MEMORY}"]
+        return [*bounded, *process.in_environment(self.environment), self.rustc]
 
 
 def find_toolchain() -> Toolchain:
@@ -154,16 +161,16 @@ def sysroot_flags(
     key = key_of(what="core", rustc=toolchain.version, flags=flags, features=features)
     job = f"core of {toolchain.version}"
 
-    def build(aside: Path) -> None:
+    def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
         libraries = aside / "lib/rustlib" / TARGET / "lib"
         libraries.mkdir(parents=True)
         common = (*flags, "--out-dir", str(libraries))
-        compile_rust(
+        read = compile_rust(
             toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common], aside
         )
-        compile_rust(
+        read |= compile_rust(
             toolchain,
             [
                 "--crate-name", "compiler_builtins",
@@ -173,14 +180,40 @@ def sysroot_flags(
             aside,
         )  # fmt: skip
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
+        return read
 
-    return ("--sysroot", str(cache.get("rust", key, build, what=job)))
+    entry = inputs.get(
+        cache, "rust", key, build, base=source, what=job, environment=toolchain.environment
+    )
+    return ("--sysroot", str(entry))
 
 
-def compile_rust(toolchain: Toolchain, words: Sequence[str | Path], folder: Path) -> None:
-    """Compile a part of the lab itself, in a folder of which nothing stays in what is built.
+def compile_rust(
+    toolchain: Toolchain, words: Sequence[str | Path], folder: Path, output: Path | None = None
+) -> Inputs:
+    """Compile a part of the lab itself, in a folder whose path must not appear in what is built.
 
+    Returns what was read; `output` is the file to write, if the words name no folder.
     Raises `ToolFailed` if that fails.
     """
     nowhere = f"--remap-path-prefix={folder}="  # first: what comes later counts before it
-    process.run([*toolchain.command(), nowhere, *words], cwd=folder, timeout=_SECONDS)
+    depends = folder / "files.d"
+    link = f"link={output}" if output else "link"
+    emit = f"--emit={link},dep-info={depends}"
+    process.run([*toolchain.command(), nowhere, emit, *words], cwd=folder, timeout=_SECONDS)
+    read = depends.read_text()
+    depends.unlink()
+    return inputs_in(read)
+
+
+def inputs_in(depends: str) -> Inputs:
+    """Return the inputs of a compilation from its dep-info, which has the form of make's rules."""
+    files = set()
+    variables: dict[str, str | None] = {}
+    for line in depends.splitlines():
+        if variable := _VARIABLE.match(line):
+            variables[variable[1]] = variable[2]
+        # Each file read stands alone as a target, too, so that make knows it.
+        elif line.endswith(":"):
+            files.add(line[:-1].replace("\\ ", " "))
+    return Inputs(frozenset(files), variables=variables)

@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lab import events
+from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import UserError
+from lab.extension import includes
 from lab.host import process
+from lab.inputs import Inputs
 from lab.paths import EXTENSIONS
 
 LOADER = EXTENSIONS / "loader"
@@ -18,6 +20,8 @@ LOADER = EXTENSIONS / "loader"
 FLAGS = (
     "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",
     "-static", "-Wl,--build-id=none", "-s",
+    # calls.c sees the calls that libbpf makes.
+    "-Wl,--wrap=syscall",
 )  # fmt: skip
 _LIBRARIES = ("bpf", "elf", "z")
 
@@ -42,28 +46,35 @@ def build_loader(cache: Cache, emit: events.Emit = events.ignore) -> Path:
         libraries={name: file_digest(path) for name, path in archives.items() if path},
     )
 
-    def build(aside: Path) -> None:
+    def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted("kextload", "compile"))
-        _compile(aside / "kextload")
+        read = _compile(aside / "kextload")
         emit(events.StageFinished("kextload", "compile", time.monotonic() - started))
+        return read
 
-    return cache.get("tools", key, build, what="kextload") / "kextload"
+    return inputs.get(cache, "tools", key, build, base=LOADER, what="kextload") / "kextload"
 
 
-def _compile(target: Path) -> None:
+def _compile(target: Path) -> Inputs:
+    gcc = [*process.in_environment(process.bare_environment(SOURCE_DATE_EPOCH="0")), "gcc"]
     result = process.run(
         [
-            "gcc", *FLAGS, f"-ffile-prefix-map={LOADER}=.",
+            *gcc, *FLAGS, "-MD", f"-ffile-prefix-map={LOADER}=.",
             *sorted(path.name for path in LOADER.glob("*.c")),
             "-o", target, *(f"-l{name}" for name in _LIBRARIES),
         ],
         cwd=LOADER,
-        env={"LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"},
         check=False,
     )  # fmt: skip
     if not result.ok:
         raise process.ToolFailed(result)
+    read: set[str] = set()
+    for rule in target.parent.glob("*.d"):
+        read.update(includes.names_in_rule(rule.read_text()))
+        rule.unlink()
+    said = process.run([*gcc, "-E", "-v", "-x", "c", "/dev/null", "-o", "/dev/null"]).stderr
+    return includes.inputs_of(read, includes.search_list(said), LOADER)
 
 
 def _archive(name: str) -> Path | None:

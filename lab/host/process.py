@@ -112,6 +112,20 @@ def run(
     return result
 
 
+def bare_environment(**variables: str) -> dict[str, str]:
+    """Return the environment of a compiler: the search path and these variables alone.
+
+    Compilers and make take include folders, flags and more from variables of the user's,
+    which are in no key of the cache.
+    """
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **variables}
+
+
+def in_environment(variables: Mapping[str, str]) -> list[str]:
+    """Return the words to put before a program's, to run it in this environment alone."""
+    return ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
+
+
 # The kernel sends the parent-death signal when the *thread* that forked ends.
 # One thread that lives as long as the process therefore starts every child.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab-spawner")

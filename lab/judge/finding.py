@@ -11,6 +11,8 @@ from lab.scenario.base import Bound, Ref
 from lab.scenario.expect import TextExpect
 from lab.words import OUTCOMES, Topic
 
+_LOGS: tuple[Topic, ...] = ("verifier_log", "compiler_log")
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -57,6 +59,10 @@ def outcome_finding(
 
 def text_findings(what: str, expect: TextExpect, text: str, topic: Topic) -> Iterator[Finding]:
     """Whether a text looks as expected."""
+    if topic in _LOGS and not text.strip():
+        # What is not there excludes everything, and says nothing.
+        yield Finding(what, "the text that is asked for", "there is no log", False)
+        return
     wrong = expect.failures(text)
     shown = text.strip()[-400:] or "(empty)"
     if not wrong:

@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
-from lab.judge.steps import step_findings
+from lab.judge.steps import failure_of, step_findings
 from lab.oracle.rex import STACK_MARGIN
 from lab.oracle.rex_reports import MAX_REPORTS
 from lab.oracle.slopes import MIN_SAMPLES, slope
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.scenario.base import Bound
 from lab.scenario.expect import Expect
-from lab.scenario.steps import LoadStep
+from lab.scenario.steps import (
+    AttachStep,
+    BaseStep,
+    LoadStep,
+    PinStep,
+    ReadStep,
+    TriggerStep,
+    UnloadStep,
+    WriteStep,
+)
+from lab.scenario.triggers import RunTrigger
 from lab.words import RexCounter, Topic
 
 # How runs end that the kernel writes a report about, and counts.
@@ -35,6 +45,10 @@ def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
         yield outcome_finding("outcome", outcome, bound, counts, complete=complete)
     if expect.verifier_log is not None:
         yield from text_findings("verifier log", expect.verifier_log, done.log, "verifier_log")
+    if expect.compiler_log is not None:
+        yield from text_findings(
+            "compiler log", expect.compiler_log, done.compiler_log, "compiler_log"
+        )
     yield from map_findings("maps", expect.maps, done.maps)
     if expect.misses is not None:
         yield bound_finding("missed runs", expect.misses, done.misses, "misses")
@@ -51,17 +65,48 @@ def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
 
 def last_words(result: StepResult) -> str:
     """The end of a log, for a reason's lines."""
-    lines = [line for line in result.log.splitlines() if line and not line.startswith("processed")]
+    log = result.log or result.compiler_log
+    lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
     return "\n".join(f"    {line}" for line in lines[-6:]) if lines else result.problem
 
 
-def was_refused(expect: Expect, result: StepResult) -> bool:
-    """Whether this load was rejected though nothing expects it."""
-    if not isinstance(result.step, LoadStep) or not result.outcomes["rejected"]:
+def not_loaded(result: StepResult) -> Iterator[Finding]:
+    """Quote the kernel or the compiler on an extension that is not loaded."""
+    failure = failure_of(result)
+    if failure is not None:
+        said = {"rejected": "it was rejected", "not_compiled": "it was not compiled"}[failure]
+        where = f"{result.path} ({result.step.label})"
+        yield Finding(where, "to be loaded", f"{said}:\n{last_words(result)}", False)
+
+
+def is_unexpected(expect: Expect, result: StepResult) -> bool:
+    """Return whether a failed load was not expected to fail, or not in this way."""
+    wanted = result.step.expect if isinstance(result.step, LoadStep) else None
+    if wanted is not None and wanted.fails:
         return False
-    wanted = result.step.expect
-    said = wanted is not None and (wanted.outcome or wanted.error or wanted.verifier_log)
-    return not said and not expect.rejected
+    return expect.failed_load is None or failure_of(result) != expect.failed_load
+
+
+def needs(step: BaseStep, absent: Collection[str]) -> bool:
+    """Return whether a step works on one of the extensions in `absent`."""
+    match step:
+        case AttachStep():
+            return step.attach.extension in absent
+        case TriggerStep():
+            trigger = step.trigger
+            maps = step.expect.maps if step.expect else {}
+            run = isinstance(trigger, RunTrigger) and trigger.run.extension in absent
+            return run or any(ref.extension in absent for ref in maps)
+        case ReadStep():
+            return step.read.map.extension in absent
+        case WriteStep():
+            return step.write.map.extension in absent
+        case PinStep():
+            return step.pin.ref.extension in absent
+        case UnloadStep():
+            return step.unload in absent
+        case _:
+            return False
 
 
 def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from lab.scenario.expect import (
     TriggerExpect,
 )
 from lab.scenario.steps import TriggerStep
+from lab.words import LOAD_OUTCOMES, VERIFY, LoadOutcome, Topic
 
 
 def step_findings(result: StepResult) -> Iterator[Finding]:
@@ -46,33 +47,73 @@ def _done(what: str, result: StepResult) -> Finding:
 
 
 def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding]:
-    rejected = result.outcomes["rejected"] > 0
-    if expect.outcome is None and expect.error is None and expect.verifier_log is None:
-        # An item about a rejected load may say so once, at its end: see `_totals`.
-        if not rejected:
+    logs = expect.verifier_log is not None or expect.compiler_log is not None
+    if not expect.fails and not logs:
+        # An item about a failing load may say so once, at its end: see `totals`.
+        if failure_of(result) is None:
             yield _done(what, result)
         return
+    # A load that failed before anybody was asked about the extension shows nothing of it.
+    asked: Topic | None = "outcome" if failure_of(result) or not result.problem else None
     if expect.outcome is not None:
-        happened = "it was rejected" if rejected else result.problem or "it was loaded"
-        yield Finding(what, f"to be {expect.outcome}", happened, rejected, "outcome")
-    elif expect.error is None:
+        holds = failure_of(result) == expect.outcome
+        yield Finding(what, f"to be {expect.outcome}", _fate(result), holds, asked)
+    if expect.program is not None:
+        happened = f"it rejected {result.rejected}" if result.rejected else _fate(result)
+        holds = result.rejected == expect.program
+        yield Finding(what, f"the kernel to reject {expect.program}", happened, holds, asked)
+    if expect.error is not None or expect.stage is not None:
+        yield _failed_at(what, expect, result)
+    elif not expect.fails:
         yield _done(what, result)
-    if expect.error is not None:
-        happened = f"the error was {result.errname or 'none'}"
-        holds = result.errname == expect.error
-        yield Finding(what, expect.error, happened, holds, "steps")
     if expect.verifier_log is not None:
         yield from text_findings(
             f"{what}: verifier log", expect.verifier_log, result.log, "verifier_log"
         )
+    if expect.compiler_log is not None:
+        yield from text_findings(
+            f"{what}: compiler log", expect.compiler_log, result.compiler_log, "compiler_log"
+        )
+
+
+def failure_of(result: StepResult) -> LoadOutcome | None:
+    """Return how a load failed; None if that says nothing about the extension."""
+    return next((word for word in LOAD_OUTCOMES if result.outcomes[word]), None)
+
+
+def _fate(result: StepResult) -> str:
+    """Describe the end of a load."""
+    match failure_of(result):
+        case "rejected":
+            return f"it was rejected ({result.problem})"
+        case "not_compiled":
+            return result.problem
+        case _:
+            return result.problem or "it was loaded"
+
+
+def _failed_at(what: str, expect: LoadExpect, result: StepResult) -> Finding:
+    """Judge the error of a load. From another stage the same number is another error."""
+    stage = expect.stage or VERIFY
+    if not result.problem:
+        happened = "it was loaded"
+    else:
+        error = result.errname or "none"
+        happened = f"the error was {error} at the stage {result.stage} ({result.problem})"
+    holds = result.stage == stage and expect.error in (None, result.errname)
+    wanted = f"{expect.error or 'an error'} at the stage {stage}"
+    return Finding(what, wanted, happened, holds, "steps")
 
 
 def _attach(what: str, expect: AttachExpect, result: StepResult) -> Iterator[Finding]:
     if expect.error is None:
         yield _done(what, result)
     else:
+        # A program that was never loaded is "not there", too.
+        holds = result.errname == expect.error and result.stage == result.step.verb
         happened = f"the error was {result.errname or 'none'}"
-        holds = result.errname == expect.error
+        if result.errname and not holds:
+            happened += f" ({result.problem})"
         yield Finding(what, expect.error, happened, holds, "steps")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.judge.finding import Finding
-from lab.judge.item import aftermath, interruption, last_words, reuse, totals, was_refused
+from lab.judge.item import aftermath, interruption, is_unexpected, needs, not_loaded, reuse, totals
 from lab.judge.kernel import (
     certain_forgeries,
     kernel_finding,
@@ -18,6 +18,7 @@ from lab.judge.kernel import (
 from lab.judge.steps import step_findings
 from lab.runner.observation import Observation
 from lab.scenario.model import Scenario, Twin
+from lab.scenario.steps import LoadStep
 from lab.words import Verdict
 
 
@@ -81,18 +82,23 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     expect = scenario.expect
     yield kernel_finding(expect, seen)
     yield from report_findings(scenario, seen)
+    absent: set[str] = set()
     for result in seen.first.results:
-        yield from step_findings(result)
-        if was_refused(expect, result):
-            # What did not load can't do the rest: that would be said of every step.
-            yield Finding(
-                f"{result.path} ({result.step.label})",
-                "to be loaded",
-                f"it was rejected:\n{last_words(result)}",
-                False,
-            )
-            break
-    else:
+        # What did not load can't do the rest: that would be said of every step.
+        if needs(result.step, absent):
+            continue
+        findings = tuple(step_findings(result))
+        yield from findings
+        if not isinstance(result.step, LoadStep) or not result.problem:
+            continue
+        unexpected = is_unexpected(expect, result)
+        if unexpected:
+            yield from not_loaded(result)
+        if unexpected or not all(finding.holds for finding in findings):
+            absent.add(result.step.load)
+            if absent >= {*scenario.extensions}:
+                break
+    if not absent:
         yield from interruption(expect, seen)
         yield from totals(expect, seen.first)
     yield from aftermath(expect, seen)

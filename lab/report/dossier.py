@@ -58,6 +58,7 @@ class Dossier:
     result: Result
     console: str = ""
     verifier_log: str = ""
+    compiler_log: str = ""
     extension_reports: str = ""
     steps: Sequence[dict[str, Any]] = ()
     facts: dict[str, Any] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Dossier:
             "result.json": json.dumps(json.loads(self.result.to_json()), indent=2) + "\n",
             "console.log": self.console,
             "verifier.log": self.verifier_log,
+            "compiler.log": self.compiler_log,
             "extension-reports.txt": self.extension_reports,
             "forgeries.txt": "".join(f"{forgery_line(one)}\n" for one in self.result.forgeries),
             "steps.json": json.dumps(list(self.steps), indent=2, default=str) + "\n",

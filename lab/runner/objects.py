@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from lab.runner.observation import Pass, StepResult
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension, ModuleExtension, ProgramExtension
 from lab.scenario.steps import AttachStep, LoadStep, PinStep, ReadStep, WriteStep
-from lab.words import OUTCOMES
+from lab.words import OUTCOMES, VERIFY, Outcome
 
 # Seconds on the reference host. A verifier that explores a million
 # instructions takes some 10 s under emulation.
@@ -29,19 +30,26 @@ WORK_FOLDER = "/root"
 # Beside the outcomes in counts of runs; it is no outcome itself, but one kind of `refused`.
 MISSED = "missed"
 
-# Errors with which a verifier, or another check of a program, says no.
-REJECTIONS = frozenset({"EACCES", "EINVAL", "E2BIG", "EPERM", "ENOTSUPP", "EOPNOTSUPP", "ERANGE"})
+
+# What insmod says of a module that the kernel refuses by what is in it. All else is the
+# word of the module's own init function, or of the system: out of memory, loaded already.
+_MODULE_REFUSED = re.compile(
+    r"invalid module format|exec format error|unknown symbol|wrong symbol version"
+    r"|key was rejected|required key not available|key has (been revoked|expired)"
+    r"|bad message|package not installed",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A built extension: its file on the host, or why it could not be built (`rejected`).
+    """A built extension: its file on the host, or None and all that its compiler printed.
 
     `debug` is the file that names what is at an offset in it, where there is one.
     """
 
     path: Path | None
-    rejected: str = ""
+    compiler_log: str = ""
     debug: Path | None = None
 
     @property
@@ -102,10 +110,9 @@ class Objects:
         extension = self._extensions[step.load]
         artifact = self._artifacts[step.load]
         if artifact.path is None:
-            result.outcomes["rejected"] += 1
-            self._done.outcomes["rejected"] += 1
-            result.log = artifact.rejected
-            result.problem = "the compiler rejected it"
+            result.compiler_log = artifact.compiler_log
+            result.problem = "the compiler did not accept it"
+            self._count_failed_load("not_compiled", result)
             return
         if isinstance(extension, ModuleExtension):
             self._insert(step.load, extension, artifact.path, result)
@@ -126,12 +133,13 @@ class Objects:
                 if "id" in program:
                     named = Ref(step.load, str(program["name"]))
                     self._done.programs[int(program["id"])] = named
-        else:
-            # Out of memory, or no such file, is nobody's rejection; a reason is.
-            said_no = answer.get("errname") in REJECTIONS or result.log.startswith("rex: load: ")
-            if answer.get("stage") == "load" and said_no:
-                result.outcomes["rejected"] += 1
-                self._done.outcomes["rejected"] += 1
+        elif result.stage == VERIFY:
+            result.rejected = str(answer.get("program") or "")
+            self._count_failed_load("rejected", result)
+
+    def _count_failed_load(self, outcome: Outcome, result: StepResult) -> None:
+        result.outcomes[outcome] += 1
+        self._done.outcomes[outcome] += 1
 
     def _insert(
         self, name: str, extension: ModuleExtension, path: Path, result: StepResult
@@ -145,8 +153,11 @@ class Objects:
         else:
             result.problem = f"insmod: {done.stderr.strip()}"
             result.log = done.stderr
-            result.outcomes["rejected"] += 1
-            self._done.outcomes["rejected"] += 1
+            if _MODULE_REFUSED.search(done.stderr):
+                result.stage = VERIFY
+                self._count_failed_load("rejected", result)
+            else:
+                result.stage = "init"
 
     def unload(self, name: str) -> str:
         extension = self.loaded.pop(name, None)
@@ -266,6 +277,7 @@ class Objects:
         if not answer.ok:
             result.problem = answer.problem
             result.errname = str(answer.get("errname", ""))
+            result.stage = str(answer.get("stage", ""))
         return answer
 
 

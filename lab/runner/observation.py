@@ -24,7 +24,9 @@ class StepResult:
 
     `problem` says why it did not do what it should, or did not end. `seconds`
     is on the guest's clock where the guest measured, else on the host's.
-    `maps` holds the values that the step's expectation asks for.
+    `maps` holds the values that the step's expectation asks for. `errname` and
+    `stage` are the loader's words for what failed, and `rejected` the program
+    that the kernel's verifier rejected. `log` is the verifier's.
     """
 
     step: BaseStep
@@ -32,10 +34,13 @@ class StepResult:
     ended: bool = False
     problem: str = ""
     errname: str = ""
+    stage: str = ""
+    rejected: str = ""
     seconds: float = 0.0
     outcomes: Counter[str] = field(default_factory=Counter)
     misses: int = 0
     log: str = ""
+    compiler_log: str = ""
     status: int | None = None
     output: str = ""
     returns: int | None = None
@@ -63,6 +68,11 @@ class Pass:
     def log(self) -> str:
         """All verifier logs of the pass."""
         return "\n".join(result.log for result in self.results if result.log)
+
+    @property
+    def compiler_log(self) -> str:
+        """Return all that compilers printed about extensions that they did not accept."""
+        return "\n".join(result.compiler_log for result in self.results if result.compiler_log)
 
     @property
     def seconds(self) -> float:

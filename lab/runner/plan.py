@@ -8,10 +8,10 @@ from pathlib import Path
 
 from lab import events
 from lab.cache import Cache
-from lab.errors import LabError, UserError
-from lab.extension.c import CompileRejected, build_c
+from lab.errors import LabError, NotCompiled, UserError
+from lab.extension.c import build_c
 from lab.extension.module import build_module
-from lab.extension.rust import RustRejected, build_rust
+from lab.extension.rust import build_rust
 from lab.extension.tools import build_loader
 from lab.guest.guest import GuestSpec
 from lab.host.tsc import frequency_khz
@@ -20,6 +20,7 @@ from lab.kernel.artifact import Kernel
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
 from lab.runner.objects import Artifact
+from lab.scenario.expect import TextExpect
 from lab.scenario.extensions import CExtension, ModuleExtension, RustExtension
 from lab.scenario.items import Item
 from lab.scenario.model import Scenario
@@ -59,7 +60,7 @@ class Planner:
     _kernels: dict[str, Kernel] = field(default_factory=dict)
     _failed: dict[str, LabError] = field(default_factory=dict)
     _images: dict[str, Image] = field(default_factory=dict)
-    _artifacts: dict[tuple[str, str, str], Artifact] = field(default_factory=dict)
+    _artifacts: dict[tuple[str, str, str], Artifact | NotCompiled] = field(default_factory=dict)
     _accel: Accel | None = None
 
     def plan(self, item: Item, *, gdb: bool = False) -> Plan:
@@ -159,29 +160,22 @@ class Planner:
         extension = scenario.extensions[name]
         key = (extension.kind, extension.source, kernel.key)
         if key not in self._artifacts:
-            self._artifacts[key] = self._build(scenario, name, kernel)
-        return self._artifacts[key]
+            try:
+                self._artifacts[key] = self._build(scenario, name, kernel)
+            except NotCompiled as error:
+                self._artifacts[key] = error
+        built = self._artifacts[key]
+        return refused(scenario, name, built) if isinstance(built, NotCompiled) else built
 
     def _build(self, scenario: Scenario, name: str, kernel: Kernel) -> Artifact:
         extension = scenario.extensions[name]
         if isinstance(extension, CExtension):
-            try:
-                built = build_c(extension.source, kernel, self.cache, self.emit)
-            except CompileRejected as error:
-                if may_be_rejected(scenario, name):
-                    return Artifact(None, error.log)
-                raise
-            return Artifact(built.path)
+            return Artifact(build_c(extension.source, kernel, self.cache, self.emit).path)
         if isinstance(extension, ModuleExtension):
             return Artifact(build_module(extension.source, kernel, self.cache, self.emit))
         assert isinstance(extension, RustExtension)
         need_rex(scenario, extension, kernel)
-        try:
-            image = build_rust(extension.source, self.cache, self.emit)
-        except RustRejected as error:
-            if may_be_rejected(scenario, name):
-                return Artifact(None, error.log)
-            raise
+        image = build_rust(extension.source, self.cache, self.emit)
         return Artifact(image.path, debug=image.debug)
 
 
@@ -196,19 +190,32 @@ def need_rex(scenario: Scenario, extension: RustExtension, kernel: Kernel) -> No
         )
 
 
-def may_be_rejected(scenario: Scenario, name: str) -> bool:
-    """Whether a scenario expects that an extension is rejected: then a compiler may do it too."""
-    # What it says must be expected too: else any typo would do.
-    if scenario.expect.rejected and scenario.expect.verifier_log is not None:
-        return True
-    return any(
-        isinstance(step, LoadStep)
-        and step.load == name
-        and step.expect is not None
-        and step.expect.outcome == "rejected"
-        and step.expect.verifier_log is not None
-        for step in scenario.all_steps()
-    )
+def refused(scenario: Scenario, name: str, error: NotCompiled) -> Artifact:
+    """Return the artifact of an extension that a scenario expects not to compile.
+
+    Raises `UserError` if it expects nothing of the kind, or another message: whatever
+    the compiler says then is the user's mistake, and no kernel is to blame for it.
+    """
+    wanted = _expected_log(scenario, name)
+    if wanted is None:
+        raise error
+    wrong = wanted.failures(error.log)
+    if not wrong and not error.missing:
+        return Artifact(None, error.log)
+    hint = "the scenario expects it not to compile, but for a reason in its code"
+    if wrong:
+        hint = f"the scenario expects another compiler_log: this one {'; it '.join(wrong)}"
+    raise UserError(error.message, details=error.details, hint=hint)
+
+
+def _expected_log(scenario: Scenario, name: str) -> TextExpect | None:
+    """Return the expected compiler's log of an extension; None if it has to compile."""
+    for step in scenario.all_steps():
+        if isinstance(step, LoadStep) and step.load == name and step.expect is not None:
+            expect = step.expect
+            if expect.outcome == "not_compiled":
+                return expect.compiler_log or scenario.expect.compiler_log
+    return None
 
 
 def pushed_files(plan: Plan) -> dict[str, Path | bytes]:

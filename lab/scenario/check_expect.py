@@ -10,8 +10,8 @@ from lab.scenario.base import BUDGET
 from lab.scenario.checks import (
     at_key,
     at_value,
-    expects_rejection,
     extensions,
+    failed_load,
     mapping,
     number,
     positive,
@@ -27,8 +27,36 @@ _READ_AT_END = ("maps", "misses", "counters", "ledger", "rex", "slopes")
 # What the judge looks at even if nothing is said of it.
 _ALWAYS_JUDGED = ("kernel", "reports", "counters", "resources", "rex", "steps")
 # What shows that something happened. That the kernel is well shows nothing.
-_PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses", "rex", "extension_report")
-_STEP_PROOFS = ("outcome", "returns", "status", "output", "maps", "misses", "value", "error")
+_PROOFS = (
+    "outcome",
+    "maps",
+    "reports",
+    "verifier_log",
+    "compiler_log",
+    "misses",
+    "rex",
+    "extension_report",
+)
+_OF_EXTENSIONS = (
+    "outcome",
+    "verifier_log",
+    "compiler_log",
+    "maps",
+    "misses",
+    "rex",
+    "extension_report",
+)
+_STEP_PROOFS = (
+    "outcome",
+    "returns",
+    "status",
+    "output",
+    "maps",
+    "misses",
+    "value",
+    "error",
+    "stage",
+)
 
 # Where something is done while the item runs.
 _BUSY = ("background", "trigger", "steps")
@@ -75,34 +103,36 @@ def _state(expect: Map) -> Iterator[Flaw]:
 
 
 def _rejection(data: Map, expect: Map) -> Iterator[Flaw]:
-    if not expects_rejection(data):
+    word = failed_load(data)
+    if word is None:
         return
+    what = "what is rejected" if word == "rejected" else "what does not compile"
     if expect.get("reusable") is True:
-        yield at_value(expect, "reusable", "what is rejected is never used: leave 'reusable' out")
+        yield at_value(expect, "reusable", f"{what} is never used: leave 'reusable' out")
     if "trigger" in data:
-        yield at_key(data, "trigger", "what is rejected never runs: leave 'trigger' out")
+        yield at_key(data, "trigger", f"{what} never runs: leave 'trigger' out")
     known = extensions(data)
     loads = [step for step in walk(sequence(data, "steps")) if "load" in step]
     if len(known) > 1 and len(loads) != 1:
-        if not any(text(mapping(step, "expect"), "outcome") == "rejected" for step in loads):
+        if not any(text(mapping(step, "expect"), "outcome") == word for step in loads):
             yield at_value(
                 expect,
                 "outcome",
-                "which extension is rejected? Say so at its load step: expect: {outcome: rejected}",
+                f"which extension is {word}? Say so at its load step: expect: {{outcome: {word}}}",
             )
         return
     for key in ("maps", "misses"):
         if key in expect and len(known) == 1:
-            yield at_key(expect, key, f"what is rejected never runs: leave '{key}' out")
+            yield at_key(expect, key, f"{what} never runs: leave '{key}' out")
     for step in walk(sequence(data, "steps")):
         for key in ("outcome", "misses", "maps", "returns"):
             if "trigger" in step and key in mapping(step, "expect"):
-                yield at_key(step["expect"], key, "what is rejected never runs")
+                yield at_key(step["expect"], key, f"{what} never runs")
 
 
 def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
     known = extensions(data)
-    for key in ("outcome", "verifier_log", "maps", "misses", "rex", "extension_report"):
+    for key in _OF_EXTENSIONS:
         if key in expect and not known and "compare" not in data:
             yield at_key(expect, key, f"'{key}' of what? There is no extension")
     if known and not any("rust" in extension for extension in known.values()):

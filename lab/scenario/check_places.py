@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.checks import (
     at_value,
-    expects_rejection,
     extensions,
+    failed_load,
     mapping,
     sequence,
     text,
@@ -87,7 +87,7 @@ def _attached_whole(data: Map, known: dict[str, Map]) -> Iterator[tuple[str, Mar
         whole = isinstance(spec, str) or (isinstance(spec, Map) and "program" not in spec)
         if whole and name in known:
             yield name, step.values_at["attach"]
-    if "steps" in data or "trigger" not in data or expects_rejection(data):
+    if "steps" in data or "trigger" not in data or failed_load(data):
         return
     for name, extension in known.items():
         if "attach" in extension or "run" not in mapping(data, "trigger"):

@@ -10,8 +10,8 @@ from lab.scenario.base import BUDGET
 from lab.scenario.checks import (
     at_key,
     at_value,
-    expects_rejection,
     extensions,
+    failed_load,
     mapping,
     number,
     ref,
@@ -49,7 +49,7 @@ def _shape(data: Map) -> Iterator[Flaw]:
     busy = any(key in data for key in ("trigger", "steps", "compare"))
     # A misspelt key is told by itself, and stands where this would.
     misspelt = any(closest(key, ("trigger", "steps")) for key in data)
-    if not busy and not misspelt and not expects_rejection(data) and "expect" in data:
+    if not busy and not misspelt and not failed_load(data) and "expect" in data:
         yield Flaw(data.mark, "nothing happens here: give 'trigger' or 'steps'")
     for step in walk(sequence(data, "steps")):
         boot = mapping(step, "set")
@@ -118,6 +118,10 @@ def _no_extension(name: str, known: dict[str, Map]) -> str:
     return f"there is no extension '{name}'{did_you_mean(name, known)}"
 
 
+# With any of these a load is expected to fail.
+FAILURES = ("outcome", "program", "stage", "error")
+
+
 class _Flow:
     """Walks the steps as the runner would, with what is loaded, attached and started."""
 
@@ -157,7 +161,7 @@ class _Flow:
         for name in self.works:
             if name not in self.ever_started:
                 yield at_key(self.works, name, f"no step starts '{name}': add '- start: {name}'")
-        if expect.get("kernel", "alive") != "alive" or expects_rejection(self.data):
+        if expect.get("kernel", "alive") != "alive" or failed_load(self.data):
             return
         if expect.get("resources", "released") == "released":
             for name, mark in self.loaded.items():
@@ -224,7 +228,7 @@ class _Flow:
         self.assumed.discard(name)
         expect = mapping(step, "expect")
         alone = sum("load" in each for each in walk(sequence(self.data, "steps"))) == 1
-        if "outcome" in expect or "error" in expect or (alone and expects_rejection(self.data)):
+        if any(key in expect for key in FAILURES) or (alone and failed_load(self.data)):
             self.rejected[name] = mark
         else:
             self.loaded[name] = mark

@@ -14,6 +14,7 @@ from typing import Any
 from lab.scenario.base import Ref
 from lab.scenario.expand import MAIN
 from lab.scenario.yamlpos import Flaw, Map, Seq
+from lab.words import LOAD_OUTCOMES, LoadOutcome
 
 
 def mapping(holder: Any, key: Any) -> Map:
@@ -80,9 +81,10 @@ def positive(bound: Any) -> bool:
     return least > 0 or (isinstance(bound, int) and bound > 0)
 
 
-def expects_rejection(data: Map) -> bool:
-    """Whether the item is about an extension that is rejected."""
+def failed_load(data: Map) -> LoadOutcome | None:
+    """Return how a load is expected to fail; None if the item is not about one that does."""
     outcome = mapping(data, "expect").get("outcome")
-    if isinstance(outcome, Map):
-        return positive(outcome.get("rejected"))
-    return bool(outcome == "rejected")
+    for word in LOAD_OUTCOMES:
+        if outcome == word or (isinstance(outcome, Map) and positive(outcome.get(word))):
+            return word
+    return None

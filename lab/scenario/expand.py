@@ -6,7 +6,7 @@ every extension, attach it, start the background work, pull the trigger, stop
 and unload again. What works on nothing is left out: a module is not attached,
 nor is a program that the trigger runs on test data; a kernel that is expected
 to stall or crash can't unload any more; of an extension that is expected to be
-rejected nothing but the load remains. Without `kernels:` it runs where its
+rejected, or not to compile, nothing but the load remains. Without `kernels:` it runs where its
 extensions can.
 """
 
@@ -35,6 +35,7 @@ from lab.scenario.steps import (
 )
 from lab.scenario.triggers import RunTrigger
 from lab.scenario.yamlpos import Map
+from lab.words import LoadOutcome
 
 MAIN = "main"
 
@@ -54,8 +55,8 @@ def expand(
     extensions = written.extensions if lone is None else {MAIN: lone}
     expect = written.expect.resolved()
     steps = _steps(written, extensions) if written.steps is None else written.steps
-    if expect.rejected:
-        steps = _expect_rejection(steps)
+    if expect.failed_load:
+        steps = _expect_failure(steps, expect.failed_load)
     settings = _settings(written)
     if not settings.empty:
         steps = (SetStep(set=settings).moved(settings.where), *steps)
@@ -135,9 +136,9 @@ def _is_attached(extension: Extension, written: Written) -> bool:
     return bool(extension.attach)
 
 
-def _expect_rejection(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+def _expect_failure(steps: tuple[Step, ...], outcome: LoadOutcome) -> tuple[Step, ...]:
     loads = [step for step in steps if isinstance(step, LoadStep)]
     if len(loads) != 1 or loads[0].expect is not None:
         return steps
-    rejected = loads[0].model_copy(update={"expect": LoadExpect(outcome="rejected")})
-    return tuple(rejected if step is loads[0] else step for step in steps)
+    failing = loads[0].model_copy(update={"expect": LoadExpect(outcome=outcome)})
+    return tuple(failing if step is loads[0] else step for step in steps)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
@@ -19,6 +19,7 @@ from lab.scenario.base import (
     MapRef,
     Part,
     Regex,
+    Text,
     Texts,
     TimeBound,
     at_least,
@@ -26,10 +27,13 @@ from lab.scenario.base import (
 )
 from lab.scenario.suggest import did_you_mean
 from lab.words import (
+    LOAD_OUTCOMES,
     OUTCOMES,
     Counter,
     KernelState,
     LedgerKind,
+    LoadOutcome,
+    LoadStage,
     Outcome,
     ReportKind,
     Resources,
@@ -109,12 +113,31 @@ class StepExpect(Part):
     time: TimeBound | None = None
 
 
-class LoadExpect(StepExpect):
-    """Of a load. Without `outcome` it has to succeed."""
+def _load_outcome(value: Any) -> Any:
+    if value == "refused":
+        raise flaw("'refused' is a run that did not begin; a load is 'rejected'")
+    return value
 
-    outcome: Literal["rejected", "refused"] | None = None
+
+class LoadExpect(StepExpect):
+    """Of a load. Without `outcome`, `error` and `stage` it has to succeed.
+
+    `rejected` is the word of the kernel's verifier, or of its checks of an
+    image or module, `program` the one that it rejects. `error` is that of a
+    rejection, or of the `stage` at which the load fails.
+    """
+
+    outcome: Annotated[LoadOutcome, BeforeValidator(_load_outcome)] | None = None
+    program: Text | None = None
+    stage: LoadStage | None = None
     error: Annotated[str, Field(pattern=ERRNO)] | None = None
     verifier_log: TextExpect | None = None
+    compiler_log: TextExpect | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the load is expected to fail."""
+        return bool(self.outcome or self.program or self.stage or self.error)
 
 
 class AttachExpect(StepExpect):
@@ -165,6 +188,7 @@ class Expect(Part):
 
     outcome: Outcomes | None = None
     verifier_log: TextExpect | None = None
+    compiler_log: TextExpect | None = None
     maps: MapValues = Field(default_factory=dict)
     kernel: KernelState = "alive"
     resources: Resources | None = None
@@ -180,10 +204,13 @@ class Expect(Part):
     misses: CountBound | None = None
 
     @property
-    def rejected(self) -> bool:
-        """Whether the item is about a load that fails."""
-        bound = (self.outcome or {}).get("rejected")
-        return bound is not None and bound.positive
+    def failed_load(self) -> LoadOutcome | None:
+        """Return how a load fails; None if the item is not about one that does."""
+        for word in LOAD_OUTCOMES:
+            bound = (self.outcome or {}).get(word)
+            if bound is not None and bound.positive:
+                return word
+        return None
 
     def resolved(self) -> Expect:
         """With what was left out filled in: an alive kernel is held to release everything."""

@@ -151,7 +151,7 @@ def test_a_part_of_an_object(bench: Bench) -> None:
 
 def test_a_rejection_has_the_whole_way(bench: Bench) -> None:
     answer = bench.load("two_locks")
-    assert (answer.ok, answer["stage"], answer["program"]) == (False, "load", "two_locks")
+    assert (answer.ok, answer["stage"], answer["program"]) == (False, "verify", "two_locks")
     assert answer["log_level"] == 1
     assert answer["log"].startswith("0: R1=ctx() R10=fp0")
     assert "bpf_spin_lock(&to->lock); @ two_locks.bpf.c:" in answer["log"]

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from lab import events, inputs
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import rust_frames, rust_image
+from lab.extension import rust, rust_frames, rust_image
 from lab.extension.rust import RustRejected, build_rust
 from lab.extension.rust_source import rust_names
+from lab.extension.rust_toolchain import find_toolchain
 from lab.paths import KCONFIGS
 
 pytestmark = pytest.mark.integration
@@ -62,6 +66,48 @@ def test_the_same_sources_make_the_same_image(tmp_path: Path, cache: Cache) -> N
     first = build(other, cache).read_bytes()
     cache.remove("extension", one.parent.name)
     assert build(tmp_path / "one", cache).read_bytes() == first
+
+
+def test_what_an_extension_is_made_of_decides(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = PROGRAM.replace("ip() as i32", "ip() as i32 + part::N")
+    folder = write(tmp_path, f"{HEAD}mod part;\n{program}")
+    part = folder / "it/src/part.rs"
+    part.write_text("pub const N: i32 = 1;\n")
+    first = build(folder, cache)
+    part.write_text("pub const N: i32 = 2;\n")
+    assert build(folder, cache) != first
+    part.write_text("pub const N: i32 = 1;\n")
+    seen: list[events.Event] = []
+    assert build_rust("it", cache, seen.append, folder=folder).path == first
+    assert seen == []
+    # A variable of the environment is read as a file is.
+    part.write_text('pub const N: i32 = env!("PATH").len() as i32;\n')
+    first = build(folder, cache)
+    assert build(folder, cache) == first
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/nowhere")
+    assert build(folder, cache) != first
+
+
+def test_each_source_of_the_crate_is_in_its_key(tmp_path: Path, cache: Cache) -> None:
+    """Without a compiler: a copy of the crate is what the entry was made from, until a change."""
+    crate = rust._crate(find_toolchain(), ("faults",), cache, events.ignore).parent
+    (manifest,) = (cache.root / "inputs").glob(f"*/{crate.name}.json")
+    copy = tmp_path / "rex"
+    shutil.copytree(rust.CRATE, copy)
+    direct, variables = manifest.parent.name, find_toolchain().environment
+
+    def is_found() -> bool:
+        return inputs.find(cache, "rust", direct, copy, variables) == crate
+
+    assert is_found()
+    for path in sorted(copy.rglob("*.rs")):
+        text = path.read_text()
+        path.write_text(text + "\n")
+        assert not is_found(), path
+        path.write_text(text)
+        assert is_found()
 
 
 # What of the shipped extensions is larger than their stack, on purpose.

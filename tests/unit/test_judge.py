@@ -309,10 +309,13 @@ def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Sce
 def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenario]) -> None:
     topics = set()
     forged = SHORT.replace("reusable: true", "reusable: true, forged: 0")
-    for text in (STEPS, REX, REPORTED, REJECTED, forged):
+    for text in (STEPS, REX, REPORTED, REJECTED, NOT_COMPILED, forged):
         scenario = load(text)
         make = {STEPS: good_steps, REX: good_rex}.get(text, good)
-        topics |= {finding.topic for finding in judge(scenario, make(scenario)).findings}
+        seen = make(scenario)
+        for result in seen.first.results:
+            result.log = result.compiler_log = "a log"
+        topics |= {finding.topic for finding in judge(scenario, seen).findings}
     assert topics >= {*TOPICS} - {"ledger", "slopes", "reports"}
 
 
@@ -330,6 +333,12 @@ def test_a_rejected_load_is_the_one_reason_and_shows_the_verifiers_words(
     assert "R1 invalid mem access 'scalar'" in reasons[0]
     assert "not loaded" not in "\n".join(reasons)
 
+
+NOT_COMPILED = """
+    summary: The compiler refuses it
+    extension: {c: count}
+    expect: {outcome: not_compiled, compiler_log: {contains: stack limit}}
+"""
 
 REJECTED = """
     summary: The verifier rejects it
@@ -351,6 +360,161 @@ def test_a_rejected_load_and_its_log(load: Callable[[str], Scenario]) -> None:
     loaded.log = "BPF program is too large."
     seen.first.outcomes.clear()
     assert judge(scenario, seen).verdict == "failed"
+
+
+def test_a_load_that_the_verifier_did_not_see_is_not_rejected(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(REJECTED)
+    seen = good(scenario)
+    seen.first = one_pass(scenario, 0)
+    loaded = result_of(seen, "load")
+    loaded.problem = "map: x.bpf.o: not loaded: libbpf: map 'seen': failed to create"
+    loaded.stage, loaded.errname = "map", "EINVAL"
+    (reason,) = judge(scenario, seen).reasons
+    assert "expected to be rejected, but map: x.bpf.o: not loaded: libbpf: map 'seen'" in reason
+
+
+def test_what_the_compiler_refuses_is_not_rejected(load: Callable[[str], Scenario]) -> None:
+    for text, happens, verdict in (
+        (NOT_COMPILED, "not_compiled", "passed"),
+        (NOT_COMPILED, "rejected", "failed"),
+        (REJECTED, "not_compiled", "failed"),
+        (SHORT, "not_compiled", "failed"),
+    ):
+        scenario = load(text)
+        seen = good(scenario)
+        seen.first, seen.second = one_pass(scenario, 0), None
+        loaded = result_of(seen, "load")
+        loaded.outcomes[happens] = seen.first.outcomes[happens] = 1
+        loaded.problem = "it did not come to be loaded"
+        loaded.log = loaded.compiler_log = "stack limit, too large"
+        assert judge(scenario, seen).verdict == verdict, (text, happens)
+
+
+def test_a_log_that_is_not_there_excludes_nothing(load: Callable[[str], Scenario]) -> None:
+    scenario = load("""
+        summary: The log does not complain
+        extension: {c: count}
+        steps:
+          - load: main
+            expect: {verifier_log: {excludes: invalid}}
+          - unload: main
+        expect: {verifier_log: {excludes: invalid}}
+    """)
+    for log, verdict in (("processed 2 insns", "passed"), ("", "failed"), ("invalid", "failed")):
+        seen = good(scenario)
+        seen.first = one_pass(scenario, 0)
+        result_of(seen, "load").log = log
+        assert judge(scenario, seen).verdict == verdict
+
+
+def test_a_twin_needs_the_verifiers_word_and_no_other_failure(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(REJECTED.replace(", verifier_log: {contains: too large}", ""))
+    for problem, verdict in (("", "passed"), ("map: not loaded: libbpf: no memory", "failed")):
+        seen = good(scenario)
+        seen.first = one_pass(scenario, 0)
+        result_of(seen, "load").problem = problem
+        assert judge(scenario, seen, twin("outcome")).verdict == verdict
+
+
+LOAD_STEP = """
+    summary: A load and what is expected of it
+    extensions: {a: {c: count}}
+    steps:
+      - load: a
+        expect: EXPECT
+    expect: {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expect", "stage", "errname", "program", "verdict"),
+    [
+        ("{error: EINVAL}", "verify", "EINVAL", "p", "passed"),
+        # The same number from elsewhere is another error.
+        ("{error: EINVAL}", "map", "EINVAL", "", "failed"),
+        ("{error: EINVAL}", "open", "EINVAL", "", "failed"),
+        ("{error: EINVAL, stage: map}", "map", "EINVAL", "", "passed"),
+        ("{error: EINVAL, stage: map}", "map", "EPERM", "", "failed"),
+        ("{error: EINVAL, stage: map}", "relocate", "EINVAL", "", "failed"),
+        ("{stage: relocate}", "relocate", "ESRCH", "", "passed"),
+        ("{stage: relocate}", "", "", "", "failed"),
+        ("{outcome: rejected}", "verify", "EBUSY", "p", "passed"),
+        ("{outcome: rejected}", "load", "EBUSY", "p", "failed"),
+        ("{outcome: rejected, program: p}", "verify", "EACCES", "p", "passed"),
+        ("{outcome: rejected, program: p}", "verify", "EACCES", "other", "failed"),
+        ("{outcome: rejected, error: EBUSY}", "verify", "EACCES", "p", "failed"),
+    ],
+)
+def test_a_load_fails_where_it_is_expected_to(
+    load: Callable[[str], Scenario],
+    expect: str,
+    stage: str,
+    errname: str,
+    program: str,
+    verdict: str,
+) -> None:
+    scenario = load(LOAD_STEP.replace("EXPECT", expect))
+    seen = good(scenario)
+    seen.first = one_pass(scenario, 0)
+    loaded = result_of(seen, "load")
+    loaded.stage, loaded.errname = stage, errname
+    if stage:
+        loaded.problem = f"{stage}: not loaded"
+    if stage == "verify":
+        loaded.outcomes["rejected"], loaded.rejected = 1, program
+    assert judge(scenario, seen).verdict == verdict
+
+
+def test_an_attachment_fails_where_it_is_expected_to(load: Callable[[str], Scenario]) -> None:
+    scenario = load("""
+        summary: An attachment that fails
+        extensions: {a: {c: count}}
+        steps:
+          - load: a
+          - attach: {extension: a, program: p, to: "kprobe:nothing"}
+            expect: {error: ENOENT}
+          - unload: a
+        expect: {}
+    """)
+    for stage, verdict in (("attach", "passed"), ("command", "failed")):
+        seen = good(scenario)
+        seen.first = one_pass(scenario, 0)
+        attached = result_of(seen, "attach")
+        attached.stage, attached.errname = stage, "ENOENT"
+        attached.problem = f"{stage}: a has no program p"
+        assert judge(scenario, seen).verdict == verdict, stage
+
+
+def test_what_another_extension_did_wrong_is_said_too(load: Callable[[str], Scenario]) -> None:
+    scenario = load("""
+        summary: Two extensions
+        extensions: {a: {c: count}, b: {c: count}}
+        steps:
+          - load: a
+          - load: b
+          - trigger: {run: a.prog}
+            expect: {returns: 1}
+          - trigger: {run: b.prog}
+            expect: {returns: 2}
+          - unload: b
+          - unload: a
+        expect: {}
+    """)
+    seen = good(scenario)
+    seen.first = one_pass(scenario, 0)
+    seen.first.results[0].problem = "relocate: not loaded: libbpf: no such function"
+    for result in seen.first.results:
+        if result.step.verb == "trigger":
+            result.returns = 1
+    seen.first.results[-1].problem = "a is not loaded"
+    reasons = judge(scenario, seen).reasons
+    assert len(reasons) == 2
+    assert "libbpf: no such function" in reasons[0]
+    assert "run b.prog" in reasons[1]
 
 
 STALLED = """

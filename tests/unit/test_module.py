@@ -10,7 +10,7 @@ import pytest
 
 from lab import events
 from lab.cache import Cache
-from lab.errors import UserError
+from lab.errors import NotCompiled, UserError
 from lab.extension import module
 from lab.extension.module import build_module, compile_errors, module_names
 from lab.host.process import ToolFailed
@@ -111,6 +111,105 @@ def test_changed_source_or_kernel_is_another_module(
     changed = build_module("good", kernel, cache, folder=folder)
     assert len({first, other, changed}) == 3
     assert asked(tree) == 3
+
+
+# A tree whose build leaves lists of what it read, in Kbuild's form.
+LISTING_TREE = """\
+modules:
+\t@echo asked >> $(CURDIR)/asked
+\t@sh $(CURDIR)/build $(M)
+"""
+LISTING_BUILD = r"""
+cd $1
+flags=$(sed -n 's/^ccflags-y := //p' Kbuild)
+gcc -MMD -MF good.d -MT object $flags -c -o good.ko $PWD/good.c || exit 2
+{
+	echo "savedcmd_$PWD/good.o := gcc $flags"
+	echo "deps_$PWD/good.o := \\"
+	sed 's/^object://; s/\\$//' good.d | tr -s ' ' '\n' | sed -n 's/..*/  & \\/p'
+	echo
+	echo
+} > .good.o.cmd
+"""
+
+
+def test_a_header_from_elsewhere_is_in_the_key(
+    kernel: Kernel, cache: Cache, folder: Path, tree: Path, tmp_path: Path
+) -> None:
+    (tree / "Makefile").write_text(LISTING_TREE)
+    (tree / "build").write_text(LISTING_BUILD)
+    first, second = tmp_path / "first", tmp_path / "second"
+    for place in (first, second, folder / "good" / "sub"):
+        place.mkdir()
+    (folder / "good/Kbuild").write_text(f"obj-m := good.o\nccflags-y := -I{first} -I{second}\n")
+    (folder / "good/good.c").write_text(
+        '#include "it.h"\n#include "sub/own.h"\nint x = IT + OWN;\n'
+    )
+    (second / "it.h").write_text("#define IT 1\n")
+    (folder / "good/sub/own.h").write_text("#define OWN 1\n")
+
+    def build() -> Path:
+        return build_module("good", kernel, cache, folder=folder)
+
+    built = build()
+    assert build() == built
+    assert asked(tree) == 1
+    for path, text in (
+        (second / "it.h", "#define IT 2\n"),
+        (first / "it.h", "#define IT 3\n"),
+        (first / "sub/own.h", "#define OWN 2\n"),  # the module's own comes first
+        (folder / "good/it.h", "#define IT 4\n"),
+        (folder / "good/sub/own.h", "#define OWN 5\n"),
+    ):
+        before = path.read_text() if path.exists() else None
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        changed = build()
+        assert (changed == built) == (path == first / "sub/own.h"), path
+        if before is None:
+            path.unlink()
+        else:
+            path.write_text(before)
+        assert build() == built
+
+
+@pytest.mark.parametrize(
+    ("recipe", "once"),
+    [
+        ("obj-m := good.o\n# include x\n", True),
+        ("ifneq ($(X),)\nelse\nK := /lib/$(shell uname -r)\nendif\nobj-m := good.o\n", True),
+        ("obj-m := good.o\n-include /etc/other.mk\n", False),
+        ("obj-m := good.o\nccflags-y := $(shell cat /etc/flags)\n", False),
+    ],
+)
+def test_what_a_recipe_reads_elsewhere_is_asked_for_each_time(
+    kernel: Kernel, cache: Cache, folder: Path, tree: Path, recipe: str, once: bool
+) -> None:
+    (folder / "good/Kbuild").write_text(recipe)
+    for _ in range(2):
+        build_module("good", kernel, cache, folder=folder)
+    assert asked(tree) == (1 if once else 2)
+
+
+def test_variables_of_the_user_are_not_for_the_build(
+    kernel: Kernel, cache: Cache, folder: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "good/good.c").write_text(GOOD + '#ifdef MORE\n#error "a variable"\n#endif\n')
+    monkeypatch.setenv("KCFLAGS", "-DMORE")
+    monkeypatch.setenv("KCPPFLAGS", "-DMORE")
+    (tree / "Makefile").write_text(TREE.replace("gcc ", "gcc $(KCPPFLAGS) "))
+    assert build_module("good", kernel, cache, folder=folder).is_file()
+
+
+def test_a_header_that_is_missing_is_not_about_the_code(
+    kernel: Kernel, cache: Cache, folder: Path
+) -> None:
+    for text, missing in (('#include "none.h"\n', True), ("int f(void) { return x; }\n", False)):
+        (folder / "good/good.c").write_text(text)
+        with pytest.raises(NotCompiled) as caught:
+            build_module("good", kernel, cache, folder=folder)
+        assert caught.value.missing is missing
+        assert "good.c:1:" in caught.value.log
 
 
 def test_what_a_build_in_place_left_changes_nothing(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from lab.cache import Cache
 from lab.cli import doctor
 from lab.errors import UserError
 from lab.extension import rust_toolchain
-from lab.extension.rust_toolchain import TARGET, find_toolchain, sysroot_flags
+from lab.extension.rust_toolchain import TARGET, Toolchain, find_toolchain, sysroot_flags
+from lab.inputs import Inputs
 
 
 def fake(folder: Path, version: str, *, source: str | None = None) -> Path:
@@ -55,9 +57,12 @@ def test_core_that_came_built_is_not_linked(
 ) -> None:
     """It has no room for checks of the stack."""
     compiled = []
-    monkeypatch.setattr(
-        rust_toolchain, "compile_rust", lambda _, words, __: compiled.append(words[1])
-    )
+
+    def compile_rust(_: Toolchain, words: Sequence[str], __: Path) -> Inputs:
+        compiled.append(words[1])
+        return Inputs()
+
+    monkeypatch.setattr(rust_toolchain, "compile_rust", compile_rust)
     chosen(monkeypatch, fake(tmp_path, "1.97.1", source="1.97.1"))
     option, sysroot = sysroot_flags(find_toolchain(), Cache(tmp_path / "cache"))
     assert option == "--sysroot"

@@ -282,7 +282,7 @@ def test_a_lone_rejected_load_is_expected_to_fail(tmp_path: Path) -> None:
     assert step.verb == "load"
     assert step.expect is not None
     assert step.expect.outcome == "rejected"
-    assert scenario.expect.rejected
+    assert scenario.expect.failed_load == "rejected"
 
 
 def test_all_steps_are_those_of_repetitions_too(tmp_path: Path) -> None:
