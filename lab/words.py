@@ -46,6 +46,7 @@ Topic = Literal[
     "outcome",
     "maps",
     "misses",
+    "received",
     "verifier_log",
     "extension_report",
     "slopes",

@@ -38,6 +38,8 @@ def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
     yield from map_findings("maps", expect.maps, done.maps)
     if expect.misses is not None:
         yield bound_finding("missed runs", expect.misses, done.misses, "misses")
+    if expect.received is not None:
+        yield bound_finding("received", expect.received, done.received, "received")
     if expect.time is not None:
         yield bound_finding("time in s", expect.time, round(done.seconds, 6), "time")
     for name, bound in expect.slopes.items():

@@ -94,6 +94,8 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
         yield from text_findings(f"{what}: output", expect.output, result.output, "steps")
     if expect.misses is not None:
         yield bound_finding(f"{what}: missed runs", expect.misses, result.misses, "misses")
+    if expect.received is not None:
+        yield bound_finding(f"{what}: received", expect.received, result.received, "received")
     yield from map_findings(what, expect.maps, result.maps)
 
 

@@ -27,8 +27,28 @@ _READ_AT_END = ("maps", "misses", "counters", "ledger", "rex", "slopes")
 # What the judge looks at even if nothing is said of it.
 _ALWAYS_JUDGED = ("kernel", "reports", "counters", "resources", "rex", "steps")
 # What shows that something happened. That the kernel is well shows nothing.
-_PROOFS = ("outcome", "maps", "reports", "verifier_log", "misses", "rex", "extension_report")
-_STEP_PROOFS = ("outcome", "returns", "status", "output", "maps", "misses", "value", "error")
+_PROOFS = (
+    "outcome",
+    "maps",
+    "reports",
+    "verifier_log",
+    "misses",
+    "received",
+    "rex",
+    "extension_report",
+)
+_STEP_PROOFS = (
+    "outcome",
+    "returns",
+    "status",
+    "output",
+    "maps",
+    "misses",
+    "received",
+    "value",
+    "error",
+    "verifier_log",
+)
 
 # Where something is done while the item runs.
 _BUSY = ("background", "trigger", "steps")

@@ -11,7 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab.errors import UserError
-from lab.scenario import check_expect, check_names, check_places, check_steps, parameters
+from lab.scenario import (
+    check_expect,
+    check_names,
+    check_packets,
+    check_places,
+    check_steps,
+    parameters,
+)
 from lab.scenario.base import NAME
 from lab.scenario.catalog import Catalog
 from lab.scenario.checks import extensions
@@ -156,7 +163,7 @@ def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
     if catalog is not None:
         found += check_names.against(catalog, data)
         found += check_places.against(catalog, data)
-    for check in (check_names.check, check_steps.check, check_expect.check):
+    for check in (check_names.check, check_steps.check, check_packets.check, check_expect.check):
         found += check(data)
     return {flaw.mark: flaw for flaw in reversed(found)}.values()
 

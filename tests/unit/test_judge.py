@@ -306,9 +306,9 @@ def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Sce
 
 def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenario]) -> None:
     topics = set()
-    for text in (STEPS, REX, REPORTED, REJECTED):
+    for text in (STEPS, REX, REPORTED, REJECTED, RECEIVED):
         scenario = load(text)
-        make = {STEPS: good_steps, REX: good_rex}.get(text, good)
+        make = {STEPS: good_steps, REX: good_rex, RECEIVED: good_received}.get(text, good)
         topics |= {finding.topic for finding in judge(scenario, make(scenario)).findings}
     assert topics >= {*TOPICS} - {"ledger", "slopes", "reports"}
 
@@ -475,6 +475,44 @@ def test_steps_that_do_not_hold(
     found = judge(scenario, seen)
     assert found.verdict == "failed"
     assert says in "\n".join(found.reasons)
+
+
+RECEIVED = """
+    summary: Packets arrive, and others do not
+    extensions: {a: {c: count}}
+    steps:
+      - load: a
+      - trigger: {packets: lo, times: 5, port: 1}
+        as: blocked
+        expect: {received: 0}
+      - trigger: {packets: lo, times: 5, protocol: tcp}
+        as: open
+        expect: {received: 5}
+      - unload: a
+    expect: {received: 5}
+"""
+
+
+def good_received(scenario: Scenario) -> Observation:
+    seen = good(scenario)
+    seen.first.results[1].received, seen.first.results[2].received = 0, 5
+    return seen
+
+
+def test_packets_are_counted_by_who_receives_them(load: Callable[[str], Scenario]) -> None:
+    scenario = load(RECEIVED)
+    found = judge(scenario, good_received(scenario))
+    assert found.verdict == "passed", found.reasons
+    seen = good_received(scenario)
+    seen.first.results[1].received = 5
+    assert judge(scenario, seen).reasons == (
+        "step 2 (blocked): received: expected 0, but it is 5",
+        "received: expected 5, but it is 10",
+    )
+    for number in (1, 2):
+        seen = good_received(scenario)
+        seen.first.results[number].received = None
+        assert len(judge(scenario, seen).reasons) == 2, "what was not counted is not nothing"
 
 
 REX = """
