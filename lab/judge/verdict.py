@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from lab.judge.finding import Finding
 from lab.judge.item import aftermath, interruption, last_words, reuse, totals, was_refused
 from lab.judge.kernel import kernel_finding, report_findings, unallowed_reports
-from lab.judge.steps import step_findings
+from lab.judge.steps import extension_of, step_findings
 from lab.runner.observation import Observation
+from lab.scenario.expect import Expect
 from lab.scenario.model import Scenario, Twin
+from lab.scenario.steps import LoadStep
 from lab.words import Verdict
 
 
@@ -74,23 +76,34 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     expect = scenario.expect
     yield kernel_finding(expect, seen)
     yield from report_findings(scenario, seen)
+    refused: set[str] = set()
     for result in seen.first.results:
+        # What did not load can't do the rest: that would be said of every step.
+        if extension_of(result.step) in refused:
+            continue
         yield from step_findings(result)
-        if was_refused(expect, result):
-            # What did not load can't do the rest: that would be said of every step.
+        if isinstance(result.step, LoadStep) and was_refused(expect, result):
+            refused.add(result.step.load)
             yield Finding(
                 f"{result.path} ({result.step.label})",
                 "to be loaded",
                 f"it was rejected:\n{last_words(result)}",
                 False,
             )
-            break
+            if refused.issuperset(scenario.extensions):
+                break
     else:
         yield from interruption(expect, seen)
-        yield from totals(expect, seen.first)
+        yield from totals(_without(expect, refused), seen.first)
     yield from aftermath(expect, seen)
     if expect.reusable:
         yield from reuse(seen)
+
+
+def _without(expect: Expect, refused: set[str]) -> Expect:
+    """Leave out the maps of extensions that were not loaded: they can't be read."""
+    maps = {ref: keys for ref, keys in expect.maps.items() if ref.extension not in refused}
+    return expect.model_copy(update={"maps": maps})
 
 
 def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

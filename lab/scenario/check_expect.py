@@ -62,6 +62,7 @@ def check(data: Map) -> Iterator[Flaw]:
     yield from _extensions(data, expect)
     yield from _endless(data, expect)
     yield from _slopes(data, expect)
+    yield from _signs(data, expect)
     yield from _proof(data, expect)
     yield from _twins(data, expect)
     yield from _repeated(data)
@@ -177,6 +178,29 @@ def _slopes(data: Map, expect: Map) -> Iterator[Flaw]:
         yield at_key(
             expect, "slopes", "a slope is an increase per repetition: there is no repeat step"
         )
+
+
+def _signs(data: Map, expect: Map) -> Iterator[Flaw]:
+    """A map's value is read as a number without a sign, of whatever size it is."""
+    steps = [mapping(step, "expect") for step in walk(sequence(data, "steps"))]
+    values = [
+        mapping(mapping(holder, "maps"), ref)
+        for holder in (expect, *steps)
+        for ref in mapping(holder, "maps")
+    ]
+    bounds = [(holder, key) for holder in values for key in holder]
+    bounds += [(step, "value") for step in steps if "value" in step]
+    for holder, key in bounds:
+        bound = mapping(holder, key)
+        named = [number(holder, key), *(number(bound, word) for word in bound)]
+        least = min((one for one in named if one is not None), default=0)
+        if least < 0:
+            yield at_value(
+                holder,
+                key,
+                f"a map's value has no sign here: {least:g} in 32 bits is {least + 2**32:.0f}, "
+                f"in 64 bits {int(least) + 2**64}",
+            )
 
 
 def _proof(data: Map, expect: Map) -> Iterator[Flaw]:

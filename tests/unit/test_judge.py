@@ -477,6 +477,65 @@ def test_steps_that_do_not_hold(
     assert says in "\n".join(found.reasons)
 
 
+@pytest.mark.parametrize(
+    ("bound", "returned", "verdict"),
+    [
+        ("-1", 4_294_967_295, "passed"),
+        ("-1", 1, "failed"),
+        ("{at_most: -1}", 4_294_967_286, "passed"),
+        ("{at_most: -1}", 0, "failed"),
+        ("{at_least: -5}", 4_294_967_290, "failed"),
+        ("4294967295", 4_294_967_295, "passed"),
+        ("{at_least: 0}", 4_294_967_295, "passed"),
+    ],
+)
+def test_a_negative_number_that_a_program_returns(
+    load: Callable[[str], Scenario], bound: str, returned: int, verdict: str
+) -> None:
+    scenario = load(STEPS.replace("returns: 4", f"returns: {bound}"))
+    seen = good_steps(scenario)
+    result_of(seen, "trigger").returns = returned
+    assert judge(scenario, seen).verdict == verdict
+
+
+TWO = """
+    summary: One of two extensions is not loaded
+    extensions: {a: {c: bad}, b: {c: count}}
+    steps:
+      - load: a
+      - load: b
+      - attach: a
+      - trigger: {run: b.prog}
+        expect: {returns: 2, maps: {b.counts: {0: 1}}}
+      - read: {map: a.counts, key: 0}
+        expect: {value: 1}
+      - unload: b
+      - unload: a
+    expect: {maps: {a.counts: {0: 1}, b.counts: {0: 1}}}
+"""
+
+
+def test_what_failed_after_another_extension_was_rejected_is_reported(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(TWO)
+    seen = good(scenario)
+    break_load(seen)
+    trigger = result_of(seen, "trigger")
+    trigger.returns, trigger.maps = 1, {Ref("b", "counts"): {0: 7}}
+    for verb in ("attach", "read"):
+        result_of(seen, verb).problem = "a is not loaded"
+    seen.first.results[-1].problem = "a is not loaded"
+    seen.first.maps = {Ref("b", "counts"): {0: 7}}
+    reasons = judge(scenario, seen).reasons
+    assert "rejected" in reasons[0]
+    assert reasons[1:] == (
+        "step 4 (trigger run b.prog): returned value: expected 2, but it is 1",
+        "step 4 (trigger run b.prog): b.counts[0]: expected 1, but it is 7",
+        "maps: b.counts[0]: expected 1, but it is 7",
+    )
+
+
 RECEIVED = """
     summary: Packets arrive, and others do not
     extensions: {a: {c: count}}
