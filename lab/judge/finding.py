@@ -55,8 +55,16 @@ def outcome_finding(
     return replace(finding, happened=happened)
 
 
-def text_findings(what: str, expect: TextExpect, text: str, topic: Topic) -> Iterator[Finding]:
-    """Whether a text looks as expected."""
+def text_findings(
+    what: str, expect: TextExpect, text: str, topic: Topic, *, needed: bool = False
+) -> Iterator[Finding]:
+    """Compare a text with what is expected of it.
+
+    A text that is `needed` must not be empty: what it excludes is in no empty text.
+    """
+    if needed and not text.strip():
+        yield Finding(what, "the text that is asked for", "there is none", False, topic)
+        return
     wrong = expect.failures(text)
     shown = text.strip()[-400:] or "(empty)"
     if not wrong:

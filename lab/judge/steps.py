@@ -95,7 +95,7 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
         yield Finding(what, expect.error, happened, holds, "steps")
     if expect.verifier_log is not None:
         yield from text_findings(
-            f"{what}: verifier log", expect.verifier_log, result.log, "verifier_log"
+            f"{what}: verifier log", expect.verifier_log, result.log, "verifier_log", needed=True
         )
 
 
@@ -111,6 +111,11 @@ def _attach(what: str, expect: AttachExpect, result: StepResult) -> Iterator[Fin
 def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[Finding]:
     if result.ended:
         yield _done(what, result)
+    step = result.step
+    if isinstance(step, TriggerStep) and step.trigger.background and step.expect is not None:
+        # Until it was waited for, nothing of it was counted.
+        over = result.status is not None or result.returns is not None or bool(result.problem)
+        yield Finding(what, "to end", "it ended" if over else "it was not waited for", over)
     for outcome, bound in (expect.outcome or {}).items():
         counts, ended = result.outcomes, result.ended
         yield outcome_finding(f"{what}: outcome", outcome, bound, counts, complete=ended)
@@ -143,6 +148,9 @@ def _as_asked(bound: Bound, value: int | None) -> int | None:
 
 
 def _shell(what: str, expect: ShellExpect, result: StepResult) -> Iterator[Finding]:
+    if result.problem:
+        yield _done(what, result)
+        return
     happened = f"it was {result.status}"
     if result.status != expect.status and result.output:
         happened += f" ({result.output.strip()[-200:]})"

@@ -93,11 +93,11 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
             if refused.issuperset(scenario.extensions):
                 break
     else:
-        yield from interruption(expect, seen)
+        yield from interruption(scenario, seen)
         yield from totals(_without(expect, refused), seen.first)
     yield from aftermath(expect, seen)
     if expect.reusable:
-        yield from reuse(seen)
+        yield from reuse(scenario, seen)
 
 
 def _without(expect: Expect, refused: set[str]) -> Expect:

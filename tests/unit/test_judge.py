@@ -14,6 +14,7 @@ import pytest
 from lab.errors import InfraError
 from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
+from lab.judge.item import count_steps
 from lab.oracle import machine
 from lab.oracle.console import Report
 from lab.oracle.liveness import silence
@@ -828,3 +829,116 @@ def test_what_the_kernel_counts_as_a_warning(load: Callable[[str], Scenario], ki
     seen = good(scenario)
     seen.counters = {"oops": 0, "warn": 1}
     assert judge(scenario, seen).verdict == "passed"
+
+
+# What was not seen
+
+
+def test_a_step_without_a_result_is_missed(load: Callable[[str], Scenario]) -> None:
+    scenario = load(STEPS)
+    seen = good_steps(scenario)
+    seen.first.results = seen.first.results[:-1]
+    assert judge(scenario, seen).reasons == ("steps: expected results of 5, but there are 4",)
+
+
+def test_the_results_of_repetitions_are_counted(load: Callable[[str], Scenario]) -> None:
+    scenario = load("""
+        summary: Again and again
+        extensions: {a: {c: count}}
+        steps:
+          - repeat: {times: 3, steps: [{shell: a}, {repeat: {times: 2, steps: [{shell: b}]}}]}
+          - load: a
+          - shell: "true"
+            expect: {status: 0}
+          - unload: a
+        expect: {kernel: alive}
+    """)
+    assert count_steps(scenario.steps) == 1 + 3 * (2 + 2) + 3
+
+
+def test_a_stall_before_a_step_that_expects_something_is_too_early(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(STALLED)
+    seen = good(scenario)
+    seen.state, seen.reports = "stalled", [report("soft-lockup")]
+    seen.first.interrupted = "step 3: the connection broke"
+    assert judge(scenario, seen).verdict == "passed"
+    seen.first.results = seen.first.results[:1]
+    seen.first.interrupted = "step 1: the connection broke"
+    assert judge(scenario, seen).reasons == (
+        "step 3 (wait_for soft-lockup): expected to be done, but step 1: the connection broke",
+    )
+
+
+def test_taint_that_was_not_read_is_not_none(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.taint = None
+    assert judge(scenario, seen).reasons == ("taint: expected to be read, but it could not be",)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            REPORTED.replace('contains: ["panicked on CPU", "#0 panics::deep at src/lib.rs"]', "")
+            .replace("matches:", "#"),
+            "extension report",
+        ),
+        (REJECTED.replace("contains", "excludes"), "verifier log"),
+    ],
+)  # fmt: skip
+def test_what_a_text_excludes_is_in_no_empty_text(
+    load: Callable[[str], Scenario], text: str, what: str
+) -> None:
+    scenario = load(text)
+    wrong = f"{what}: expected the text that is asked for, but there is none"
+    assert wrong in judge(scenario, good(scenario)).reasons
+
+
+def test_no_report_is_well_where_reports_are_counted(load: Callable[[str], Scenario]) -> None:
+    scenario = load(REX.replace("outcome:", "extension_report: {count: 0, excludes: x}\n      #"))
+    assert judge(scenario, good_rex(scenario)).verdict == "passed"
+
+
+def test_a_second_use_is_held_to_the_same_numbers(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT.replace("{returned: 5}", "{returned: 5}, maps: {counts: {0: 5}}"))
+    maps = {Ref("main", "counts"): {0: 5}}
+    seen = good(scenario)
+    assert seen.second is not None
+    seen.first.maps, seen.second.maps = dict(maps), dict(maps)
+    assert judge(scenario, seen).verdict == "passed"
+    seen.second.outcomes["returned"] = 4
+    seen.second.maps = {}
+    assert judge(scenario, seen).reasons == (
+        "second use, outcome returned: expected 5, but it is 4",
+        "second use, maps: main.counts[0]: expected 5, but there is none",
+    )
+
+
+def test_a_trigger_in_the_background_has_to_end_before_it_can_hold(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load("""
+        summary: Nothing faults while it runs
+        extensions: {a: {c: count}}
+        steps:
+          - load: a
+          - trigger: {syscall: getpid, background: true}
+            expect: {outcome: {faulted: 0}}
+          - unload: a
+        expect: {outcome: returned}
+    """)
+    seen = good(scenario)
+    trigger = result_of(seen, "trigger")
+    assert "it was not waited for" in "\n".join(judge(scenario, seen).reasons)
+    trigger.status = 0
+    assert judge(scenario, seen).verdict == "passed"
+
+
+def test_a_shell_line_that_could_not_be_run_has_no_status(load: Callable[[str], Scenario]) -> None:
+    scenario = load(STEPS)
+    seen = good_steps(scenario)
+    result_of(seen, "shell").problem = "it was stopped"
+    assert "expected it to succeed, but it was stopped" in "\n".join(judge(scenario, seen).reasons)
