@@ -23,10 +23,11 @@ from lab.scenario.model import Scenario, Twin
 def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
     """Judge as the lab does, and write down what is wrong with the judgement."""
     found = judge(scenario, seen, twin)
-    if twin is None and found.verdict == "passed":
-        number, survivors = mutants.survivors(scenario, seen)
+    if found.verdict == "passed":
+        number, survivors = mutants.survivors(scenario, seen, twin)
         _write({
             "item": f"{scenario.property}/{scenario.name}",
+            "twin": twin.without if twin else None,
             "parameters": scenario.parameters,
             "mutants": number,
             "survivors": survivors,

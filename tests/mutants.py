@@ -14,14 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lab.errors import InfraError
 from lab.judge import judge
 from lab.oracle.console import Report
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.scenario.base import Bound
 from lab.scenario.expect import Expect, LoadExpect, TextExpect, TriggerExpect
-from lab.scenario.model import Scenario
+from lab.scenario.model import Scenario, Twin
 from lab.scenario.steps import BaseStep
-from lab.words import KernelState
+from lab.words import TOPICS, KernelState
 
 JUNK = "no text has this: \u2620"
 _STATES: tuple[KernelState, ...] = ("alive", "stalled", "crashed")
@@ -39,11 +40,12 @@ class Mutant:
     name: str
     scenario: Scenario
     seen: Observation
+    twin: Twin | None = None
 
     @property
     def survives(self) -> bool:
         """Whether the judge does not notice the change."""
-        return judge(self.scenario, self.seen).verdict == "passed"
+        return judge(self.scenario, self.seen, self.twin).verdict == "passed"
 
 
 # Mutants that pass, by how their names begin, each with the reason why they may.
@@ -58,12 +60,14 @@ ACCEPTED = {
 }
 
 
-def survivors(scenario: Scenario, seen: Observation) -> tuple[int, list[str]]:
+def survivors(
+    scenario: Scenario, seen: Observation, twin: Twin | None = None
+) -> tuple[int, list[str]]:
     """Return the number of mutants of an item that passed, and the names of those that pass.
 
     Those that `ACCEPTED` has a reason for are left out.
     """
-    every = list(mutants(scenario, seen))
+    every = list(mutants(scenario, seen) if twin is None else _twins(scenario, seen, twin))
     return len(every), [
         mutant.name
         for mutant in every
@@ -86,6 +90,19 @@ def mutants(scenario: Scenario, seen: Observation) -> Iterator[Mutant]:
             yield Mutant(f"seen.{result.step.verb}.{name}", scenario, _with(seen, number, wrong))
     for name, other in _observations(scenario, seen):
         yield Mutant(f"seen.{name}", scenario, other)
+
+
+def _twins(scenario: Scenario, seen: Observation, twin: Twin) -> Iterator[Mutant]:
+    """Yield mutants of a negative twin: without it, for another reason, and still protected."""
+    yield Mutant("twin none", scenario, seen)
+    wrong = {one.topic for one in judge(scenario, seen).findings if not one.holds}
+    others = tuple(topic for topic in TOPICS if topic not in wrong)
+    yield Mutant("twin fails", scenario, seen, twin.model_copy(update={"fails": others}))
+    yield Mutant("seen.trouble", scenario, replace(seen, trouble=InfraError("lost")), twin)
+    for number, result in enumerate(seen.first.results):
+        if result.step.verb == "set":
+            still_on = replace(result, ended=True, problem="it can't be set")
+            yield Mutant("twin still on", scenario, _with(seen, number, still_on), twin)
 
 
 # What is expected
@@ -242,6 +259,7 @@ def _results(result: StepResult) -> Iterator[tuple[str, StepResult]]:
 def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, Observation]]:
     expect = scenario.expect
     yield from _passes(scenario, seen)
+    yield "trouble", replace(seen, trouble=InfraError("lost"))
     for state in _STATES:
         if state != seen.state:
             yield f"state {state}", replace(seen, state=state)

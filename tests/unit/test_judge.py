@@ -206,6 +206,11 @@ def twin(*fails: Topic) -> Twin:
     return Twin(without="ledger", boot=("no_ledger",), reason="it holds it", fails=fails or None)
 
 
+def protection() -> Twin:
+    """A twin whose protection is switched off by a step."""
+    return Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it")
+
+
 def crash(seen: Observation) -> None:
     """What a run shows whose kernel died under a trigger."""
     seen.state, seen.leaked, seen.second = "crashed", None, Pass(interrupted="no good end")
@@ -280,10 +285,7 @@ def test_what_could_not_be_done_or_read_makes_no_twin_pass(
 
 
 def test_a_twin_whose_protection_stayed_on_shows_nothing(load: Callable[[str], Scenario]) -> None:
-    scenario = switched_off(
-        load(SHORT),
-        Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it"),
-    )
+    scenario = switched_off(load(SHORT), protection())
     seen = good(scenario)
     break_leak(seen)
     assert judge(scenario, seen, twin()).verdict == "passed"

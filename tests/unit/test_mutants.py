@@ -16,6 +16,7 @@ from lab.judge import judge
 from lab.oracle.rex_reports import RexReport
 from lab.runner.observation import Observation
 from lab.runner.reports import ExtensionReport
+from lab.scenario.items import switched_off
 from lab.scenario.model import Scenario
 
 load = judged.load
@@ -65,6 +66,15 @@ def test_no_mutant_survives(load: Callable[[str], Scenario], name: str) -> None:
     number, survivors = mutants.survivors(scenario, seen)
     assert number > 10
     assert survivors == []
+
+
+def test_no_mutant_of_a_twin_survives(load: Callable[[str], Scenario]) -> None:
+    twin = judged.twin()
+    scenario = switched_off(load(judged.SHORT), judged.protection())
+    seen = judged.good(scenario)
+    judged.break_leak(seen)
+    assert judge(scenario, seen, twin).verdict == "passed"
+    assert mutants.survivors(scenario, seen, twin) == (4, [])
 
 
 @pytest.mark.parametrize(
