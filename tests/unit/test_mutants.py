@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import judged_again
 import mutants
 import pytest
 import test_judge as judged
@@ -111,7 +112,6 @@ def test_what_may_survive_has_a_reason() -> None:
 def test_the_plugin_writes_the_survivors_of_each_item(
     load: Callable[[str], Scenario], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged_again = pytest.importorskip("judged_again")
     monkeypatch.setenv("LAB_MUTANTS", str(tmp_path / "mutants"))
     scenario = load(judged.SHORT)
     seen = judged.good(scenario)
