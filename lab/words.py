@@ -67,6 +67,7 @@ Topic = Literal[
     "outcome",
     "maps",
     "misses",
+    "received",
     "verifier_log",
     "compiler_log",
     "extension_report",

@@ -14,7 +14,9 @@
 
 static const char usage[] =
 	"usage: kexttrigger syscall NAME [times=N] [cpu=C] | pagefault [times=N] [cpu=C] | "
-	"packets dev=D [times=N] [size=BYTES] [port=P] [cpu=C] | spin ms=N [cpu=C]";
+	"packets dev=D [times=N] [size=BYTES] [port=P] [cpu=C] "
+	"[receive=1 [protocol=tcp|udp] [to=ADDRESS] [netns=FILE] [to_netns=FILE]] | "
+	"spin ms=N [cpu=C]";
 
 static double seconds(void)
 {
@@ -30,7 +32,7 @@ static const char *const *keys_of(const char *kind)
 	static const char *const known[][3] = {
 		{ "syscall", "", "times cpu" },
 		{ "pagefault", "", "times cpu" },
-		{ "packets", "dev", "times size port cpu" },
+		{ "packets", "dev", "times size port cpu receive protocol to netns to_netns" },
 		{ "spin", "ms", "cpu" },
 	};
 	size_t i;

@@ -57,11 +57,17 @@ def outcome_finding(
     return replace(finding, happened=happened)
 
 
-def text_findings(what: str, expect: TextExpect, text: str, topic: Topic) -> Iterator[Finding]:
-    """Whether a text looks as expected."""
-    if topic in _LOGS and not text.strip():
-        # What is not there excludes everything, and says nothing.
-        yield Finding(what, "the text that is asked for", "there is no log", False)
+def text_findings(
+    what: str, expect: TextExpect, text: str, topic: Topic, *, needed: bool = False
+) -> Iterator[Finding]:
+    """Compare a text with what is expected of it.
+
+    A text that is `needed` must not be empty: what it excludes is in no empty text.
+    A log that is missing shows nothing of what is expected, so it has no topic.
+    """
+    about = None if topic in _LOGS else topic
+    if needed and not text.strip():
+        yield Finding(what, "the text that is asked for", "there is none", False, about)
         return
     wrong = expect.failures(text)
     shown = text.strip()[-400:] or "(empty)"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
@@ -14,27 +14,52 @@ from lab.oracle.slopes import MIN_SAMPLES, slope
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.scenario.base import Bound
 from lab.scenario.expect import Expect
-from lab.scenario.steps import (
-    AttachStep,
-    BaseStep,
-    LoadStep,
-    PinStep,
-    ReadStep,
-    TriggerStep,
-    UnloadStep,
-    WriteStep,
-)
-from lab.scenario.triggers import RunTrigger
+from lab.scenario.model import Scenario
+from lab.scenario.steps import BaseStep, LoadStep, RepeatStep
 from lab.words import RexCounter, Topic
 
 # How runs end that the kernel writes a report about, and counts.
 _REPORTED: tuple[RexCounter, ...] = ("terminated", "panicked", "faulted", "overflowed")
 
 
-def interruption(expect: Expect, seen: Observation) -> Iterator[Finding]:
-    """Whether the steps came to their end."""
-    if seen.first.interrupted and expect.kernel == "alive":
-        yield Finding("steps", "all of them to end", seen.first.interrupted, False, "steps")
+def interruption(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """Compare the steps that were done with those of the scenario.
+
+    A kernel that is meant to stall or crash may interrupt them, but not before a step that
+    expects something.
+    """
+    expected, first = "all of them to end", seen.first
+    if not first.interrupted:
+        yield from missing_steps("steps", scenario, first)
+    elif scenario.expect.kernel == "alive":
+        yield Finding("steps", expected, first.interrupted, False, "steps")
+    else:
+        reached = {result.path for result in first.results}
+        for number, step in enumerate(scenario.steps, 1):
+            expects = step.verb == "wait_for" or getattr(step, "expect", None) is not None
+            if expects and f"step {number}" not in reached:
+                what = f"step {number} ({step.label})"
+                yield Finding(what, "to be done", first.interrupted, False)
+
+
+def missing_steps(what: str, scenario: Scenario, done: Pass) -> Iterator[Finding]:
+    """Find out whether each step has a result, those of repetitions as well.
+
+    A pass of which no step was recorded is judged by its totals: the runner makes none.
+    """
+    wanted, number = count_steps(scenario.steps), len(done.results)
+    if number and number != wanted:
+        yield Finding(what, f"results of {wanted}", f"there are {number}", False)
+
+
+def count_steps(steps: Iterable[BaseStep]) -> int:
+    """Return how many results the steps have when all of them are done."""
+    number = 0
+    for step in steps:
+        number += 1
+        if isinstance(step, RepeatStep):
+            number += step.repeat.times * count_steps(step.repeat.steps)
+    return number
 
 
 def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
@@ -44,14 +69,18 @@ def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
         counts, complete = done.outcomes, expect.kernel == "alive" and not done.interrupted
         yield outcome_finding("outcome", outcome, bound, counts, complete=complete)
     if expect.verifier_log is not None:
-        yield from text_findings("verifier log", expect.verifier_log, done.log, "verifier_log")
+        yield from text_findings(
+            "verifier log", expect.verifier_log, done.log, "verifier_log", needed=True
+        )
     if expect.compiler_log is not None:
         yield from text_findings(
-            "compiler log", expect.compiler_log, done.compiler_log, "compiler_log"
+            "compiler log", expect.compiler_log, done.compiler_log, "compiler_log", needed=True
         )
     yield from map_findings("maps", expect.maps, done.maps)
     if expect.misses is not None:
         yield bound_finding("missed runs", expect.misses, done.misses, "misses")
+    if expect.received is not None:
+        yield bound_finding("received", expect.received, done.received, "received")
     if expect.time is not None:
         yield bound_finding("time in s", expect.time, round(done.seconds, 6), "time")
     for name, bound in expect.slopes.items():
@@ -87,28 +116,6 @@ def is_unexpected(expect: Expect, result: StepResult) -> bool:
     return expect.failed_load is None or failure_of(result) != expect.failed_load
 
 
-def needs(step: BaseStep, absent: Collection[str]) -> bool:
-    """Return whether a step works on one of the extensions in `absent`."""
-    match step:
-        case AttachStep():
-            return step.attach.extension in absent
-        case TriggerStep():
-            trigger = step.trigger
-            maps = step.expect.maps if step.expect else {}
-            run = isinstance(trigger, RunTrigger) and trigger.run.extension in absent
-            return run or any(ref.extension in absent for ref in maps)
-        case ReadStep():
-            return step.read.map.extension in absent
-        case WriteStep():
-            return step.write.map.extension in absent
-        case PinStep():
-            return step.pin.ref.extension in absent
-        case UnloadStep():
-            return step.unload in absent
-        case _:
-            return False
-
-
 def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     """What is left when the steps are over."""
     if expect.resources is not None and seen.state == "alive":
@@ -123,8 +130,13 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     yield from _rex(expect, seen)
     if expect.extension_report is not None:
         said = "\n".join(report.text for report in seen.extension_reports)
+        none_is_well = expect.extension_report.count is not None
         yield from text_findings(
-            "extension report", expect.extension_report, said, "extension_report"
+            "extension report",
+            expect.extension_report,
+            said,
+            "extension_report",
+            needed=not none_is_well,
         )
         if expect.extension_report.count is not None:
             yield _count_of_reports(expect.extension_report.count, seen)
@@ -158,8 +170,8 @@ def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
         yield Finding("rex: stacks", wanted, happened, False, "rex")
 
 
-def reuse(seen: Observation) -> Iterator[Finding]:
-    """Whether the second use went as the first."""
+def reuse(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """Compare the second use with the first, and with what the item expects of each."""
     what = "second use"
     if seen.second is None:
         yield Finding(what, "the same as the first", "there was none", False)
@@ -168,6 +180,12 @@ def reuse(seen: Observation) -> Iterator[Finding]:
     topic: Topic | None = "reusable" if seen.second.results else None
     if seen.second.interrupted:
         yield Finding(what, "the same as the first", seen.second.interrupted, False, topic)
+    else:
+        for finding in missing_steps(what, scenario, seen.second):
+            yield replace(finding, topic=topic)
+        for finding in _counted(scenario.expect, seen.second):
+            if not finding.holds:
+                yield replace(finding, what=f"{what}, {finding.what}", topic=topic)
     for result in seen.second.results:
         for finding in step_findings(result):
             if not finding.holds:
@@ -180,6 +198,16 @@ def reuse(seen: Observation) -> Iterator[Finding]:
         first == second,
         topic,
     )
+
+
+def _counted(expect: Expect, done: Pass) -> Iterator[Finding]:
+    for outcome, bound in (expect.outcome or {}).items():
+        yield outcome_finding("outcome", outcome, bound, done.outcomes, complete=True)
+    yield from map_findings("maps", expect.maps, done.maps)
+    if expect.misses is not None:
+        yield bound_finding("missed runs", expect.misses, done.misses, "misses")
+    if expect.received is not None:
+        yield bound_finding("received", expect.received, done.received, "received")
 
 
 def _kinds(done: Pass) -> list[str]:

@@ -44,6 +44,9 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     yield from unallowed_reports(scenario, seen)
     yield from _forgeries(scenario.expect, seen)
     allowed = _allowed(scenario)
+    if seen.taint is None and seen.state == "alive":
+        # The runner reads the taint, the counters and those of Rex together.
+        yield Finding("taint", "to be read", "it could not be", False)
     if seen.taint:
         explained = all(_TAINT_BY.get(flag, frozenset()) & allowed for flag in seen.taint)
         happened = f"the kernel is tainted: {seen.taint}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
 from lab.runner.observation import StepResult
+from lab.scenario.base import Bound
 from lab.scenario.expect import (
     AttachExpect,
     LoadExpect,
@@ -14,8 +15,39 @@ from lab.scenario.expect import (
     ShellExpect,
     TriggerExpect,
 )
-from lab.scenario.steps import TriggerStep
+from lab.scenario.steps import (
+    AttachStep,
+    BaseStep,
+    LoadStep,
+    PinStep,
+    ReadStep,
+    TriggerStep,
+    UnloadStep,
+    WriteStep,
+)
+from lab.scenario.triggers import RunTrigger
 from lab.words import LOAD_OUTCOMES, VERIFY, LoadOutcome, Topic
+
+
+def extension_of(step: BaseStep) -> str | None:
+    """Return the extension that a step is about; None if it is about no single one."""
+    match step:
+        case LoadStep():
+            return step.load
+        case AttachStep():
+            return step.attach.extension
+        case UnloadStep():
+            return step.unload
+        case TriggerStep(trigger=RunTrigger() as trigger):
+            return trigger.run.extension
+        case ReadStep():
+            return step.read.map.extension
+        case WriteStep():
+            return step.write.map.extension
+        case PinStep():
+            return step.pin.ref.extension
+        case _:
+            return None
 
 
 def step_findings(result: StepResult) -> Iterator[Finding]:
@@ -68,7 +100,7 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
         yield _done(what, result)
     if expect.verifier_log is not None:
         yield from text_findings(
-            f"{what}: verifier log", expect.verifier_log, result.log, "verifier_log"
+            f"{what}: verifier log", expect.verifier_log, result.log, "verifier_log", needed=True
         )
     if expect.compiler_log is not None:
         yield from text_findings(
@@ -120,6 +152,11 @@ def _attach(what: str, expect: AttachExpect, result: StepResult) -> Iterator[Fin
 def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[Finding]:
     if result.ended:
         yield _done(what, result)
+    step = result.step
+    if isinstance(step, TriggerStep) and step.trigger.background and step.expect is not None:
+        # Until it was waited for, nothing of it was counted.
+        over = result.status is not None or result.returns is not None or bool(result.problem)
+        yield Finding(what, "to end", "it ended" if over else "it was not waited for", over)
     for outcome, bound in (expect.outcome or {}).items():
         counts, ended = result.outcomes, result.ended
         yield outcome_finding(f"{what}: outcome", outcome, bound, counts, complete=ended)
@@ -130,15 +167,31 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
         holds = result.status == wanted
         yield Finding(f"{what}: exit status", str(wanted), said, holds, "steps")
     if expect.returns is not None:
-        yield bound_finding(f"{what}: returned value", expect.returns, result.returns, "steps")
+        returned = _as_asked(expect.returns, result.returns)
+        yield bound_finding(f"{what}: returned value", expect.returns, returned, "steps")
     if expect.output is not None:
         yield from text_findings(f"{what}: output", expect.output, result.output, "steps")
     if expect.misses is not None:
         yield bound_finding(f"{what}: missed runs", expect.misses, result.misses, "misses")
+    if expect.received is not None:
+        yield bound_finding(f"{what}: received", expect.received, result.received, "received")
     yield from map_findings(what, expect.maps, result.maps)
 
 
+def _as_asked(bound: Bound, value: int | None) -> int | None:
+    """Read a 32-bit value as signed where a negative one is asked for.
+
+    The kernel passes what a program returned on as an unsigned number (`bpf_attr.test.retval`).
+    """
+    if value is None or not any(number < 0 for number in bound.numbers):
+        return value
+    return value - (1 << 32) if value >= 1 << 31 else value
+
+
 def _shell(what: str, expect: ShellExpect, result: StepResult) -> Iterator[Finding]:
+    if result.problem:
+        yield _done(what, result)
+        return
     happened = f"it was {result.status}"
     if result.status != expect.status and result.output:
         happened += f" ({result.output.strip()[-200:]})"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.judge.finding import Finding
-from lab.judge.item import aftermath, interruption, is_unexpected, needs, not_loaded, reuse, totals
+from lab.judge.item import aftermath, interruption, is_unexpected, not_loaded, reuse, totals
 from lab.judge.kernel import (
     certain_forgeries,
     kernel_finding,
@@ -15,8 +15,9 @@ from lab.judge.kernel import (
     report_findings,
     unallowed_reports,
 )
-from lab.judge.steps import step_findings
+from lab.judge.steps import extension_of, step_findings
 from lab.runner.observation import Observation
+from lab.scenario.expect import Expect
 from lab.scenario.model import Scenario, Twin
 from lab.scenario.steps import LoadStep
 from lab.words import Verdict
@@ -85,7 +86,7 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     absent: set[str] = set()
     for result in seen.first.results:
         # What did not load can't do the rest: that would be said of every step.
-        if needs(result.step, absent):
+        if extension_of(result.step) in absent:
             continue
         findings = tuple(step_findings(result))
         yield from findings
@@ -96,14 +97,20 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
             yield from not_loaded(result)
         if unexpected or not all(finding.holds for finding in findings):
             absent.add(result.step.load)
-            if absent >= {*scenario.extensions}:
+            if absent.issuperset(scenario.extensions):
                 break
-    if not absent:
-        yield from interruption(expect, seen)
-        yield from totals(expect, seen.first)
+    else:
+        yield from interruption(scenario, seen)
+        yield from totals(_without(expect, absent), seen.first)
     yield from aftermath(expect, seen)
     if expect.reusable:
-        yield from reuse(seen)
+        yield from reuse(scenario, seen)
+
+
+def _without(expect: Expect, absent: set[str]) -> Expect:
+    """Leave out the maps of extensions that were not loaded: they can't be read."""
+    maps = {ref: keys for ref, keys in expect.maps.items() if ref.extension not in absent}
+    return expect.model_copy(update={"maps": maps})
 
 
 def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ from lab.oracle.forgeries import Forgery
 from lab.oracle.losses import Loss
 from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
-from lab.scenario.steps import BaseStep
+from lab.scenario.steps import BaseStep, TriggerStep
+from lab.scenario.triggers import PacketsTrigger
 from lab.words import KernelState, RexCounter
 
 
@@ -45,6 +46,8 @@ class StepResult:
     output: str = ""
     returns: int | None = None
     value: int | None = None
+    # Packets that reached a socket; None if they were not counted.
+    received: int | None = None
     maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
 
@@ -78,6 +81,19 @@ class Pass:
     def seconds(self) -> float:
         """The triggers' time, summed."""
         return sum(result.seconds for result in self.results if result.step.verb == "trigger")
+
+    @property
+    def received(self) -> int | None:
+        """Packets of all triggers that reached a socket; None if one of them was not counted."""
+        counts = [
+            result.received
+            for result in self.results
+            if isinstance(result.step, TriggerStep)
+            and isinstance(result.step.trigger, PacketsTrigger)
+        ]
+        if not counts or None in counts:
+            return None
+        return sum(count or 0 for count in counts)
 
 
 @dataclass

@@ -226,6 +226,7 @@ class Run:
             self.plan.artifacts,
             deadline,
             final_maps=scenario.expect.maps,
+            count_received=scenario.expect.received is not None,
             closing=scenario.expect.kernel == "alive",
             sample=watch.gauges if scenario.expect.slopes else None,
             emit=self.emit,

@@ -31,22 +31,18 @@ ALL_CPUS_ONLINE = (
 )
 
 
-def trigger_line(trigger: BaseTrigger) -> str:
-    """The shell line that fires a trigger (all kinds but `run`, which is the loader's)."""
+def trigger_line(trigger: BaseTrigger, *, received: bool = False) -> str:
+    """The shell line that fires a trigger (all kinds but `run`, which is the loader's).
+
+    With `received` the packets that reach a socket are counted.
+    """
     match trigger:
         case SyscallTrigger():
             words = ["syscall", trigger.syscall, f"times={trigger.times}"]
         case PageFaultTrigger():
             words = ["pagefault", f"times={trigger.times}"]
         case PacketsTrigger():
-            words = [
-                "packets",
-                f"dev={trigger.packets}",
-                f"times={trigger.times}",
-                f"size={trigger.size}",
-            ]
-            if trigger.port is not None:
-                words.append(f"port={trigger.port}")
+            words = ["packets", f"dev={trigger.packets}", *_packet_words(trigger, received)]
         case SpinTrigger():
             words = ["spin", f"ms={trigger.spin}"]
         case ShellTrigger():
@@ -60,6 +56,23 @@ def trigger_line(trigger: BaseTrigger) -> str:
     if trigger.cpu is not None:
         words.append(f"cpu={trigger.cpu}")
     return shlex.join([TRIGGER, *words])
+
+
+def _packet_words(trigger: PacketsTrigger, received: bool) -> list[str]:
+    values: dict[str, object] = {
+        "times": trigger.times,
+        "size": trigger.size,
+        "port": trigger.port,
+    }
+    if received or trigger.has_receiver:
+        values |= {
+            "receive": 1,
+            "protocol": trigger.protocol,
+            "to": trigger.to,
+            "netns": trigger.netns,
+            "to_netns": trigger.to_netns,
+        }
+    return [f"{key}={value}" for key, value in values.items() if value is not None]
 
 
 def on_cpu(line: str, cpu: int | None) -> str:

@@ -61,6 +61,8 @@ class StepDriver:
     deadline: Deadline
     final_maps: Mapping[Ref, Any] = field(default_factory=dict)
     sample: Callable[[], dict[str, float]] | None = None
+    # Count the packets of each trigger that reach a socket, asked by its step or not.
+    count_received: bool = False
     # Whether the last step leaves a kernel that can still be asked.
     closing: bool = True
     emit: events.Emit = events.ignore
@@ -164,7 +166,7 @@ class StepDriver:
             self._take_run(answer, result, trigger)
         else:
             limit = self._limit(trigger.timeout)
-            done = self.guest.run(shell.trigger_line(trigger), limit)
+            done = self.guest.run(self._trigger_line(step), limit)
             self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
         self._count(step, result)
 
@@ -174,6 +176,10 @@ class StepDriver:
         expected = step.expect.maps if step.expect else {}
         result.maps = self._objects.read_maps(expected)
 
+    def _trigger_line(self, step: TriggerStep) -> str:
+        asked = step.expect is not None and step.expect.received is not None
+        return shell.trigger_line(step.trigger, received=self.count_received or asked)
+
     def _start_trigger(self, step: TriggerStep, result: StepResult) -> None:
         trigger = step.trigger
         limit = self._limit(STEP_SECONDS)
@@ -181,7 +187,7 @@ class StepDriver:
             self.guest.loader.post("run", limit, **_run_arguments(trigger))
             self._triggers[step.label] = (None, result)
         else:
-            job = self.guest.job(shell.trigger_line(trigger), limit, keep=True)
+            job = self.guest.job(self._trigger_line(step), limit, keep=True)
             self._triggers[step.label] = (job, result)
 
     def _end_trigger(self, name: str) -> None:
@@ -229,6 +235,8 @@ class StepDriver:
             answer = json.loads(stdout)
             result.answers.append(answer)
             result.seconds = float(answer["seconds"])
+            if answer.get("ok") is True and "received" in answer:
+                result.received = int(answer["received"])
         except (ValueError, KeyError, TypeError):
             result.problem = f"the trigger did not report: {(stdout + stderr).strip()[:400]}"
             return

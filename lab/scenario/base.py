@@ -36,6 +36,9 @@ BPF_PATH = r"^/sys/fs/bpf/[\w/.-]+$"
 ERRNO = r"^E[A-Z0-9]+$"
 HEX_BYTES = r"^([0-9a-fA-F]{2})+$"
 SYSRQ_KEY = r"^[0-9a-z]$"
+_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+IPV4 = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
+ABSOLUTE = r"^/\S+$"
 
 # What a run of a Rust program may take, in ms.
 BUDGET = "kernel.rex.budget_ms"
@@ -51,6 +54,8 @@ PATTERNS = {
     ERRNO: "the name of an errno, such as EINVAL",
     HEX_BYTES: "bytes in hex, such as '00ff'",
     SYSRQ_KEY: "a SysRq key: one letter or digit",
+    IPV4: "an IPv4 address, such as 10.0.0.2",
+    ABSOLUTE: "an absolute path without spaces",
 }
 
 # Scalars as YAML says them: `"5"` is no number, and `1` is no truth value.

@@ -34,6 +34,7 @@ _PROOFS = (
     "verifier_log",
     "compiler_log",
     "misses",
+    "received",
     "rex",
     "extension_report",
 )
@@ -53,9 +54,11 @@ _STEP_PROOFS = (
     "output",
     "maps",
     "misses",
+    "received",
     "value",
     "error",
     "stage",
+    "verifier_log",
 )
 
 # Where something is done while the item runs.
@@ -70,6 +73,7 @@ def check(data: Map) -> Iterator[Flaw]:
     yield from _extensions(data, expect)
     yield from _endless(data, expect)
     yield from _slopes(data, expect)
+    yield from _signs(data, expect)
     yield from _proof(data, expect)
     yield from _twins(data, expect)
     yield from _repeated(data)
@@ -189,17 +193,40 @@ def _slopes(data: Map, expect: Map) -> Iterator[Flaw]:
         )
 
 
+def _signs(data: Map, expect: Map) -> Iterator[Flaw]:
+    """A map's value is read as a number without a sign, of whatever size it is."""
+    steps = [mapping(step, "expect") for step in walk(sequence(data, "steps"))]
+    values = [
+        mapping(mapping(holder, "maps"), ref)
+        for holder in (expect, *steps)
+        for ref in mapping(holder, "maps")
+    ]
+    bounds = [(holder, key) for holder in values for key in holder]
+    bounds += [(step, "value") for step in steps if "value" in step]
+    for holder, key in bounds:
+        bound = mapping(holder, key)
+        named = [number(holder, key), *(number(bound, word) for word in bound)]
+        least = min((one for one in named if one is not None), default=0)
+        if least < 0:
+            yield at_value(
+                holder,
+                key,
+                f"a map's value has no sign here: {least:g} in 32 bits is {least + 2**32:.0f}, "
+                f"in 64 bits {int(least) + 2**64}",
+            )
+
+
 def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
     if "expect" not in data or "compare" in data:
         return
-    if any(key in expect for key in _PROOFS) or expect.get("kernel", "alive") != "alive":
+    if _shows(expect, _PROOFS) or expect.get("kernel", "alive") != "alive":
         return
     if positive(expect.get("forged")):
         return
     for step in walk(sequence(data, "steps")):
         if "wait_for" in step or "console" in step:
             return
-        if any(key in mapping(step, "expect") for key in _STEP_PROOFS):
+        if _shows(mapping(step, "expect"), _STEP_PROOFS):
             return
     yield at_key(
         data,
@@ -207,6 +234,29 @@ def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
         "nothing here shows that the extension did anything, so any kernel would pass: "
         "expect an outcome, a map's value, or something of a step",
     )
+
+
+def _shows(expect: Map, proofs: tuple[str, ...]) -> bool:
+    """Find out whether one of the keys would not hold if nothing happened at all."""
+    for key in proofs:
+        if key not in expect:
+            continue
+        if key in ("outcome", "rex") and isinstance(expect[key], Map):
+            if any(positive(bound) for bound in expect[key].values()):
+                return True
+        elif key == "misses":
+            if positive(expect[key]):
+                return True
+        elif key == "reports":
+            if sequence(expect, key):
+                return True
+        elif key == "extension_report":
+            report = mapping(expect, key)
+            if any(word != "count" for word in report) or positive(report.get("count")):
+                return True
+        else:
+            return True
+    return False
 
 
 def _twins(data: Map, expect: Map) -> Iterator[Flaw]:

@@ -150,7 +150,8 @@ class TriggerExpect(StepExpect):
     """Of a trigger: what became of the programs that ran, and what it gave back.
 
     `status` is a shell line's exit status, `returns` the value that a program
-    run on test data returned, `output` what a shell line printed.
+    run on test data returned, `output` what a shell line printed, `received`
+    how many packets reached a socket.
     """
 
     outcome: Outcomes | None = None
@@ -159,6 +160,7 @@ class TriggerExpect(StepExpect):
     output: TextExpect | None = None
     maps: MapValues = Field(default_factory=dict)
     misses: CountBound | None = None
+    received: CountBound | None = None
 
 
 class ReadExpect(StepExpect):
@@ -181,7 +183,8 @@ class Expect(Part):
     the item's first use only, as for outcomes. Slopes are increases per
     repetition. `time` is the sum of the triggers' times in
     seconds, `misses` the number of runs that the kernel dropped because a
-    program was already running. `extension_report` is about the text of all
+    program was already running, `received` the number of packets of all triggers that
+    reached a socket. `extension_report` is about the text of all
     reports on Rust programs that the kernel ended. `forged` is the number of
     texts on the console that have the form of a report and are not the kernel's.
     """
@@ -202,6 +205,7 @@ class Expect(Part):
     slopes: dict[Slope, Bound] = Field(default_factory=dict)
     time: TimeBound | None = None
     misses: CountBound | None = None
+    received: CountBound | None = None
 
     @property
     def failed_load(self) -> LoadOutcome | None:

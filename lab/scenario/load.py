@@ -15,6 +15,7 @@ from lab.scenario import (
     check_expect,
     check_loads,
     check_names,
+    check_packets,
     check_places,
     check_steps,
     parameters,
@@ -163,7 +164,14 @@ def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
     if catalog is not None:
         found += check_names.against(catalog, data)
         found += check_places.against(catalog, data)
-    for check in (check_names.check, check_steps.check, check_loads.check, check_expect.check):
+    checks = (
+        check_names.check,
+        check_steps.check,
+        check_loads.check,
+        check_packets.check,
+        check_expect.check,
+    )
+    for check in checks:
         found += check(data)
     return {flaw.mark: flaw for flaw in reversed(found)}.values()
 

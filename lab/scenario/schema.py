@@ -65,6 +65,7 @@ _EXPECTED = {
     "slopes": "Increase per repetition.",
     "time": "Seconds that the triggers take together.",
     "misses": "Runs that the kernel dropped.",
+    "received": "Packets of all triggers that reached a socket.",
 }
 
 

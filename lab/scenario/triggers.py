@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from lab.scenario.base import (
+    ABSOLUTE,
     HEX_BYTES,
+    IPV4,
     SYSRQ_KEY,
     Count,
     Cpu,
@@ -56,13 +58,28 @@ class PageFaultTrigger(BaseTrigger):
 
 
 class PacketsTrigger(BaseTrigger):
-    """`times` packets of `size` bytes over the device `packets` (`lo`, `veth0`)."""
+    """`times` packets of `size` bytes over the device `packets` (`lo`, `veth0`).
+
+    With the protocol `tcp` each is a connection that carries `size` bytes. `to` is the
+    IPv4 address of the receiving socket, which a loopback device does not need. `netns`
+    and `to_netns` are files of network namespaces: where the device is, and where the
+    socket is.
+    """
 
     kind = "packets"
     packets: Text
     times: Count = 1
     size: Annotated[Int, Field(ge=1, le=65_000)] = 64
     port: Annotated[Int, Field(ge=1, le=65_535)] | None = None
+    protocol: Literal["udp", "tcp"] = "udp"
+    to: Annotated[str, Field(pattern=IPV4)] | None = None
+    netns: Annotated[str, Field(pattern=ABSOLUTE)] | None = None
+    to_netns: Annotated[str, Field(pattern=ABSOLUTE)] | None = None
+
+    @property
+    def has_receiver(self) -> bool:
+        """Whether only a receiver gives its keys a meaning: the trigger then always has one."""
+        return self.protocol == "tcp" or any((self.to, self.netns, self.to_netns))
 
 
 class SpinTrigger(BaseTrigger):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import judged_again
 import pytest
 
 from lab import paths
@@ -20,16 +21,25 @@ NIGHTLY_COLD = ("nesting", "stack", "termination")
 # has them all; here there is one for each of the ways in which a loop is ended.
 NIGHTLY_TWINS = "not without-watchdog or plain- or interrupts-off-"
 
+MUTANTS = "mutants"
+
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("spec")]
 
 
 def run_all(results: Path, *options: str, leave_out: tuple[str, ...] = ()) -> dict[str, Result]:
     folders = sorted(path for path in paths.SCENARIOS.iterdir() if path.name not in leave_out)
-    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", *options, *map(str, folders)]
+    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", "-p", "judged_again", *options]
+    words += map(str, folders)
+    tests = str(Path(judged_again.__file__).parent)
     done = subprocess.run(
         [sys.executable, "-m", *words],
         cwd=paths.REPO,
-        env={**os.environ, "LAB_RESULTS": str(results)},
+        env={
+            **os.environ,
+            "LAB_RESULTS": str(results),
+            "LAB_MUTANTS": str(results / MUTANTS),
+            "PYTHONPATH": os.pathsep.join(filter(None, (tests, os.environ.get("PYTHONPATH")))),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -44,15 +54,30 @@ def run_all(results: Path, *options: str, leave_out: tuple[str, ...] = ()) -> di
 
 
 @pytest.fixture(scope="module")
-def forked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+def forked_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("forked")
+
+
+@pytest.fixture(scope="module")
+def forked(forked_results: Path) -> dict[str, Result]:
     some = () if os.environ.get("LAB_NIGHTLY") else ("-k", NIGHTLY_TWINS)
-    return run_all(tmp_path_factory.mktemp("forked"), *some)
+    return run_all(forked_results, *some)
 
 
 def test_every_shipped_scenario_passes_in_a_fork(forked: dict[str, Result]) -> None:
     assert len(forked) > 30
     assert {result.guest for result in forked.values()} == {"fork"}
     assert {result.verdict for result in forked.values()} == {"passed"}
+
+
+def test_each_expectation_of_each_shipped_item_can_fail(
+    forked: dict[str, Result], forked_results: Path
+) -> None:
+    """An expectation that holds when it is inverted shows nothing: see mutants.py."""
+    entries = judged_again.read(forked_results / MUTANTS)
+    assert len(entries) == len(forked)
+    assert min(entry["mutants"] for entry in entries if entry["twin"] is None) > 10
+    assert [entry for entry in entries if entry["survivors"]] == []
 
 
 def test_verdicts_are_the_same_in_booted_guests(forked: dict[str, Result], tmp_path: Path) -> None:

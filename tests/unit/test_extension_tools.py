@@ -76,6 +76,13 @@ def serve(kextload: Path) -> Serve:
     return serve
 
 
+def free_port(protocol: str) -> int:
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class TestBuild:
     def test_static_stripped_and_small(self, kextload: Path) -> None:
         data = kextload.read_bytes()
@@ -329,6 +336,20 @@ class TestTriggers:
             for _ in range(3):
                 assert listener.recv(2000) == bytes(range(70))
 
+    @pytest.mark.parametrize("protocol", ["udp", "tcp"])
+    @pytest.mark.parametrize("size", [16, 64, 65_000])
+    def test_packets_that_arrive_are_counted(self, pull, protocol: str, size: int) -> None:
+        words = (f"protocol={protocol}", f"size={size}", f"port={free_port(protocol)}")
+        answer = pull("packets", "dev=lo", "receive=1", "times=40", *words)
+        assert (answer["done"], answer["received"]) == (40, 40)
+
+    def test_a_port_that_somebody_else_receives_from_is_refused(self, pull) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            answer = pull("packets", "dev=lo", "receive=1", f"port={port}")
+        assert answer["error"] == f"no receiver on 127.0.0.1, port {port}: Address already in use"
+
     @pytest.mark.parametrize(
         ("words", "says"),
         [
@@ -344,6 +365,12 @@ class TestTriggers:
             (["packets"], "packets needs the key dev"),
             (["packets", "dev=nosuchdev0"], "nosuchdev0: No such device"),
             (["packets", "dev=a-name-that-is-too-long"], "no device a-name-that-is-too-long"),
+            (["packets", "dev=lo", "protocol=tcp"], "protocol= needs receive=1"),
+            (["packets", "dev=lo", "receive=1", "protocol=ip"], "protocol=ip: tcp or udp"),
+            (["packets", "dev=lo", "receive=1", "size=15"], "size=15: not a whole number from 16"),
+            (["packets", "dev=lo", "receive=1", "to=10"], "to=10: no IPv4 address"),
+            (["packets", "dev=lo", "receive=1", "netns=/nosuch"], "network namespace /nosuch: No"),
+            (["packets", "dev=nosuchdev0", "receive=1"], "nosuchdev0: No such device"),
             (["spin"], "spin needs the key ms"),
         ],
     )

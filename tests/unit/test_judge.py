@@ -14,6 +14,7 @@ import pytest
 from lab.errors import InfraError
 from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
+from lab.judge.item import count_steps
 from lab.oracle import machine
 from lab.oracle.console import Report
 from lab.oracle.forgeries import Forgery
@@ -207,6 +208,11 @@ def twin(*fails: Topic) -> Twin:
     return Twin(without="ledger", boot=("no_ledger",), reason="it holds it", fails=fails or None)
 
 
+def protection() -> Twin:
+    """A twin whose protection is switched off by a step."""
+    return Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it")
+
+
 def crash(seen: Observation) -> None:
     """What a run shows whose kernel died under a trigger."""
     seen.state, seen.leaked, seen.second = "crashed", None, Pass(interrupted="no good end")
@@ -281,10 +287,7 @@ def test_what_could_not_be_done_or_read_makes_no_twin_pass(
 
 
 def test_a_twin_whose_protection_stayed_on_shows_nothing(load: Callable[[str], Scenario]) -> None:
-    scenario = switched_off(
-        load(SHORT),
-        Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it"),
-    )
+    scenario = switched_off(load(SHORT), protection())
     seen = good(scenario)
     break_leak(seen)
     assert judge(scenario, seen, twin()).verdict == "passed"
@@ -309,9 +312,9 @@ def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Sce
 def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenario]) -> None:
     topics = set()
     forged = SHORT.replace("reusable: true", "reusable: true, forged: 0")
-    for text in (STEPS, REX, REPORTED, REJECTED, NOT_COMPILED, forged):
+    for text in (STEPS, REX, REPORTED, REJECTED, NOT_COMPILED, RECEIVED, forged):
         scenario = load(text)
-        make = {STEPS: good_steps, REX: good_rex}.get(text, good)
+        make = {STEPS: good_steps, REX: good_rex, RECEIVED: good_received}.get(text, good)
         seen = make(scenario)
         for result in seen.first.results:
             result.log = result.compiler_log = "a log"
@@ -644,6 +647,103 @@ def test_steps_that_do_not_hold(
     assert says in "\n".join(found.reasons)
 
 
+@pytest.mark.parametrize(
+    ("bound", "returned", "verdict"),
+    [
+        ("-1", 4_294_967_295, "passed"),
+        ("-1", 1, "failed"),
+        ("{at_most: -1}", 4_294_967_286, "passed"),
+        ("{at_most: -1}", 0, "failed"),
+        ("{at_least: -5}", 4_294_967_290, "failed"),
+        ("4294967295", 4_294_967_295, "passed"),
+        ("{at_least: 0}", 4_294_967_295, "passed"),
+    ],
+)
+def test_a_negative_number_that_a_program_returns(
+    load: Callable[[str], Scenario], bound: str, returned: int, verdict: str
+) -> None:
+    scenario = load(STEPS.replace("returns: 4", f"returns: {bound}"))
+    seen = good_steps(scenario)
+    result_of(seen, "trigger").returns = returned
+    assert judge(scenario, seen).verdict == verdict
+
+
+TWO = """
+    summary: One of two extensions is not loaded
+    extensions: {a: {c: bad}, b: {c: count}}
+    steps:
+      - load: a
+      - load: b
+      - attach: a
+      - trigger: {run: b.prog}
+        expect: {returns: 2, maps: {b.counts: {0: 1}}}
+      - read: {map: a.counts, key: 0}
+        expect: {value: 1}
+      - unload: b
+      - unload: a
+    expect: {maps: {a.counts: {0: 1}, b.counts: {0: 1}}}
+"""
+
+
+def test_what_failed_after_another_extension_was_rejected_is_reported(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(TWO)
+    seen = good(scenario)
+    break_load(seen)
+    trigger = result_of(seen, "trigger")
+    trigger.returns, trigger.maps = 1, {Ref("b", "counts"): {0: 7}}
+    for verb in ("attach", "read"):
+        result_of(seen, verb).problem = "a is not loaded"
+    seen.first.results[-1].problem = "a is not loaded"
+    seen.first.maps = {Ref("b", "counts"): {0: 7}}
+    reasons = judge(scenario, seen).reasons
+    assert "rejected" in reasons[0]
+    assert reasons[1:] == (
+        "step 4 (trigger run b.prog): returned value: expected 2, but it is 1",
+        "step 4 (trigger run b.prog): b.counts[0]: expected 1, but it is 7",
+        "maps: b.counts[0]: expected 1, but it is 7",
+    )
+
+
+RECEIVED = """
+    summary: Packets arrive, and others do not
+    extensions: {a: {c: count}}
+    steps:
+      - load: a
+      - trigger: {packets: lo, times: 5, port: 1}
+        as: blocked
+        expect: {received: 0}
+      - trigger: {packets: lo, times: 5, protocol: tcp}
+        as: open
+        expect: {received: 5}
+      - unload: a
+    expect: {received: 5}
+"""
+
+
+def good_received(scenario: Scenario) -> Observation:
+    seen = good(scenario)
+    seen.first.results[1].received, seen.first.results[2].received = 0, 5
+    return seen
+
+
+def test_packets_are_counted_by_who_receives_them(load: Callable[[str], Scenario]) -> None:
+    scenario = load(RECEIVED)
+    found = judge(scenario, good_received(scenario))
+    assert found.verdict == "passed", found.reasons
+    seen = good_received(scenario)
+    seen.first.results[1].received = 5
+    assert judge(scenario, seen).reasons == (
+        "step 2 (blocked): received: expected 0, but it is 5",
+        "received: expected 5, but it is 10",
+    )
+    for number in (1, 2):
+        seen = good_received(scenario)
+        seen.first.results[number].received = None
+        assert len(judge(scenario, seen).reasons) == 2, "what was not counted is not nothing"
+
+
 REX = """
     summary: It panics with a lock held
     extension: {rust: panics}
@@ -950,3 +1050,116 @@ def test_what_the_kernel_counts_as_a_warning(load: Callable[[str], Scenario], ki
     seen = good(scenario)
     seen.counters = {"oops": 0, "warn": 1}
     assert judge(scenario, seen).verdict == "passed"
+
+
+# What was not seen
+
+
+def test_a_step_without_a_result_is_missed(load: Callable[[str], Scenario]) -> None:
+    scenario = load(STEPS)
+    seen = good_steps(scenario)
+    seen.first.results = seen.first.results[:-1]
+    assert judge(scenario, seen).reasons == ("steps: expected results of 5, but there are 4",)
+
+
+def test_the_results_of_repetitions_are_counted(load: Callable[[str], Scenario]) -> None:
+    scenario = load("""
+        summary: Again and again
+        extensions: {a: {c: count}}
+        steps:
+          - repeat: {times: 3, steps: [{shell: a}, {repeat: {times: 2, steps: [{shell: b}]}}]}
+          - load: a
+          - shell: "true"
+            expect: {status: 0}
+          - unload: a
+        expect: {kernel: alive}
+    """)
+    assert count_steps(scenario.steps) == 1 + 3 * (2 + 2) + 3
+
+
+def test_a_stall_before_a_step_that_expects_something_is_too_early(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(STALLED)
+    seen = good(scenario)
+    seen.state, seen.reports = "stalled", [report("soft-lockup")]
+    seen.first.interrupted = "step 3: the connection broke"
+    assert judge(scenario, seen).verdict == "passed"
+    seen.first.results = seen.first.results[:1]
+    seen.first.interrupted = "step 1: the connection broke"
+    assert judge(scenario, seen).reasons == (
+        "step 3 (wait_for soft-lockup): expected to be done, but step 1: the connection broke",
+    )
+
+
+def test_taint_that_was_not_read_is_not_none(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.taint = None
+    assert judge(scenario, seen).reasons == ("taint: expected to be read, but it could not be",)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (
+            REPORTED.replace('contains: ["panicked on CPU", "#0 panics::deep at src/lib.rs"]', "")
+            .replace("matches:", "#"),
+            "extension report",
+        ),
+        (REJECTED.replace("contains", "excludes"), "verifier log"),
+    ],
+)  # fmt: skip
+def test_what_a_text_excludes_is_in_no_empty_text(
+    load: Callable[[str], Scenario], text: str, what: str
+) -> None:
+    scenario = load(text)
+    wrong = f"{what}: expected the text that is asked for, but there is none"
+    assert wrong in judge(scenario, good(scenario)).reasons
+
+
+def test_no_report_is_well_where_reports_are_counted(load: Callable[[str], Scenario]) -> None:
+    scenario = load(REX.replace("outcome:", "extension_report: {count: 0, excludes: x}\n      #"))
+    assert judge(scenario, good_rex(scenario)).verdict == "passed"
+
+
+def test_a_second_use_is_held_to_the_same_numbers(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT.replace("{returned: 5}", "{returned: 5}, maps: {counts: {0: 5}}"))
+    maps = {Ref("main", "counts"): {0: 5}}
+    seen = good(scenario)
+    assert seen.second is not None
+    seen.first.maps, seen.second.maps = dict(maps), dict(maps)
+    assert judge(scenario, seen).verdict == "passed"
+    seen.second.outcomes["returned"] = 4
+    seen.second.maps = {}
+    assert judge(scenario, seen).reasons == (
+        "second use, outcome returned: expected 5, but it is 4",
+        "second use, maps: main.counts[0]: expected 5, but there is none",
+    )
+
+
+def test_a_trigger_in_the_background_has_to_end_before_it_can_hold(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load("""
+        summary: Nothing faults while it runs
+        extensions: {a: {c: count}}
+        steps:
+          - load: a
+          - trigger: {syscall: getpid, background: true}
+            expect: {outcome: {faulted: 0}}
+          - unload: a
+        expect: {outcome: returned}
+    """)
+    seen = good(scenario)
+    trigger = result_of(seen, "trigger")
+    assert "it was not waited for" in "\n".join(judge(scenario, seen).reasons)
+    trigger.status = 0
+    assert judge(scenario, seen).verdict == "passed"
+
+
+def test_a_shell_line_that_could_not_be_run_has_no_status(load: Callable[[str], Scenario]) -> None:
+    scenario = load(STEPS)
+    seen = good_steps(scenario)
+    result_of(seen, "shell").problem = "it was stopped"
+    assert "expected it to succeed, but it was stopped" in "\n".join(judge(scenario, seen).reasons)

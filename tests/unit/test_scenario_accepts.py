@@ -33,6 +33,18 @@ ONE = HEAD + "extension: {c: count}\n"
 TWO = HEAD + "extensions: {a: {c: count}, b: {c: packets, attach: [{program: x, to: 'xdp:lo'}]}}\n"
 
 GOOD = {
+    "packets that are received, as the only proof": HEAD
+    + """
+extension: {c: packets, attach: [{program: x, to: "xdp:veth0"}]}
+steps:
+  - load: main
+  - attach: main
+  - trigger: {packets: veth1, netns: /run/a, to: 10.0.0.1, protocol: tcp, times: 5}
+    expect: {received: {at_least: 1, at_most: 5}}
+  - repeat: {times: 9, steps: [{trigger: {packets: lo, times: 2, size: 16}}]}
+  - unload: main
+expect: {received: 23}
+""",
     "loaded twice, one after the other": ONE
     + """
 steps: [load: main, unload: main, load: main, trigger: {syscall: getpid}, unload: main]

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A small firewall for each place where packets pass: drops IPv4 packets to one port, of
+ * TCP and of UDP, and counts them. `count_only` counts the same and drops nothing, a
+ * mistake that its counter does not show.
+ */
+#include "kext.h"
+
+#include <bpf/bpf_endian.h>
+
+#define ETHERTYPE_IPV4 0x0800
+#define BLOCKED 4004
+
+COUNTERS(counts, 1); /* packets to the port */
+
+/* Is it a packet to the port? What ends before its header is not. */
+static __always_inline bool is_blocked(void *start, void *end)
+{
+	struct iphdr *ip = start;
+	__be16 *ports; /* source and destination are at the same place in both protocols */
+
+	if ((void *)(ip + 1) > end || ip->version != 4)
+		return false;
+	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
+		return false;
+	ports = (void *)ip + ip->ihl * 4;
+	if ((void *)(ports + 2) > end || ports[1] != bpf_htons(BLOCKED))
+		return false;
+	count(&counts, 0, 1);
+	return true;
+}
+
+static __always_inline bool is_blocked_frame(void *start, void *end)
+{
+	struct ethhdr *ethernet = start;
+
+	return (void *)(ethernet + 1) <= end && ethernet->h_proto == bpf_htons(ETHERTYPE_IPV4) &&
+	       is_blocked(ethernet + 1, end);
+}
+
+SEC("xdp")
+int drop(struct xdp_md *ctx)
+{
+	return is_blocked_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end) ? XDP_DROP
+										      : XDP_PASS;
+}
+
+SEC("xdp")
+int count_only(struct xdp_md *ctx)
+{
+	is_blocked_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+	return XDP_PASS;
+}
+
+SEC("tc")
+int drop_tc(struct __sk_buff *ctx)
+{
+	return is_blocked_frame((void *)(long)ctx->data, (void *)(long)ctx->data_end)
+		       ? TCX_DROP
+		       : TCX_PASS;
+}
+
+/* Programs of a cgroup see packets without their Ethernet header, and 0 drops. */
+SEC("cgroup_skb/egress")
+int drop_sent(struct __sk_buff *ctx)
+{
+	return !is_blocked((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+}
+
+SEC("cgroup_skb/ingress")
+int drop_received(struct __sk_buff *ctx)
+{
+	return !is_blocked((void *)(long)ctx->data, (void *)(long)ctx->data_end);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Packets whose arrival at a socket is counted. */
+#ifndef KEXT_RECEIVE_H
+#define KEXT_RECEIVE_H
+
+#include "command.h"
+#include "json.h"
+#include "sentinel.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 8 random bytes of the run, then the packet's number: the end of each payload. */
+#define NONCE 8
+#define STAMP (NONCE + sizeof(uint64_t))
+
+/* One trigger; all sockets do not block. */
+struct exchange {
+	const char *device;
+	bool any_device; /* the route decides; a loopback device needs no more */
+	struct sockaddr_in to;
+	int receiver; /* bound to `to`; it listens if it is of TCP */
+	size_t size;
+	uint8_t *sent, *got; /* `size` bytes each */
+	struct sentinel sentinel;
+};
+
+/*
+ * Do the command `packets` and count what reached a socket of this process, as
+ * "received" in the answer. Every packet is sent once: what is dropped is not sent again.
+ * Returns how many were sent, or -1 with a bad answer begun.
+ */
+int64_t receive_packets(const struct command *command, uint64_t times, struct json *answer);
+
+/* Write the packet's number into the payload that is sent next. */
+void exchange_stamp(struct exchange *exchange, uint64_t number);
+
+/*
+ * A socket that sends over the exchange's device: its descriptor, or -1 with a bad
+ * answer begun.
+ */
+int exchange_sender(const struct exchange *exchange, int type, struct json *answer);
+
+/* Does this errno say that a program or a filter refused the packet? */
+bool is_refusal(int error);
+
+/* How many of `times` were received, or -1 with a bad answer begun. */
+int64_t receive_datagrams(struct exchange *exchange, uint64_t times, struct json *answer);
+int64_t receive_connections(struct exchange *exchange, uint64_t times, struct json *answer);
+
+#endif

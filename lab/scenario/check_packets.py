@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packets that can't be sent or counted as a scenario asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.scenario.checks import at_key, at_value, mapping, number, sequence, text, walk
+from lab.scenario.yamlpos import Flaw, Map
+
+# The end of a payload by which it is recognised: a nonce and the packet's number.
+STAMP_BYTES = 16
+_LOOPBACK = "lo"
+_TIMES_BY_DEFAULT = 1
+
+
+def check(data: Map) -> Iterator[Flaw]:
+    """All that can't be, of one scenario's data with its parameters put in."""
+    expect = mapping(data, "expect")
+    of_all = "received" in expect
+    sent, triggers = 0.0, 0
+    for holder in (data, *walk(sequence(data, "steps"))):
+        trigger = mapping(holder, "trigger")
+        own = mapping(holder, "expect") if holder is not data else Map()
+        if "packets" not in trigger:
+            if "trigger" in holder and "received" in own:
+                yield at_key(own, "received", "only packets are received: this trigger sends none")
+            continue
+        triggers += 1
+        sent += number(trigger, "times") or _TIMES_BY_DEFAULT
+        yield from _trigger(trigger, counted=of_all or "received" in own)
+        yield from _too_many(own, number(trigger, "times") or _TIMES_BY_DEFAULT)
+    if of_all and not triggers and "compare" not in data:
+        yield at_key(expect, "received", "only packets are received: no trigger sends any")
+    elif of_all and not any("repeat" in step for step in walk(sequence(data, "steps"))):
+        yield from _too_many(expect, sent)
+
+
+def _trigger(trigger: Map, *, counted: bool) -> Iterator[Flaw]:
+    keys = [key for key in ("to", "netns", "to_netns") if key in trigger]
+    tcp = text(trigger, "protocol") == "tcp"
+    if not (counted or tcp or keys):
+        return
+    size = number(trigger, "size")
+    if size is not None and size < STAMP_BYTES:
+        yield at_value(
+            trigger, "size", f"a packet that is counted has at least {STAMP_BYTES} bytes"
+        )
+    device = text(trigger, "packets")
+    if device not in (None, _LOOPBACK) and "to" not in trigger:
+        yield at_value(
+            trigger,
+            "packets",
+            f"where is the receiver? '{device}' is no loopback device: add 'to: ADDRESS'",
+        )
+
+
+def _too_many(expect: Map, sent: float) -> Iterator[Flaw]:
+    bound = expect.get("received")
+    least = number(expect, "received")
+    if isinstance(bound, Map):
+        least = max(number(bound, "at_least") or 0, number(bound, "equals") or 0)
+    if least is not None and least > sent:
+        yield at_value(expect, "received", f"no more than {sent:g} are sent")

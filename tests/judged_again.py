@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A pytest plugin: each item that passes is judged again with all its mutants.
+
+Loaded with `-p judged_again` and this folder on PYTHONPATH. The guest has run already, so
+this costs milliseconds. What it finds goes below the folder in LAB_MUTANTS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import mutants
+
+import lab.drivers.run
+from lab.judge import Judgement, judge
+from lab.runner.observation import Observation
+from lab.scenario.model import Scenario, Twin
+
+
+def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
+    """Judge as the lab does, and write down what is wrong with the judgement."""
+    found = judge(scenario, seen, twin)
+    if found.verdict == "passed":
+        number, survivors = mutants.survivors(scenario, seen, twin)
+        _write({
+            "item": f"{scenario.property}/{scenario.name}",
+            "twin": twin.without if twin else None,
+            "parameters": scenario.parameters,
+            "mutants": number,
+            "survivors": survivors,
+        })  # fmt: skip
+    return found
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return what was written for each item, in no particular order."""
+    return [json.loads(line) for path in folder.iterdir() for line in path.open()]
+
+
+def _write(entry: dict[str, Any]) -> None:
+    folder = Path(os.environ["LAB_MUTANTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    # Each worker has a file of its own.
+    with (folder / f"{os.getpid()}.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+if "LAB_MUTANTS" in os.environ:
+    lab.drivers.run.judge = judge_again
