@@ -90,6 +90,7 @@ void verb_unpin(struct loader *loader, const struct command *command, struct jso
 /* Whole commands of their own; the result is the exit status. */
 int serve(void);
 int ledger(void);
+int inventory(void);
 int alive(char **words);
 int park(void);
 

@@ -188,6 +188,13 @@ class Guest:
         done = self.run("kextload ledger", deadline)
         return _report(done)
 
+    def inventory(self, sources: bytes, deadline: Deadline | None = None) -> dict[str, Any]:
+        """Return the kernel's named objects; `sources` are lines that say what to read.
+
+        Raises `InfraError` if the answer is no inventory.
+        """
+        return _report(self.run("kextload inventory", deadline, sources))
+
     def read_files(
         self, paths: Sequence[str], deadline: Deadline | None = None
     ) -> dict[str, str | None]:

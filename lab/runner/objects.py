@@ -87,12 +87,15 @@ class Objects:
         artifacts: Mapping[str, Artifact],
         done: Pass,
         limit: Callable[[float | None], Deadline],
+        before_unload: Callable[[str, Path | None], None] | None = None,
     ) -> None:
         self._guest = guest
         self._extensions = extensions
         self._artifacts = artifacts
         self._done = done
         self.limit = limit
+        # Called with the name and the file of a module that is about to be unloaded.
+        self._before_unload = before_unload
         self.loaded: dict[str, BaseExtension] = {}
         self._counts: dict[tuple[str, str], Mapping[str, int]] = {}
 
@@ -154,6 +157,8 @@ class Objects:
             return f"{name} is not loaded"
         if isinstance(extension, ModuleExtension):
             module = extension.source.replace("-", "_")
+            if self._before_unload is not None:
+                self._before_unload(module, self._artifacts[name].path)
             done = self._guest.run(f"rmmod {module}", self.limit(None))
             return "" if done.ok else f"rmmod: {done.stderr.strip()}"
         answer = self._guest.loader.call("unload", self.limit(None), handle=name)

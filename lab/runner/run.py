@@ -19,6 +19,7 @@ from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.lines import Shape
 from lab.runner import reports
+from lab.runner.census import Census, reading_of
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.steps import StepDriver
@@ -116,8 +117,10 @@ class Run:
             guest.push(files)
         if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
             _ = guest.loader
-        baseline = baseline or take_baseline(guest)
         kernel = self.plan.kernel
+        if baseline is None:
+            census = Census(guest, reading_of(kernel), kernel.vmlinux)
+            baseline = take_baseline(guest, census)
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch
         seen.seconds["baseline"] = time.monotonic() - start
@@ -216,6 +219,7 @@ class Run:
             emit=self.emit,
             item=self.plan.item.id,
             reports=watch.reports,
+            before_unload=watch.before_unload,
         )
 
     def _clean(self, driver: StepDriver, done: Pass) -> bool:

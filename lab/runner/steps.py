@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -66,10 +67,18 @@ class StepDriver:
     emit: events.Emit = events.ignore
     item: str = ""
     reports: Callable[[], list[Report]] = list
+    before_unload: Callable[[str, Path | None], None] | None = None
 
     def __post_init__(self) -> None:
         self.done = Pass()
-        self._objects = Objects(self.guest, self.extensions, self.artifacts, self.done, self._limit)
+        self._objects = Objects(
+            self.guest,
+            self.extensions,
+            self.artifacts,
+            self.done,
+            self._limit,
+            self.before_unload,
+        )
         self._running: dict[str, Job] = {}
         self._triggers: dict[str, tuple[Job | None, StepResult]] = {}
         self._undo: list[tuple[str, str]] = []

@@ -12,6 +12,7 @@ import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.errors import InfraError
@@ -19,13 +20,14 @@ from lab.guest.guest import LAST_WORDS_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import console as console_oracle
 from lab.oracle import counters as counters_oracle
+from lab.oracle import inventory, liveness, machine
 from lab.oracle import ledger as ledger_oracle
-from lab.oracle import liveness, machine
 from lab.oracle import rex as rex_oracle
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Shape
 from lab.oracle.rex_reports import Collector, RexReport
+from lab.runner.census import Census, Found
 from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind, RexCounter
 
@@ -43,7 +45,7 @@ KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
 # The files that the baseline and what is left are read from.
-_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES, "/proc/modules")
+_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES)
 
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
 
@@ -55,8 +57,9 @@ class Baseline:
     counters: counters_oracle.Snapshot
     ledger: ledger_oracle.Ledger
     rex: rex_oracle.Snapshot | None
-    modules: frozenset[str]
     console_mark: int
+    # None: named objects of the kernel are not compared (a soak's guest lives too long).
+    census: Census | None = None
 
 
 @dataclass
@@ -75,15 +78,15 @@ class Books:
     evidence: list[Evidence]
 
 
-def take_baseline(guest: Guest) -> Baseline:
+def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
     """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
     files = guest.read_files(_BOOKS)
     return Baseline(
         counters_oracle.snapshot(files),
         ledger_oracle.parse(guest.ledger()),
         rex_oracle.snapshot(files),
-        _modules(files["/proc/modules"]),
         guest.machine.console.count,
+        census,
     )
 
 
@@ -229,15 +232,17 @@ class Watch:
 
     def _books(self) -> Books:
         before = self.baseline
-        now = ledger_oracle.parse(self.guest.ledger())
         files = self.guest.read_files(_BOOKS)
         counted = counters_oracle.snapshot(files)
         rex = rex_oracle.snapshot(files)
+        found = Found([], {})
+        if before.census is not None:
+            found = before.census.look(modules_ran=counters_oracle.modules_ran(counted))
+        # To list a network device whose code is gone would run it.
+        now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
         left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
         left += rex_oracle.left_held(before.rex, rex)
-        left += [
-            f"module {name}" for name in sorted(_modules(files["/proc/modules"]) - before.modules)
-        ]
+        left += found.left
         return Books(
             left,
             ledger_oracle.increase(before.ledger, now),
@@ -249,8 +254,14 @@ class Watch:
                 ledger_oracle.evidence(before.ledger, now),
                 *counters_oracle.evidence(before.counters, counted),
                 *rex_oracle.evidence(before.rex, rex),
+                *([inventory.evidence(found.left, found.not_looked_at)] if before.census else []),
             ],
         )
+
+    def before_unload(self, module: str, path: Path | None) -> None:
+        """Note what a module has registered; `path` is its file on the host."""
+        if self.baseline.census is not None:
+            self.baseline.census.look_at_module(module, path)
 
     def rex(self) -> dict[RexCounter, int]:
         """What the counters of native programs rose by until now."""
@@ -292,8 +303,3 @@ class Watch:
             vm.stderr,
         )
         return [one for one in evidence if one.kind in ("guest-panic", "qemu-exit", "shutdown")]
-
-
-def _modules(text: str | None) -> frozenset[str]:
-    # A kernel without modules has no such file, and can't leave any behind.
-    return frozenset(line.split()[0] for line in (text or "").splitlines() if line)
