@@ -90,6 +90,7 @@ static const struct source {
 	{ "chain", source_chain, "name at next show", "end stext heads text" },
 	{ "ring", source_ring, "name at link show", "stext text" },
 	{ "resources", source_resources, "name at", "stext" },
+	{ "array", source_array, "name at count stride show", "stext text" },
 	{ "counter", source_counter, "name at count percpu offsets", "stext" },
 	{ "probes", source_probes, "name at count stride funcs", "stext" },
 };

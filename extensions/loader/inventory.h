@@ -27,6 +27,7 @@ void source_tasks(const struct command *command, struct json *answer);
 void source_chain(const struct command *command, struct json *answer);
 void source_ring(const struct command *command, struct json *answer);
 void source_resources(const struct command *command, struct json *answer);
+void source_array(const struct command *command, struct json *answer);
 void source_counter(const struct command *command, struct json *answer);
 void source_probes(const struct command *command, struct json *answer);
 

@@ -262,6 +262,27 @@ void source_resources(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
+/* An array of `count` entries, `stride` bytes each; one whose pointer at `show` is NULL is free. */
+void source_array(const struct command *command, struct json *answer)
+{
+	uint64_t at, i, value, count = number(command, "count"), stride = number(command, "stride");
+
+	if (!address_of(command, "at", &at, answer))
+		return;
+	if (!peek_pointer(at, &value)) {
+		source_absent(answer, "it can't be read", 0);
+		return;
+	}
+	json_open(answer, "nodes", '[');
+	for (i = 0; i < count && i < MAX_ENTRIES; i++) {
+		uint64_t node = at + i * stride;
+
+		if (peek_pointer(node + number(command, "show"), &value) && value)
+			add_node(answer, node, value, command_value(command, "text"));
+	}
+	json_close(answer, ']');
+}
+
 /* A struct percpu_counter, summed: the kernel's own files show what was folded in long ago. */
 void source_counter(const struct command *command, struct json *answer)
 {

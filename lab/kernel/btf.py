@@ -21,8 +21,8 @@ _EACH = {_STRUCT: 12, _UNION: 12, 6: 8, 13: 8, 15: 12, 19: 12}
 def offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
     """Return `structure.member` -> offset in bytes, for each member of the structures `wanted`.
 
-    A bit field's offset is that of its byte. Structures that the BTF lacks
-    are left out. Raises `ValueError` for what is not BTF.
+    The name of a structure alone has its size in bytes. A bit field's offset is
+    that of its byte. Structures that the BTF lacks are left out. Raises `ValueError` for what is not BTF.
     """
     try:
         return _offsets(data, wanted)
@@ -43,10 +43,11 @@ def _offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
     names = {strings.find(b"\0" + name.encode() + b"\0") + 1 for name in wanted} - {0}
     at, end = length + type_at, length + type_at + type_size
     while at < end:
-        name, info, _ = _TYPE.unpack_from(data, at)
+        name, info, size = _TYPE.unpack_from(data, at)
         kind, count = info >> 24 & 0x1F, info & 0xFFFF
         at += _TYPE.size
         if kind == _STRUCT and name in names:
+            found.setdefault(text(name), size)
             for index in range(count):
                 member, _, offset = _MEMBER.unpack_from(data, at + index * _MEMBER.size)
                 bits = offset & 0xFFFFFF if info >> 31 else offset

@@ -72,6 +72,7 @@ _HEAD_SIZES = range(8, 1025, 8)
 
 STRUCTURES = frozenset(
     {
+        "cpuhp_step",
         "file_system_type",
         "kprobe",
         "linux_binfmt",
@@ -207,8 +208,25 @@ def _by_layout(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
                 more_words["text"] = text
             request = _request("ring", name, symbols, symbols[name][0], **more_words)
             yield MemoryList(name, kind, request)
+    yield from _arrays(symbols, layout)
     yield from _packet_handlers(symbols, layout)
     yield from _tracepoints(symbols, layout)
+
+
+def _arrays(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
+    """Yield arrays whose entries in use have a pointer that is not NULL."""
+    address, size = symbols.get("cpuhp_hp_states", (0, 0))
+    if size and layout.get("cpuhp_step") and "cpuhp_step.name" in layout:
+        stride = layout["cpuhp_step"]
+        more = {"count": size // stride, "stride": stride, "show": layout["cpuhp_step.name"]}
+        request = _request("array", "cpuhp_hp_states", symbols, address, text=1, **more)
+        yield MemoryList("cpuhp_hp_states", "cpu-hotplug", request)
+    address, size = symbols.get("tty_ldiscs", (0, 0))
+    if size:
+        request = _request(
+            "array", "tty_ldiscs", symbols, address, count=size // 8, stride=8, show=0
+        )
+        yield MemoryList("tty_ldiscs", "line-discipline", request)
 
 
 def _packet_handlers(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:

@@ -275,7 +275,10 @@ def _memory_source(one: memory.MemoryList, names: Mapping[int, str]) -> Source:
                 yield Item(one.kind, f"{one.name} {node:x} {words[1]}", name, one.name, node)
                 continue
             value, name = int(words[1], 16), words[2] if len(words) > 2 else ""
-            key = f"{one.name} {node:x}"
+            # The place in an array is used again: what is there identifies its user.
+            key = f"{one.name} {node:x}" + (
+                f" {value:x}" if one.request.startswith("array") else ""
+            )
             if one.kind == "tracepoint":
                 name = names.get(node, "")
                 # The array of a tracepoint's functions has one entry for each probe.
@@ -361,13 +364,8 @@ _CAREFUL_FILES = (
     _file("tty-drivers", "tty-driver", "/proc/tty/drivers", _first_word("tty-driver")),
     _file("ioports", "resource", "/proc/ioports", _whole_line("resource")),
     _file("iomem", "resource", "/proc/iomem", _whole_line("resource")),
-)
-_CAREFUL = (
-    Source(
-        "sysctl",
-        ("sysctl",),
-        f"tree name=sysctl path={SYSCTL} depth=12",
-        _tree("sysctl", inodes=False),
+    _file(
+        "line-disciplines", "line-discipline", "/proc/tty/ldiscs", _first_word("line-discipline")
     ),
     _file(
         "cpu-hotplug",
@@ -381,5 +379,12 @@ _CAREFUL = (
         "/sys/kernel/tracing/enabled_functions",
         _whole_line("ftrace"),
     ),
-    _file("line-disciplines", "tty-driver", "/proc/tty/ldiscs", _first_word("tty-driver")),
+)
+_CAREFUL = (
+    Source(
+        "sysctl",
+        ("sysctl",),
+        f"tree name=sysctl path={SYSCTL} depth=12",
+        _tree("sysctl", inodes=False),
+    ),
 )
