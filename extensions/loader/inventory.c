@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+bool inventory_is_passing;
+
 #define MAX_INPUT ((size_t)256 << 10)
 #define MAX_FILE ((size_t)1 << 20)
 
@@ -91,6 +93,7 @@ static const struct source {
 	{ "ring", source_ring, "name at link show", "stext text" },
 	{ "resources", source_resources, "name at", "stext" },
 	{ "array", source_array, "name at count stride show", "stext text" },
+	{ "references", source_references, "name at link show percpu offsets", "stext" },
 	{ "counter", source_counter, "name at count percpu offsets", "stext" },
 	{ "probes", source_probes, "name at count stride funcs", "stext" },
 };
@@ -136,6 +139,20 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* The same lines as the value of `sources`, for a host that may start no process now. */
+void verb_inventory(struct loader *loader, const struct command *command, struct json *answer)
+{
+	double start = now();
+	char *input = strdup(command_value(command, "sources"));
+
+	(void)loader;
+	if (!input)
+		fail(answer, "inventory", ENOMEM, "%s", strerror(ENOMEM));
+	else if (!add_sources(input, answer))
+		json_seconds(answer, "seconds", now() - start);
+	free(input);
+}
+
 int inventory(void)
 {
 	static char input[MAX_INPUT + 1];
@@ -148,6 +165,7 @@ int inventory(void)
 		fail(&answer, "command", length < 0 ? (int)length : E2BIG, "bad input");
 	} else {
 		input[length] = '\0';
+		inventory_is_passing = true;
 		answer_ok(&answer);
 		error = add_sources(input, &answer);
 		if (!error)

@@ -16,6 +16,9 @@
  */
 typedef void (*inventory_source)(const struct command *command, struct json *answer);
 
+/* The process takes one inventory and ends: it is no part of what it finds. */
+extern bool inventory_is_passing;
+
 /* Say why a source can't be read: `what`: text of `error` (0: only `what`). */
 void source_absent(struct json *answer, const char *what, int error);
 
@@ -28,6 +31,7 @@ void source_chain(const struct command *command, struct json *answer);
 void source_ring(const struct command *command, struct json *answer);
 void source_resources(const struct command *command, struct json *answer);
 void source_array(const struct command *command, struct json *answer);
+void source_references(const struct command *command, struct json *answer);
 void source_counter(const struct command *command, struct json *answer);
 void source_probes(const struct command *command, struct json *answer);
 

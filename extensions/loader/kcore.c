@@ -283,11 +283,57 @@ void source_array(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
+/* The parts of a per-CPU number of 4 bytes at `percpu`, summed. */
+static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
+{
+	int cpu, cpus = get_nprocs_conf();
+	int64_t sum = 0;
+
+	for (cpu = 0; cpu < cpus; cpu++) {
+		uint64_t offset;
+		int32_t part = 0;
+
+		if (peek_pointer(offsets + 8 * (uint64_t)cpu, &offset) &&
+		    peek(percpu + offset, &part, sizeof(part)))
+			sum += part;
+	}
+	return sum;
+}
+
+/* Network devices: `REFERENCES NAME`, from a ring whose nodes are at `link` in them. */
+void source_references(const struct command *command, struct json *answer)
+{
+	uint64_t head, node, percpu, offsets, link = number(command, "link");
+	size_t left = MAX_ENTRIES;
+
+	if (!address_of(command, "at", &head, answer) ||
+	    !address_of(command, "offsets", &offsets, answer))
+		return;
+	if (!peek_pointer(head, &node)) {
+		source_absent(answer, "its head can't be read", 0);
+		return;
+	}
+	json_open(answer, "nodes", '[');
+	while (node >= KERNEL_SPACE && node != head && left--) {
+		uint64_t device = node - link;
+		char line[96], name[64];
+
+		peek_text(device + number(command, "show"), name, sizeof(name));
+		if (peek_pointer(device + number(command, "percpu"), &percpu)) {
+			snprintf(line, sizeof(line), "%" PRId64 " %s", sum_parts(percpu, offsets),
+				 name);
+			json_string(answer, NULL, line);
+		}
+		if (!peek_pointer(node, &node))
+			break;
+	}
+	json_close(answer, ']');
+}
+
 /* A struct percpu_counter, summed: the kernel's own files show what was folded in long ago. */
 void source_counter(const struct command *command, struct json *answer)
 {
-	uint64_t at, offsets, percpu, offset, sum;
-	int cpu, cpus = get_nprocs_conf();
+	uint64_t at, offsets, percpu, sum;
 
 	if (!address_of(command, "at", &at, answer) ||
 	    !address_of(command, "offsets", &offsets, answer))
@@ -297,14 +343,7 @@ void source_counter(const struct command *command, struct json *answer)
 		source_absent(answer, "it can't be read", 0);
 		return;
 	}
-	for (cpu = 0; cpu < cpus; cpu++) {
-		int32_t part = 0;
-
-		if (peek_pointer(offsets + 8 * (uint64_t)cpu, &offset) &&
-		    peek(percpu + offset, &part, sizeof(part)))
-			sum += (uint64_t)(int64_t)part;
-	}
-	json_signed(answer, "number", (int64_t)sum);
+	json_signed(answer, "number", (int64_t)sum + sum_parts(percpu, offsets));
 }
 
 /* The functions of one tracepoint: {function, data, priority} up to one without a function. */

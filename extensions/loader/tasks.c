@@ -25,6 +25,12 @@ static bool parse_stat(char *text, char **name, unsigned long *flags)
 	return sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", flags) == 1;
 }
 
+/* Is it this process, or its shell, which only run to take the inventory? */
+static bool is_passing(int pid)
+{
+	return inventory_is_passing && (pid == getpid() || pid == getppid());
+}
+
 /* One line: `kernel PID NAME` or `user PID NAME`. */
 static void add_task(struct json *answer, int proc, const char *pid)
 {
@@ -61,7 +67,7 @@ void source_tasks(const struct command *command, struct json *answer)
 	}
 	json_open(answer, "entries", '[');
 	while ((entry = readdir(proc)))
-		if (isdigit((unsigned char)entry->d_name[0]))
+		if (isdigit((unsigned char)entry->d_name[0]) && !is_passing(atoi(entry->d_name)))
 			add_task(answer, dirfd(proc), entry->d_name);
 	json_close(answer, ']');
 	closedir(proc);

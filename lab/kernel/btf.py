@@ -22,7 +22,8 @@ def offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
     """Return `structure.member` -> offset in bytes, for each member of the structures `wanted`.
 
     The name of a structure alone has its size in bytes. A bit field's offset is
-    that of its byte. Structures that the BTF lacks are left out. Raises `ValueError` for what is not BTF.
+    that of its byte. Structures that the BTF lacks are left out. Raises
+    `ValueError` for what is not BTF.
     """
     try:
         return _offsets(data, wanted)

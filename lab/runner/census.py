@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.deadline import DeadlineExceeded, scaled
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.kernel.btf import layout
@@ -17,8 +19,8 @@ from lab.vm.symbols import Symbols, data_symbols, module_symbols
 
 # A function is named without an offset where it begins.
 _BEGIN = "+0x0"
-# No function of a module is this far from the last symbol before an address.
-_REACH = 1 << 16
+# Frees that a module's unload leaves to the kernel (seconds on the reference host).
+UNLOAD_SECONDS = 0.5
 
 
 def reading_of(kernel: Kernel) -> Reading:
@@ -49,7 +51,8 @@ class Census:
     before: Inventory = field(init=False)
     unloaded: list[str] = field(default_factory=list)
     _functions: dict[tuple[str, int], int] = field(default_factory=dict)
-    _symbols: list[tuple[int, str, str]] = field(default_factory=list)
+    _names: dict[tuple[str, int], str] = field(default_factory=dict)
+    _symbols: list[tuple[int, int, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Nothing was unloaded yet, so all sources can be read at once.
@@ -65,6 +68,7 @@ class Census:
         for item in now.items:
             if item.node:
                 self._functions[item.place, item.node] = item.value
+                self._names[item.place, item.node] = item.name
         self.unloaded.append(name)
         if path is None:
             return
@@ -72,11 +76,29 @@ class Census:
         done = self.guest.run(f"cd {folder} && grep -H 0x .[a-z]* 2>/dev/null; true")
         starts = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
         self._symbols += [
-            (int(starts[section], 16) + offset, symbol, name)
-            for section, offset, symbol in module_symbols(path)
+            (int(starts[section], 16) + offset, size, symbol, name)
+            for section, offset, size, symbol in module_symbols(path)
             if section in starts
         ]
-        self._symbols.sort()
+
+    def look_after_unload(self) -> list[str]:
+        """Return what is left over when a module has just been unloaded, by the safe sources.
+
+        The loader is asked, which runs already: a process that is started now may stumble
+        over what is left (an SSH server reads /proc/interrupts), and hide the cause.
+        """
+        found = Found([], {})
+
+        def settled() -> bool:
+            nonlocal found
+            found = self._found(
+                inventory.parse(self._ask(self.reading.safe), self.reading.safe), {}
+            )
+            return not found.left
+
+        with contextlib.suppress(DeadlineExceeded):
+            scaled(UNLOAD_SECONDS).poll(settled, "what a module had to be given back", interval=0.1)
+        return found.left
 
     def look(self, *, modules_ran: bool) -> Found:
         """Compare what the kernel has now with the baseline.
@@ -101,7 +123,7 @@ class Census:
         items = inventory.left_over(self.before, now)
         loaded = {item.name for item in now.items if item.kind == "module"}
         gone = [name for name in self.unloaded if name not in loaded]
-        about = inventory.Context(gone, self.name_of, self._functions)
+        about = inventory.Context(gone, self.name_of, self._functions, self._names)
         left = inventory.texts(items, self.before, now, about)
         seen = now.joined(Inventory(frozenset(), unknown))
         touchy = any(item.kind == "netdev" for item in items)
@@ -109,13 +131,9 @@ class Census:
 
     def name_of(self, address: int) -> tuple[str, str] | None:
         """Return the symbol at an address and its module ("": the kernel's own), or None."""
-        best = None
-        for start, symbol, module in self._symbols:
-            if start > address:
-                break
-            best = (start, symbol, module)
-        if best is not None and address - best[0] < _REACH:
-            return best[1], best[2]
+        for start, size, symbol, module in self._symbols:
+            if start <= address < start + max(size, 1):
+                return symbol, module
         if self.vmlinux is None or not self.vmlinux.exists():
             return None
         name = Symbols.of(self.vmlinux).name(address)

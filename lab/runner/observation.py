@@ -79,6 +79,8 @@ class Observation:
     reports: list[Report] = field(default_factory=list)
     extension_reports: list[ExtensionReport] = field(default_factory=list)
     leaked: list[str] | None = None
+    # What a module left when it was unloaded, for a kernel that could not be asked later.
+    left_at_unload: list[str] = field(default_factory=list)
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)

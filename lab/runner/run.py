@@ -115,7 +115,7 @@ class Run:
         files = pushed_files(self.plan)
         if files and baseline is None:
             guest.push(files)
-        if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
+        if scenario.extensions:
             _ = guest.loader
         kernel = self.plan.kernel
         if baseline is None:
@@ -155,6 +155,7 @@ class Run:
         else:
             self._look_inside(guest)
         self._add(watch.evidence)
+        seen.left_at_unload = watch.left_at_unload
         self._read_console(watch)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
         if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
@@ -219,7 +220,7 @@ class Run:
             emit=self.emit,
             item=self.plan.item.id,
             reports=watch.reports,
-            before_unload=watch.before_unload,
+            unloading=watch.unloading,
         )
 
     def _clean(self, driver: StepDriver, done: Pass) -> bool:
@@ -243,7 +244,8 @@ class Run:
                 # A loader that is stuck can't be asked to end.
                 guest.run("killall -9 kextload kexttrigger 2>/dev/null; true", scaled(10))
                 guest.forget_loader()
-            else:
+            elif not self._only_modules():
+                # It holds programs. Else it goes on: the inventories are taken by one process.
                 guest.end_loader()
             books = watch.books(leak_expected=self.plan.item.keeps)
             seen.leaked, seen.ledger = books.left, books.ledger
@@ -260,6 +262,10 @@ class Run:
             self._add(evidence)
             if seen.state == "alive":
                 raise InfraError(f"the guest is alive, but could not be asked: {error}") from error
+
+    def _only_modules(self) -> bool:
+        extensions = self.plan.item.scenario.extensions.values()
+        return all(isinstance(one, ModuleExtension) for one in extensions)
 
     def _add(self, evidence: list[Any]) -> None:
         for one in evidence:

@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -25,7 +24,7 @@ from lab.guest.loader import LoaderAnswer
 from lab.guest.ssh import CommandTimeout, ConnectionLost
 from lab.oracle.console import Report
 from lab.runner import settings, shell
-from lab.runner.objects import Artifact, Objects
+from lab.runner.objects import Artifact, Objects, Unloading
 from lab.runner.observation import Pass, StepResult
 from lab.scenario.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.base import Ref
@@ -67,7 +66,7 @@ class StepDriver:
     emit: events.Emit = events.ignore
     item: str = ""
     reports: Callable[[], list[Report]] = list
-    before_unload: Callable[[str, Path | None], None] | None = None
+    unloading: Unloading | None = None
 
     def __post_init__(self) -> None:
         self.done = Pass()
@@ -77,7 +76,7 @@ class StepDriver:
             self.artifacts,
             self.done,
             self._limit,
-            self.before_unload,
+            self.unloading,
         )
         self._running: dict[str, Job] = {}
         self._triggers: dict[str, tuple[Job | None, StepResult]] = {}

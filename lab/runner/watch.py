@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,6 +99,8 @@ class Watch:
     baseline: Baseline
     shape: Shape
     evidence: list[Evidence] = field(default_factory=list)
+    # What the last module that was unloaded left behind, or is yet to be freed.
+    left_at_unload: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Fed with every byte as it comes, whatever the console keeps of it.
@@ -258,10 +261,20 @@ class Watch:
             ],
         )
 
-    def before_unload(self, module: str, path: Path | None) -> None:
-        """Note what a module has registered; `path` is its file on the host."""
-        if self.baseline.census is not None:
-            self.baseline.census.look_at_module(module, path)
+    @contextlib.contextmanager
+    def unloading(self, module: str, path: Path | None) -> Iterator[None]:
+        """Look at what a module has registered, and at what is left when it is unloaded.
+
+        `path` is its file on the host.
+        """
+        census = self.baseline.census
+        if census is None:
+            yield
+            return
+        _ = self.guest.loader  # started now: after the unload nothing may be started
+        census.look_at_module(module, path)
+        yield
+        self.left_at_unload = census.look_after_unload()
 
     def rex(self) -> dict[RexCounter, int]:
         """What the counters of native programs rose by until now."""

@@ -46,8 +46,8 @@ def _read(vmlinux: Path, _version: int) -> Symbols:
     return Symbols(functions)
 
 
-def module_symbols(path: Path) -> list[tuple[str, int, str]]:
-    """Return (section, offset in it, name) of a module's functions and variables."""
+def module_symbols(path: Path) -> list[tuple[str, int, int, str]]:
+    """Return (section, offset in it, size in bytes, name) of a module's functions and variables."""
     found = []
     with path.open("rb") as stream:
         elf = ELFFile(stream)
@@ -58,7 +58,8 @@ def module_symbols(path: Path) -> list[tuple[str, int, str]]:
             section = symbol["st_shndx"]
             if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT") and isinstance(section, int):
                 name = str(elf.get_section(section).name)
-                found.append((name, int(symbol["st_value"]), str(symbol.name)))
+                place = (name, int(symbol["st_value"]), int(symbol["st_size"]))
+                found.append((*place, str(symbol.name)))
     return found
 
 

@@ -27,13 +27,14 @@ _FUNCTIONS = (
 class Context:
     """What helps to name what is left: modules that were unloaded, and addresses' names.
 
-    `functions` are the functions of nodes in the kernel's lists, as they were while the
-    modules were loaded: (list, node) -> address.
+    `functions` and `names` are those of nodes in the kernel's lists, as they were while the
+    modules were loaded: (list, node) -> address or text.
     """
 
     unloaded: Sequence[str] = ()
     namer: Namer = lambda address: None
     functions: Mapping[tuple[str, int], int] | None = None
+    names: Mapping[tuple[str, int], str] | None = None
 
 
 def left_over(before: Inventory, now: Inventory) -> list[Item]:
@@ -109,7 +110,9 @@ def _text(item: Item, before: Inventory, now: Inventory, about: Context) -> str:
         return _in_list(item, about, gone)
     if item.kind == "open-file":
         return noun
-    name = item.name.rpartition("/proc/")[2] if item.kind == "proc" else item.name
+    name = _name(item, about)
+    if item.kind == "proc":
+        name = name.rpartition("/proc/")[2]
     return f"{noun} {name}{gone}"
 
 
@@ -124,10 +127,15 @@ def _in_list(item: Item, about: Context, gone: str) -> str:
     function = about.namer(item.value) or about.namer(_before(item, about))
     owner = about.namer(item.node) or function
     if item.kind not in _FUNCTIONS:
-        return f"{noun} {item.name or (owner[0] if owner else hex(item.node))}{gone}"
+        return f"{noun} {_name(item, about) or (owner[0] if owner else hex(item.node))}{gone}"
     name = f" (function {function[0]})" if function else ""
     place = item.name if item.kind == "tracepoint" else item.place.partition(".")[0]
     return f"{noun}{_of(owner or function)}{name} in {place}{gone}"
+
+
+def _name(item: Item, about: Context) -> str:
+    """Return the name that an item had while its text could be read."""
+    return (about.names or {}).get((item.place, item.node), "") or item.name
 
 
 def _before(item: Item, about: Context) -> int:

@@ -76,6 +76,8 @@ STRUCTURES = frozenset(
         "file_system_type",
         "kprobe",
         "linux_binfmt",
+        "net",
+        "net_device",
         "packet_type",
         "percpu_counter",
         "proto",
@@ -122,6 +124,7 @@ def open_files(symbols: Symbols, layout: Layout) -> str | None:
 def unknown_kinds(lists: list[MemoryList]) -> set[ItemKind]:
     """Return the kinds that only the kernel's memory shows, and that no list is known for."""
     only: set[ItemKind] = {"notifier", "ftrace", "tracepoint", "binary-format", "kernel-list"}
+    only.add("netdev-reference")
     return only - {one.kind for one in lists}
 
 
@@ -209,6 +212,7 @@ def _by_layout(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
             request = _request("ring", name, symbols, symbols[name][0], **more_words)
             yield MemoryList(name, kind, request)
     yield from _arrays(symbols, layout)
+    yield from _references(symbols, layout)
     yield from _packet_handlers(symbols, layout)
     yield from _tracepoints(symbols, layout)
 
@@ -227,6 +231,27 @@ def _arrays(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
             "array", "tty_ldiscs", symbols, address, count=size // 8, stride=8, show=0
         )
         yield MemoryList("tty_ldiscs", "line-discipline", request)
+
+
+def _references(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
+    """Yield the network devices of the first namespace with their counts of references."""
+    members = ("net.dev_base_head", "net_device.dev_list", "net_device.name")
+    counted = "net_device.pcpu_refcnt"  # absent: CONFIG_PCPU_DEV_REFCNT=n
+    if not {"init_net", "__per_cpu_offset"} <= symbols.keys():
+        return
+    if not {*members, counted} <= layout.keys():
+        return
+    request = _request(
+        "references",
+        "net-device-references",
+        symbols,
+        symbols["init_net"][0] + layout[members[0]],
+        link=layout[members[1]],
+        show=layout[members[2]],
+        percpu=layout[counted],
+        offsets=symbols["__per_cpu_offset"][0],
+    )
+    yield MemoryList("net-device-references", "netdev-reference", request)
 
 
 def _packet_handlers(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:

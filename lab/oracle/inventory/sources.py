@@ -30,6 +30,10 @@ _PROC_SKIPPED = ("/proc/sys", "/proc/self", "/proc/thread-self")
 _DYNAMIC_EVENTS = "/sys/kernel/tracing/dynamic_events"
 _DEBUG_SKIPPED = ("/sys/kernel/debug/tracing", "/sys/kernel/debug/slab")
 SYSCTL = "/proc/sys"
+# Device of the connection from the host.
+CONNECTION = "eth"
+# More of one device than any guest has; a torn count must not fill the memory.
+MAX_REFERENCES = 10_000
 
 # Entries that come and go by the kernel's own doing, by path.
 _RESTLESS = re.compile(
@@ -215,8 +219,7 @@ def _threads(answer: Mapping[str, Any]) -> Iterator[Item]:
 def _tasks(answers: Mapping[Any, Mapping[str, Any]], wanted: str) -> Iterator[str]:
     for entry in answers.get("tasks", {}).get("entries", []):
         who, pid, name = entry.split(" ", 2)
-        # The tool that takes the inventory is another process each time, and so is its shell.
-        if who == wanted and name not in ("kextload", "sh"):
+        if who == wanted:
             yield f"{pid} {name}"
 
 
@@ -264,7 +267,19 @@ def _netdevs(answer: Mapping[str, Any]) -> Iterator[Item]:
         yield Item("netdev", f"{inode} {name}", name)
 
 
+def _references(answer: Mapping[str, Any]) -> Iterator[Item]:
+    """Read the counts of references; the lab's own connection changes that of its device."""
+    for entry in answer["nodes"]:
+        count, _, name = entry.partition(" ")
+        if not name.startswith(CONNECTION):
+            for number in range(min(int(count), MAX_REFERENCES)):
+                yield Item("netdev-reference", f"{name} {number}", name)
+
+
 def _memory_source(one: memory.MemoryList, names: Mapping[int, str]) -> Source:
+    if one.kind == "netdev-reference":
+        return Source(one.name, (one.kind,), one.request, _references)
+
     def read(answer: Mapping[str, Any]) -> Iterator[Item]:
         for number, entry in enumerate(answer["nodes"]):
             words = entry.split(" ", 2)
