@@ -300,10 +300,13 @@ static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 	return sum;
 }
 
-/* Network devices: `REFERENCES NAME`, from a ring whose nodes are at `link` in them. */
+/*
+ * Network devices: `REFERENCES NAME`, from a ring whose nodes are at `link` in them. The number
+ * at `count` is per CPU, or without `offsets` a plain one.
+ */
 void source_references(const struct command *command, struct json *answer)
 {
-	uint64_t head, node, percpu, offsets, link = number(command, "link");
+	uint64_t head, node, offsets, link = number(command, "link");
 	size_t left = MAX_ENTRIES;
 
 	if (!address_of(command, "at", &head, answer) ||
@@ -315,15 +318,18 @@ void source_references(const struct command *command, struct json *answer)
 	}
 	json_open(answer, "nodes", '[');
 	while (node >= KERNEL_SPACE && node != head && left--) {
-		uint64_t device = node - link;
+		uint64_t device = node - link, percpu;
 		char line[96], name[64];
+		int32_t plain = 0;
+		int64_t sum = 0;
 
 		peek_text(device + number(command, "show"), name, sizeof(name));
-		if (peek_pointer(device + number(command, "percpu"), &percpu)) {
-			snprintf(line, sizeof(line), "%" PRId64 " %s", sum_parts(percpu, offsets),
-				 name);
-			json_string(answer, NULL, line);
-		}
+		if (offsets && peek_pointer(device + number(command, "count"), &percpu))
+			sum = sum_parts(percpu, offsets);
+		else if (!offsets && peek(device + number(command, "count"), &plain, sizeof(plain)))
+			sum = plain;
+		snprintf(line, sizeof(line), "%" PRId64 " %s", sum, name);
+		json_string(answer, NULL, line);
 		if (!peek_pointer(node, &node))
 			break;
 	}

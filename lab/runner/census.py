@@ -110,7 +110,8 @@ class Census:
         unknown = dict(reading.unknown)
         if not modules_ran:
             sources = (*reading.safe, *reading.careful)
-            return self._found(inventory.parse(self._ask(sources), sources), unknown)
+            now = inventory.parse(self._ask(sources), sources)
+            return self._found(now, unknown, modules_ran=False)
         now = inventory.parse(self._ask(reading.safe), reading.safe)
         if inventory.left_over(self.before, now):
             why = "something is left over whose code may be gone"
@@ -119,15 +120,18 @@ class Census:
         more = inventory.parse(self._ask(reading.careful, self.before.folders), reading.careful)
         return self._found(now.joined(more), unknown)
 
-    def _found(self, now: Inventory, unknown: dict[inventory.ItemKind, str]) -> Found:
-        items = inventory.left_over(self.before, now)
+    def _found(
+        self, now: Inventory, unknown: dict[inventory.ItemKind, str], *, modules_ran: bool = True
+    ) -> Found:
+        items = inventory.left_over(self.before, now, modules_ran=modules_ran)
         loaded = {item.name for item in now.items if item.kind == "module"}
         gone = [name for name in self.unloaded if name not in loaded]
         about = inventory.Context(gone, self.name_of, self._functions, self._names)
         left = inventory.texts(items, self.before, now, about)
         seen = now.joined(Inventory(frozenset(), unknown))
         touchy = any(item.kind == "netdev" for item in items)
-        return Found(left, inventory.unseen(self.before, seen), touchy)
+        not_seen = inventory.unseen(self.before, seen, modules_ran=modules_ran)
+        return Found(left, not_seen, touchy)
 
     def name_of(self, address: int) -> tuple[str, str] | None:
         """Return the symbol at an address and its module ("": the kernel's own), or None."""

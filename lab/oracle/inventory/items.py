@@ -115,7 +115,8 @@ class Inventory:
 
     `unseen` maps a kind to the reason why it was not looked at. `folders` are those of
     /proc/sys; `tasks` are the processes (not kernel threads) by pid; `open_files` counts the
-    system's open files, None if it is not known. `links` are slab caches that share another's
+    system's open files, None if it is not known. `packets` are those that network devices
+    took in. `links` are slab caches that share another's
     objects: alias -> the shared cache.
     """
 
@@ -124,6 +125,7 @@ class Inventory:
     folders: tuple[str, ...] = ()
     tasks: frozenset[str] = frozenset()
     open_files: int | None = None
+    packets: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
     def joined(self, other: Inventory) -> Inventory:
@@ -134,5 +136,6 @@ class Inventory:
             self.folders or other.folders,
             self.tasks | other.tasks,
             other.open_files if self.open_files is None else self.open_files,
+            {**self.packets, **other.packets},
             {**self.links, **other.links},
         )

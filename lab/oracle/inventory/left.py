@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.oracle.evidence import Evidence
-from lab.oracle.inventory.items import ITEM_KINDS, KINDS, Inventory, Item
+from lab.oracle.inventory.items import ITEM_KINDS, KINDS, Inventory, Item, ItemKind
 
 # Address -> name and module of what is there ("" for the kernel's own), None if nothing is.
 Namer = Callable[[int], tuple[str, str] | None]
 
+# Only code in the kernel can keep these without an object that another source shows.
+MODULES_ONLY: tuple[ItemKind, ...] = ("open-file", "netdev-reference")
+
 _TREES = ("proc", "sysctl", "debugfs", "tracing", "sysfs", "device-node")
+# Where a device, a module or a slab cache shows up once more.
+_ECHOES = ("/sys/class/", "/sys/devices/", "/sys/bus/", "/sys/module/", "/proc/sys/net/")
 _FUNCTIONS = (
     "ftrace",
     "binary-format",
@@ -37,12 +42,15 @@ class Context:
     names: Mapping[tuple[str, int], str] | None = None
 
 
-def left_over(before: Inventory, now: Inventory) -> list[Item]:
+def left_over(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> list[Item]:
     """Return the items of `now` that `before` lacks, most telling kind first.
 
-    Of a new folder only the folder itself is returned, not what is in it.
+    Of a new folder only the folder itself is returned, not what is in it. Without
+    `modules_ran`, counts that programs cannot keep up, but processes move, are left out.
     """
-    new = now.items - before.items
+    new = {item for item in now.items - before.items if _is_certain(item, before, now)}
+    if not modules_ran:
+        new = {item for item in new if item.kind not in MODULES_ONLY}
     paths = {item.name for item in new if item.kind in _TREES}
     kept = [item for item in new if item.kind not in _TREES or not _has_parent(item.name, paths)]
     names = {item.name for item in kept if item.kind not in _TREES}
@@ -50,8 +58,18 @@ def left_over(before: Inventory, now: Inventory) -> list[Item]:
     names |= {item.name.partition(" (major")[0] for item in kept if item.kind == "chardev"}
     kept = [item for item in kept if not _is_echo(item, names)]
     order = {kind: number for number, kind in enumerate(ITEM_KINDS)}
-    kept += _open_files(before, now)
+    if modules_ran:
+        kept += _open_files(before, now)
     return sorted(kept, key=lambda item: (order[item.kind], item.name, item.key))
+
+
+def _is_certain(item: Item, before: Inventory, now: Inventory) -> bool:
+    """Tell whether an item is more than a trace of packets: cached routes refer to devices."""
+    return item.kind != "netdev-reference" or _was_quiet(item.name, before, now)
+
+
+def _was_quiet(device: str, before: Inventory, now: Inventory) -> bool:
+    return device in before.packets and before.packets[device] == now.packets.get(device)
 
 
 def _has_parent(path: str, paths: set[str]) -> bool:
@@ -65,11 +83,9 @@ def _has_parent(path: str, paths: set[str]) -> bool:
 
 def _is_echo(item: Item, names: set[str]) -> bool:
     """Tell whether an item only shows another one in a second place (a device in sysfs)."""
-    if item.kind not in ("sysfs", "sysctl"):
-        return False
     if item.name.startswith("/sys/dev/"):
         return True
-    return item.name.rpartition("/")[2] in names
+    return item.name.startswith(_ECHOES) and item.name.rpartition("/")[2] in names
 
 
 def _open_files(before: Inventory, now: Inventory) -> list[Item]:
@@ -79,11 +95,17 @@ def _open_files(before: Inventory, now: Inventory) -> list[Item]:
     return [Item("open-file", f"{number}") for number in range(max(more, 0))]
 
 
-def unseen(before: Inventory, now: Inventory) -> dict[str, str]:
+def unseen(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> dict[str, str]:
     """Return kind -> why it was not looked at, in plain words."""
     found = {**before.unseen, **now.unseen}
-    if before.tasks != now.tasks and "open-file" not in found:
-        found["open-file"] = "other processes run than at the baseline"
+    if before.tasks != now.tasks:
+        found.setdefault("open-file", "other processes run than at the baseline")
+    busy = [name for name in before.packets if not _was_quiet(name, before, now)]
+    if busy:
+        found.setdefault("netdev-reference", f"packets passed on {', '.join(busy)}")
+    if not modules_ran:
+        for kind in MODULES_ONLY:
+            found.pop(kind, None)
     return {KINDS[kind].plural: found[kind] for kind in ITEM_KINDS if kind in found}
 
 
@@ -151,6 +173,6 @@ def evidence(left: Sequence[str], not_looked_at: Mapping[str, str]) -> Evidence:
     summary = f"left over: {', '.join(left)}" if left else "no kernel object is left over"
     if not_looked_at:
         reasons = [f"{what} ({why})" for what, why in not_looked_at.items()]
-        summary += f"; not looked at on this kernel: {', '.join(reasons)}"
+        summary += f"; not looked at: {', '.join(reasons)}"
     data = {"left": list(left), "not_looked_at": dict(not_looked_at)}
     return Evidence("inventory", "inventory", summary, data)

@@ -236,11 +236,13 @@ def _arrays(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
 def _references(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
     """Yield the network devices of the first namespace with their counts of references."""
     members = ("net.dev_base_head", "net_device.dev_list", "net_device.name")
-    counted = "net_device.pcpu_refcnt"  # absent: CONFIG_PCPU_DEV_REFCNT=n
+    percpu, plain = "net_device.pcpu_refcnt", "net_device.dev_refcnt"  # CONFIG_PCPU_DEV_REFCNT
+    counted = percpu if percpu in layout else plain
     if not {"init_net", "__per_cpu_offset"} <= symbols.keys():
         return
     if not {*members, counted} <= layout.keys():
         return
+    more = {"offsets": symbols["__per_cpu_offset"][0]} if counted == percpu else {}
     request = _request(
         "references",
         "net-device-references",
@@ -248,8 +250,8 @@ def _references(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
         symbols["init_net"][0] + layout[members[0]],
         link=layout[members[1]],
         show=layout[members[2]],
-        percpu=layout[counted],
-        offsets=symbols["__per_cpu_offset"][0],
+        count=layout[counted],
+        **more,
     )
     yield MemoryList("net-device-references", "netdev-reference", request)
 

@@ -30,8 +30,9 @@ _PROC_SKIPPED = ("/proc/sys", "/proc/self", "/proc/thread-self")
 _DYNAMIC_EVENTS = "/sys/kernel/tracing/dynamic_events"
 _DEBUG_SKIPPED = ("/sys/kernel/debug/tracing", "/sys/kernel/debug/slab")
 SYSCTL = "/proc/sys"
-# Device of the connection from the host.
-CONNECTION = "eth"
+# Devices whose references are compared, as long as they carry no packets: that of the
+# connection from the host always does, and cached routes refer to it.
+QUIET_DEVICES = ("lo", "dummy0")
 # More of one device than any guest has; a torn count must not fill the memory.
 MAX_REFERENCES = 10_000
 
@@ -134,6 +135,7 @@ def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
         tuple(answers["sysctl"]["folders"]) if "folders" in answers.get("sysctl", {}) else (),
         frozenset(_tasks(answers, "user")),
         _open_files(answers),
+        _packets(answers),
         _links(answers),
     )
 
@@ -228,6 +230,13 @@ def _open_files(answers: Mapping[Any, Mapping[str, Any]]) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def _packets(answers: Mapping[Any, Mapping[str, Any]]) -> dict[str, int]:
+    texts = {
+        name: str(answers.get(f"packets-{name}", {}).get("text", "")) for name in QUIET_DEVICES
+    }
+    return {name: int(text) for name, text in texts.items() if text.strip().isdecimal()}
+
+
 def _modules(answer: Mapping[str, Any]) -> Iterator[Item]:
     for line in _lines(answer):
         name, _, references, _ = line.split(None, 3)
@@ -268,10 +277,10 @@ def _netdevs(answer: Mapping[str, Any]) -> Iterator[Item]:
 
 
 def _references(answer: Mapping[str, Any]) -> Iterator[Item]:
-    """Read the counts of references; the lab's own connection changes that of its device."""
+    """Read the counts of references to network devices."""
     for entry in answer["nodes"]:
         count, _, name = entry.partition(" ")
-        if not name.startswith(CONNECTION):
+        if name in QUIET_DEVICES:
             for number in range(min(int(count), MAX_REFERENCES)):
                 yield Item("netdev-reference", f"{name} {number}", name)
 
@@ -315,6 +324,15 @@ _SAFE = (
     _file("modules", "module", "/proc/modules", _modules),
     _file("devices", "chardev", "/proc/devices", _devices, "blockdev"),
     _file("mounts", "mount", "/proc/self/mountinfo", _mounts),
+    *(
+        Source(
+            f"packets-{device}",
+            (),
+            f"file name=packets-{device} path=/sys/class/net/{device}/statistics/rx_packets",
+            _nothing,
+        )
+        for device in QUIET_DEVICES
+    ),
     _file("dynamic-events", "tracing", _DYNAMIC_EVENTS, _whole_line("tracing")),
     Source(
         "proc",
