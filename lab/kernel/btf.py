@@ -27,14 +27,14 @@ def offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
     """
     try:
         return _offsets(data, wanted)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, ValueError) as error:
         raise ValueError(f"not BTF: {error}") from error
 
 
 def _offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
     magic, _, _, length, type_at, type_size, string_at, string_size = _HEADER.unpack_from(data)
     if magic != _MAGIC:
-        raise ValueError(f"not BTF: it begins with {magic:#x}")
+        raise ValueError(f"it begins with {magic:#x}")
     strings = data[length + string_at : length + string_at + string_size]
 
     def text(offset: int) -> str:
