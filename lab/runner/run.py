@@ -123,6 +123,7 @@ class Run:
             baseline = take_baseline(guest, census)
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch
+        seen.left_at_unload = watch.left_at_unload  # also if the kernel does not live to the end
         seen.seconds["baseline"] = time.monotonic() - start
 
         deadline = Deadline(scenario.timeout * host_factor())
@@ -155,7 +156,6 @@ class Run:
         else:
             self._look_inside(guest)
         self._add(watch.evidence)
-        seen.left_at_unload = watch.left_at_unload
         self._read_console(watch)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
         if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:

@@ -67,6 +67,7 @@ class Baseline:
 class Books:
     """What is left over, by name; increases by kind; new fatal taint; counters' increases.
 
+    `deferred` tells that some of what is left is freed by the kernel when it gets to it.
     `worn_stacks` are those of native programs that were used nearly to their end.
     """
 
@@ -77,6 +78,7 @@ class Books:
     taint: str
     counters: dict[str, int]
     evidence: list[Evidence]
+    deferred: bool = False
 
 
 def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
@@ -219,14 +221,16 @@ class Watch:
         """What the guest holds and counts now, against the baseline.
 
         Frees are deferred: it is asked again until nothing is left over, or
-        the time is up, which is sooner where something is expected to stay.
+        the time is up, which is sooner where something is expected to stay, and
+        where only objects are left that modules free at once.
         """
         limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
+        soon = scaled(KEPT_SECONDS)
         last: list[Books] = []
 
         def settled() -> bool:
             last[:] = [self._books()]
-            return not last[0].left
+            return not last[0].left or (soon.expired and not last[0].deferred)
 
         with contextlib.suppress(DeadlineExceeded):
             limit.poll(settled, "resources to be given back", interval=0.15)
@@ -245,6 +249,7 @@ class Watch:
         now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
         left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
         left += rex_oracle.left_held(before.rex, rex)
+        deferred = bool(left)
         left += found.left
         return Books(
             left,
@@ -259,6 +264,7 @@ class Watch:
                 *rex_oracle.evidence(before.rex, rex),
                 *([inventory.evidence(found.left, found.not_looked_at)] if before.census else []),
             ],
+            deferred,
         )
 
     @contextlib.contextmanager
@@ -274,7 +280,7 @@ class Watch:
         _ = self.guest.loader  # started now: after the unload nothing may be started
         census.look_at_module(module, path)
         yield
-        self.left_at_unload = census.look_after_unload()
+        self.left_at_unload[:] = census.look_after_unload()
 
     def rex(self) -> dict[RexCounter, int]:
         """What the counters of native programs rose by until now."""
