@@ -25,8 +25,9 @@ struct walk {
 	struct json *answer;
 	const char *skip;  /* whole paths, separated by commas */
 	const char *only;  /* the folders that may be listed, or NULL: all */
-	const char *count; /* a file whose number follows the name of each folder, or NULL */
+	const char *count; /* a file whose number follows the name of a folder `:...`, or NULL */
 	bool inodes, links;
+	bool here;      /* may something in the folder at hand be skipped? */
 	size_t numbers; /* length of the path of the folder whose numbers are left out, or 0 */
 	char path[PATH_MAX];
 };
@@ -36,6 +37,20 @@ static bool is_number(const char *name)
 	return name[0] && name[strspn(name, "0123456789")] == '\0';
 }
 
+/* Does the list of what is skipped name an entry of the folder at hand? */
+static bool skips_in(const struct walk *walk)
+{
+	size_t length = strlen(walk->path);
+	const char *at = walk->skip;
+
+	while ((at = strstr(at, walk->path))) {
+		if (at[length] == '/')
+			return true;
+		at += length;
+	}
+	return false;
+}
+
 /* Is the path with this name at its end left out? */
 static bool is_skipped(struct walk *walk, size_t length, const char *name)
 {
@@ -43,7 +58,7 @@ static bool is_skipped(struct walk *walk, size_t length, const char *name)
 
 	if (length == walk->numbers && is_number(name))
 		return true;
-	if (!*walk->skip)
+	if (!walk->here)
 		return false;
 	snprintf(walk->path + length, sizeof(walk->path) - length, "/%s", name);
 	skipped = word_in_list(walk->path, walk->skip, ',');
@@ -84,7 +99,7 @@ static void add_entry(struct walk *walk, int folder, const struct record *record
 		length = readlinkat(folder, record->name, more, sizeof(more) - 1);
 		more[length < 0 ? 0 : length] = '\0';
 		snprintf(text, sizeof(text), "%s -> %s", record->name, more);
-	} else if (walk->count && record->type == DT_DIR &&
+	} else if (walk->count && record->type == DT_DIR && record->name[0] == ':' &&
 		   read_count(folder, record->name, walk->count, more, 32)) {
 		snprintf(text, sizeof(text), "%s = %s", record->name, more);
 	} else {
@@ -132,6 +147,7 @@ static void walk_folder(struct walk *walk, int folder, size_t length, unsigned i
 	if (!names)
 		return;
 	walk->path[length] = '\0';
+	walk->here = skips_in(walk);
 	json_open(walk->answer, walk->path, '[');
 	while ((got = syscall(SYS_getdents64, folder, room, sizeof(room))) > 0) {
 		long offset;

@@ -326,15 +326,15 @@ class TestInventory:
     def test_an_entry_has_its_inode_or_its_count(
         self, ask: Callable[[str], Any], tmp_path: Path
     ) -> None:
-        (tmp_path / "cache").mkdir()
-        (tmp_path / "cache" / "aliases").write_text("3\n")
-        inode = (tmp_path / "cache").stat().st_ino
+        (tmp_path / ":64").mkdir()
+        (tmp_path / ":64" / "aliases").write_text("3\n")
+        inode = (tmp_path / ":64").stat().st_ino
         answer = ask(
             f"tree name=i path={tmp_path} inodes=1\ntree name=c path={tmp_path} count=aliases\n"
         )
         assert [one["folders"][f"{tmp_path}"] for one in answer["sources"]] == [
-            [f"{inode} cache"],
-            ["cache = 3"],
+            [f"{inode} :64"],
+            [":64 = 3"],
         ]
 
     def test_tasks_leave_the_asking_process_out(self, ask: Callable[[str], Any]) -> None:

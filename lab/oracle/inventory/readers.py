@@ -22,7 +22,7 @@ MAX_REFERENCES = 10_000
 _RESTLESS = re.compile(
     r"/sys/devices/system/cpu/cpu\d+/"  # a CPU that went offline and came back
     r"|/sys/devices/virtual/(workqueue|bdi|vc)/"
-    r"|/sys/kernel/(irq|iommu_groups)/"
+    r"|/sys/kernel/iommu_groups/"
     r"|/sys/kernel/debug/(bdi|kvm|sched)/"
 )
 # Threads that the kernel starts and ends as work comes and goes. A rescuer, `kworker/R-NAME`,
@@ -71,11 +71,12 @@ def slab(answer: Mapping[str, Any]) -> Iterator[Item]:
     destroyed, but the shared one counts how many there are.
     """
     for _, entry in _paths(answer):
-        name, equals, count = entry.partition(" = ")
-        if equals:
-            yield Item("slab-cache", name, name)
-            for number in range(int(count)):
-                yield Item("slab-cache", f"{name} alias {number}", name, place=name)
+        if " -> " in entry:
+            continue
+        name, _, count = entry.partition(" = ")
+        yield Item("slab-cache", name, name)
+        for number in range(int(count or 0)):
+            yield Item("slab-cache", f"{name} alias {number}", name, place=name)
 
 
 def links(answers: Mapping[Any, Mapping[str, Any]]) -> dict[str, str]:

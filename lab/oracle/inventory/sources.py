@@ -19,6 +19,9 @@ from lab.oracle.inventory.items import Inventory, Item, ItemKind
 
 # Trees that are no registry, other mounts, and copies of what another source lists.
 _SYSFS_SKIPPED = (
+    "/sys/devices/LNXSYSTM:00",  # ACPI's tree of the machine
+    "/sys/firmware/acpi",
+    "/sys/kernel/irq",
     "/sys/kernel/slab",
     "/sys/kernel/debug",
     "/sys/kernel/tracing",
