@@ -194,7 +194,7 @@ void source_chain(const struct command *command, struct json *answer)
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	for (i = 0; i < (heads ? heads : 1); i++)
+	for (i = 0; i < (heads ? heads : 1) && i < MAX_ENTRIES; i++)
 		if (peek_pointer(at + i * sizeof(node), &node))
 			walk_chain(command, node, end, answer);
 	json_close(answer, ']');

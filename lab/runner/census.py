@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from lab.vm.symbols import Symbols, data_symbols, module_symbols
 
 # A function is named without an offset where it begins.
 _BEGIN = "+0x0"
+_SECTION = re.compile(r"^(\.\S+):(0x[0-9a-f]{1,16})$", re.M)
 # Frees that a module's unload leaves to the kernel (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
 
@@ -50,6 +52,10 @@ class Census:
     vmlinux: Path | None = None
     before: Inventory = field(init=False)
     unloaded: list[str] = field(default_factory=list)
+    #: What the last module left when it was unloaded, or may have left where a look is not
+    #: safe: the cause, should the kernel not live to the end.
+    left_at_unload: list[str] = field(default_factory=list)
+    _doubtful: list[str] = field(default_factory=list)
     _functions: dict[tuple[str, int], int] = field(default_factory=dict)
     _names: dict[tuple[str, int], str] = field(default_factory=dict)
     _symbols: list[tuple[int, int, str, str]] = field(default_factory=list)
@@ -64,25 +70,32 @@ class Census:
 
         `path` is the module's file on the host, with its symbols.
         """
-        now = inventory.parse(self._ask(self.reading.safe), self.reading.safe)
+        # Careful sources are safe as long as nothing has been unloaded.
+        sources = self.reading.safe + (() if self.unloaded else self.reading.careful)
+        now = inventory.parse(self._ask(sources), sources)
         for item in now.items:
             if item.node:
                 self._functions[item.place, item.node] = item.value
                 self._names[item.place, item.node] = item.name
+        self._doubtful = [
+            f"perhaps sysctl {item.name} (to look for it now runs into it)"
+            for item in inventory.left_over(self.before, now)
+            if item.kind == "sysctl" and item.name.rpartition("/")[0] in self.before.folders[1:]
+        ]
         self.unloaded.append(name)
         if path is None:
             return
         folder = shlex.quote(f"/sys/module/{name}/sections")
         done = self.guest.run(f"cd {folder} && grep -H 0x .[a-z]* 2>/dev/null; true")
-        starts = dict(line.split(":", 1) for line in done.stdout.splitlines() if ":" in line)
+        starts = dict(_SECTION.findall(done.stdout))
         self._symbols += [
             (int(starts[section], 16) + offset, size, symbol, name)
             for section, offset, size, symbol in module_symbols(path)
             if section in starts
         ]
 
-    def look_after_unload(self) -> list[str]:
-        """Return what is left over when a module has just been unloaded, by the safe sources.
+    def look_after_unload(self) -> None:
+        """Note what is left over when a module has just been unloaded, by the safe sources.
 
         The loader is asked, which runs already: a process that is started now may stumble
         over what is left (an SSH server reads /proc/interrupts), and hide the cause.
@@ -98,7 +111,7 @@ class Census:
 
         with contextlib.suppress(DeadlineExceeded):
             scaled(UNLOAD_SECONDS).poll(settled, "what a module had to be given back", interval=0.1)
-        return found.left
+        self.left_at_unload[:] = found.left or self._doubtful
 
     def look(self, *, modules_ran: bool) -> Found:
         """Compare what the kernel has now with the baseline.
@@ -118,6 +131,7 @@ class Census:
             unknown |= {kind: why for source in reading.careful for kind in source.kinds}
             return self._found(now, unknown)
         more = inventory.parse(self._ask(reading.careful, self.before.folders), reading.careful)
+        self.left_at_unload.clear()
         return self._found(now.joined(more), unknown)
 
     def _found(

@@ -101,8 +101,6 @@ class Watch:
     baseline: Baseline
     shape: Shape
     evidence: list[Evidence] = field(default_factory=list)
-    # What the last module that was unloaded left behind, or is yet to be freed.
-    left_at_unload: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # Fed with every byte as it comes, whatever the console keeps of it.
@@ -267,6 +265,12 @@ class Watch:
             deferred,
         )
 
+    @property
+    def left_at_unload(self) -> list[str]:
+        """Return what the last module left when it was unloaded; the list is kept up to date."""
+        census = self.baseline.census
+        return [] if census is None else census.left_at_unload
+
     @contextlib.contextmanager
     def unloading(self, module: str, path: Path | None) -> Iterator[None]:
         """Look at what a module has registered, and at what is left when it is unloaded.
@@ -280,7 +284,7 @@ class Watch:
         _ = self.guest.loader  # started now: after the unload nothing may be started
         census.look_at_module(module, path)
         yield
-        self.left_at_unload[:] = census.look_after_unload()
+        census.look_after_unload()
 
     def rex(self) -> dict[RexCounter, int]:
         """What the counters of native programs rose by until now."""

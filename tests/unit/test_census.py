@@ -67,7 +67,8 @@ def test_a_function_that_is_gone_has_the_name_that_it_had(guest: Guest, census: 
     census.look_at_module("pf", Path("pf.ko"))
     leave_notifier(guest, 0)
     text = "notifier of pf (function on_reboot) in reboot_notifier_list (its code is gone)"
-    assert census.look_after_unload() == [text]
+    census.look_after_unload()
+    assert census.left_at_unload == [text]
     assert census.look(modules_ran=True).left == [text]
 
 
@@ -80,7 +81,8 @@ def test_what_is_freed_a_little_later_is_not_left(guest: Guest, census: Census) 
         return Guest.inventory(guest, sources)
 
     guest.inventory = later  # type: ignore[method-assign]
-    assert census.look_after_unload() == []
+    census.look_after_unload()
+    assert census.left_at_unload == []
 
 
 def test_careful_sources_are_read_only_if_nothing_is_left(guest: Guest, census: Census) -> None:
@@ -119,3 +121,30 @@ def test_an_address_outside_of_all_symbols_has_no_name(census: Census) -> None:
     assert census.name_of(0xFFFFFFFFA0001010) == ("on_reboot", "pf")
     assert census.name_of(0xFFFFFFFFA0001030) is None
     assert census.name_of(0xFFFFFFFFA0003000) is None
+
+
+def test_a_sysctl_in_a_folder_of_the_kernels_is_a_suspect_until_it_was_looked_for(
+    guest: Guest, census: Census
+) -> None:
+    known = {"folders": {"/proc/sys": ["vm"], "/proc/sys/vm": ["swappiness"]}}
+    guest.answers["sysctl"] = known
+    census.__post_init__()
+    guest.answers["sysctl"] = {
+        "folders": {**known["folders"], "/proc/sys/vm": ["swappiness", "pf"]}
+    }
+    census.look_at_module("pf", None)
+    census.look_after_unload()
+    (suspect,) = census.left_at_unload
+    assert suspect.startswith("perhaps sysctl /proc/sys/vm/pf")
+    guest.answers["sysctl"] = known
+    assert census.look(modules_ran=True).left == []
+    assert census.left_at_unload == []
+
+
+def test_sections_that_are_forged_are_not_followed(
+    guest: Guest, census: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forged = SimpleNamespace(stdout=".text:0xzz\n.data\n:::\n.text:0x1:0x2\n")
+    monkeypatch.setattr(guest, "run", lambda _command: forged)
+    census.look_at_module("pf", Path("pf.ko"))
+    assert census.name_of(0xFFFFFFFFA0001010) is None

@@ -38,6 +38,7 @@
 #include <linux/sysfs.h>
 #include <linux/tracepoint.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 static char *what = "none";
 module_param(what, charp, 0444);
@@ -116,6 +117,32 @@ static int take_sysctl(void)
 static void give_sysctl(void)
 {
 	unregister_sysctl_table(sysctl_header);
+}
+
+/* The same in a folder of the kernel's: to list that folder follows the table. */
+static struct ctl_table_header *kernel_sysctl_header;
+static struct ctl_table kernel_sysctl_table[] = {
+	{
+		.procname = "leaves_number",
+		.data = &number,
+		.maxlen = sizeof(number),
+		.mode = 0644,
+		.proc_handler = proc_dointvec,
+	},
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	{}
+#endif
+};
+
+static int take_kernel_sysctl(void)
+{
+	kernel_sysctl_header = register_sysctl("kernel", kernel_sysctl_table);
+	return kernel_sysctl_header ? 0 : -ENOMEM;
+}
+
+static void give_kernel_sysctl(void)
+{
+	unregister_sysctl_table(kernel_sysctl_header);
 }
 
 static struct file *held;
@@ -428,6 +455,19 @@ static void give_thread(void)
 	kthread_stop(thread);
 }
 
+static struct workqueue_struct *queue;
+
+static int take_workqueue(void)
+{
+	queue = alloc_workqueue("leaves_queue", 0, 0);
+	return queue ? 0 : -ENOMEM;
+}
+
+static void give_workqueue(void)
+{
+	destroy_workqueue(queue);
+}
+
 static struct kmem_cache *cache;
 
 static int take_slab_cache(void)
@@ -450,6 +490,7 @@ static const struct kind {
 	{ "sysfs", take_sysfs, give_sysfs },
 	{ "debugfs", take_debugfs, give_debugfs },
 	{ "sysctl", take_sysctl, give_sysctl },
+	{ "kernel_sysctl", take_kernel_sysctl, give_kernel_sysctl },
 	{ "file", take_file, give_file },
 	{ "chardev", take_chardev, give_chardev },
 	{ "misc", take_misc, give_misc },
@@ -469,6 +510,7 @@ static const struct kind {
 	{ "filesystem", take_filesystem, give_filesystem },
 	{ "binary_format", take_binary_format, give_binary_format },
 	{ "thread", take_thread, give_thread },
+	{ "workqueue", take_workqueue, give_workqueue },
 	{ "slab_cache", take_slab_cache, give_slab_cache },
 };
 

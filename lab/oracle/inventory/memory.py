@@ -84,6 +84,7 @@ STRUCTURES = frozenset(
         "shrinker",
         "tracepoint",
         "tty_driver",
+        "workqueue_struct",
     }
 )
 
@@ -124,7 +125,7 @@ def open_files(symbols: Symbols, layout: Layout) -> str | None:
 def unknown_kinds(lists: list[MemoryList]) -> set[ItemKind]:
     """Return the kinds that only the kernel's memory shows, and that no list is known for."""
     only: set[ItemKind] = {"notifier", "ftrace", "tracepoint", "binary-format", "kernel-list"}
-    only.add("netdev-reference")
+    only |= {"netdev-reference", "workqueue"}
     return only - {one.kind for one in lists}
 
 
@@ -202,6 +203,7 @@ def _by_layout(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
         ("formats", "binary-format", "linux_binfmt.lh", "linux_binfmt.load_binary", ""),
         ("proto_list", "protocol", "proto.node", "proto.name", "inline"),
         ("tty_drivers", "tty-driver", "tty_driver.tty_drivers", "tty_driver.name", "1"),
+        ("workqueues", "workqueue", "workqueue_struct.list", "workqueue_struct.name", "inline"),
         ("shrinker_list", "kernel-list", "shrinker.list", "shrinker.scan_objects", ""),
     )
     for name, kind, link, shown, text in rings:
