@@ -30,7 +30,7 @@ static int usage(void)
 	struct json answer = { 0 };
 
 	fail(&answer, "command", EINVAL,
-	     "usage: kextload serve | ledger | alive NONCE [TIMEOUT_MS] | "
+	     "usage: kextload serve | ledger | inventory | alive NONCE [TIMEOUT_MS] | "
 	     "log WORD NUMBER|- PATH... | park | version");
 	answer_send(&answer);
 	json_free(&answer);
@@ -45,6 +45,8 @@ int main(int count, char **words)
 		return serve();
 	if (count == 2 && !strcmp(words[1], "ledger"))
 		return ledger();
+	if (count == 2 && !strcmp(words[1], "inventory"))
+		return inventory();
 	if (count >= 2 && !strcmp(words[1], "alive"))
 		return alive(words + 2);
 	if (count >= 2 && !strcmp(words[1], "log"))

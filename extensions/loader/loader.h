@@ -86,10 +86,12 @@ void verb_write(struct loader *loader, const struct command *command, struct jso
 void verb_stats(struct loader *loader, const struct command *command, struct json *answer);
 void verb_pin(struct loader *loader, const struct command *command, struct json *answer);
 void verb_unpin(struct loader *loader, const struct command *command, struct json *answer);
+void verb_inventory(struct loader *loader, const struct command *command, struct json *answer);
 
 /* Whole commands of their own; the result is the exit status. */
 int serve(void);
 int ledger(void);
+int inventory(void);
 int alive(char **words);
 int park(void);
 int kernel_log(char **words);

@@ -34,6 +34,7 @@ static const struct verb {
 	{ "pin", verb_pin, "handle path", "map program" },
 	{ "unpin", verb_unpin, "path", "" },
 	{ "list", verb_list, "", "" },
+	{ "inventory", verb_inventory, "sources", "" },
 	{ "quit", NULL, "", "" },
 };
 

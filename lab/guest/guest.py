@@ -200,6 +200,20 @@ class Guest:
         line = shlex.join(["kextload", "log", word, number, *paths])
         return _report(self.run(line, deadline))
 
+    def inventory(self, sources: bytes, deadline: Deadline | None = None) -> dict[str, Any]:
+        """Return the kernel's named objects; `sources` are lines that say what to read.
+
+        A loader that runs is asked, so that no process has to be started. Raises
+        `InfraError` if the answer is no inventory.
+        """
+        loader = self._loader
+        if loader is None or loader.busy:
+            return _report(self.run("kextload inventory", deadline, sources))
+        answer = loader.call("inventory", deadline or scaled(15), sources=sources.decode())
+        if not answer.ok:
+            raise InfraError(f"the guest's inventory failed: {answer.problem}")
+        return answer
+
     def read_files(
         self, paths: Sequence[str], deadline: Deadline | None = None
     ) -> dict[str, str | None]:

@@ -87,6 +87,11 @@ class Loader:
         self._send(verb, arguments, deadline)
         self._posted += 1
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether a posted command is not answered yet."""
+        return self._posted > 0
+
     def collect(self, deadline: Deadline) -> LoaderAnswer:
         """The answer to the oldest posted command."""
         if self._early:

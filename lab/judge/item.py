@@ -119,12 +119,16 @@ def is_unexpected(expect: Expect, result: StepResult) -> bool:
 def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     """What is left when the steps are over."""
     if expect.resources is not None and seen.state == "alive":
-        if seen.leaked is None:
+        if seen.leaked is None and seen.left_at_unload and expect.resources == "released":
+            yield left_at_unload(expect, seen)
+        elif seen.leaked is None:
             yield Finding("resources", expect.resources, "they could not be read", False)
         else:
             happened = f"left over: {', '.join(seen.leaked)}" if seen.leaked else "none is left"
             holds = bool(seen.leaked) == (expect.resources == "kept")
             yield Finding("resources", expect.resources, happened, holds, "resources")
+    elif seen.left_at_unload and expect.resources == "released":
+        yield left_at_unload(expect, seen)
     for kind, bound in expect.ledger.items():
         yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind), "ledger")
     yield from _rex(expect, seen)
@@ -140,6 +144,12 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
         )
         if expect.extension_report.count is not None:
             yield _count_of_reports(expect.extension_report.count, seen)
+
+
+def left_at_unload(expect: Expect, seen: Observation) -> Finding:
+    """Return what a module left, as a finding on a kernel that did not survive it."""
+    happened = f"left over after the unload: {', '.join(seen.left_at_unload)}"
+    return Finding("resources", str(expect.resources), happened, False, "resources")
 
 
 def _count_of_reports(bound: Bound, seen: Observation) -> Finding:

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.judge.finding import Finding
-from lab.judge.item import aftermath, interruption, is_unexpected, not_loaded, reuse, totals
+from lab.judge.item import (
+    aftermath,
+    interruption,
+    is_unexpected,
+    left_at_unload,
+    not_loaded,
+    reuse,
+    totals,
+)
 from lab.judge.kernel import (
     certain_forgeries,
     kernel_finding,
@@ -55,11 +63,16 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
         return Judgement("failed", (*certain, rest))
     if seen.state is None:
         return Judgement("error", (), "the state of the kernel could not be told")
-    findings = tuple(_all(scenario, seen))
+    findings = _cause_first(tuple(_all(scenario, seen)))
     if twin is not None:
         return _twin(twin, seen, findings)
     holds = all(finding.holds for finding in findings)
     return Judgement("passed" if holds else "failed", findings)
+
+
+def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Put what was left behind before all that may have come of it: reports, a crash."""
+    return tuple(sorted(findings, key=lambda one: one.holds or one.topic != "resources"))
 
 
 def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judgement:
@@ -115,6 +128,8 @@ def _without(expect: Expect, absent: set[str]) -> Expect:
 
 def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     """What fails the item even if the lab saw no more than this."""
+    if seen.left_at_unload and scenario.expect.resources == "released":
+        yield left_at_unload(scenario.expect, seen)
     if seen.state == "crashed" and scenario.expect.kernel != "crashed":
         yield kernel_finding(scenario.expect, seen)
     yield from unallowed_reports(scenario, seen)

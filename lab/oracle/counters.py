@@ -86,6 +86,14 @@ def snapshot(files: Mapping[str, str | None]) -> Snapshot:
     return Snapshot(_number(_TAINT, files.get(_TAINT)), counters)
 
 
+def modules_ran(now: Snapshot) -> bool:
+    """Tell whether a module from outside the kernel's tree was ever loaded.
+
+    All modules under test are such; the flag stays when they are unloaded.
+    """
+    return any(flag.letter == "O" for flag in flags(now.taint))
+
+
 def flags(mask: int) -> list[TaintFlag]:
     """The flags of a taint mask; a bit that nobody knows counts as fatal."""
     found = []

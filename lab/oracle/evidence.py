@@ -24,6 +24,7 @@ A kind says which keys `data` has:
 | `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
 | `counters`     | counters | counter -> increase                                         |
 | `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
+| `inventory`    | inventory | `left` (list of texts), `not_looked_at` (what -> why)      |
 | `rex`          | counters | `held` (list of texts), counter -> increase                 |
 | `slope`        | counters | `gauge`, `slope`, `samples`                                 |
 """
@@ -51,6 +52,7 @@ EvidenceKind = Literal[
     "taint",
     "counters",
     "ledger",
+    "inventory",
     "rex",
     "slope",
 ]
@@ -89,6 +91,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "taint": Trust.COUNTER,
         "counters": Trust.COUNTER,
         "ledger": Trust.COUNTER,
+        "inventory": Trust.COUNTER,
         "rex": Trust.COUNTER,
         "slope": Trust.COUNTER,
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ from lab.words import OUTCOMES, VERIFY, Outcome
 # Seconds on the reference host. A verifier that explores a million
 # instructions takes some 10 s under emulation.
 LOAD_SECONDS = 60.0
+
+# Entered with the name of a module and its file while the module is unloaded.
+Unloading = Callable[[str, Path | None], contextlib.AbstractContextManager[None]]
 
 WORK_FOLDER = "/root"
 
@@ -95,12 +99,14 @@ class Objects:
         artifacts: Mapping[str, Artifact],
         done: Pass,
         limit: Callable[[float | None], Deadline],
+        unloading: Unloading | None = None,
     ) -> None:
         self._guest = guest
         self._extensions = extensions
         self._artifacts = artifacts
         self._done = done
         self.limit = limit
+        self._unloading = unloading
         self.loaded: dict[str, BaseExtension] = {}
         self._counts: dict[tuple[str, str], Mapping[str, int]] = {}
 
@@ -165,12 +171,20 @@ class Objects:
             return f"{name} is not loaded"
         if isinstance(extension, ModuleExtension):
             module = extension.source.replace("-", "_")
-            done = self._guest.run(f"rmmod {module}", self.limit(None))
+            with self._unload_watched(module, self._artifacts[name].path):
+                done = self._guest.run(f"rmmod {module}", self.limit(None))
             return "" if done.ok else f"rmmod: {done.stderr.strip()}"
         answer = self._guest.loader.call("unload", self.limit(None), handle=name)
         for key in [key for key in self._counts if key[0] == name]:
             del self._counts[key]
         return "" if answer.ok else answer.problem
+
+    def _unload_watched(
+        self, module: str, path: Path | None
+    ) -> contextlib.AbstractContextManager[None]:
+        if self._unloading is None:
+            return contextlib.nullcontext()
+        return self._unloading(module, path)
 
     def attach(self, step: AttachStep, result: StepResult) -> None:
         spec = step.attach

@@ -112,6 +112,8 @@ class Observation:
     # Signs that the console does not have all that the kernel said.
     losses: list[Loss] = field(default_factory=list)
     leaked: list[str] | None = None
+    # What a module left when it was unloaded, for a kernel that could not be asked later.
+    left_at_unload: list[str] = field(default_factory=list)
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)

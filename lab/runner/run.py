@@ -21,6 +21,7 @@ from lab.oracle.console import evidence as report_evidence
 from lab.oracle.console_settings import console_level
 from lab.oracle.lines import Shape
 from lab.runner import reports, shell
+from lab.runner.census import Census, reading_of
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.steps import StepDriver
@@ -121,13 +122,16 @@ class Run:
         files = pushed_files(self.plan)
         if files and baseline is None:
             guest.push(files)
-        if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
+        if scenario.extensions:
             _ = guest.loader
-        baseline = baseline or take_baseline(guest)
         kernel = self.plan.kernel
+        if baseline is None:
+            census = Census(guest, reading_of(kernel), kernel.vmlinux)
+            baseline = take_baseline(guest, census)
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch
         watch.begin()
+        seen.left_at_unload = watch.left_at_unload  # also if the kernel does not live to the end
         seen.seconds["baseline"] = time.monotonic() - start
 
         deadline = Deadline(scenario.timeout * host_factor())
@@ -232,6 +236,7 @@ class Run:
             emit=self.emit,
             item=self.plan.item.id,
             reports=watch.reports,
+            unloading=watch.unloading,
         )
 
     def _clean(self, driver: StepDriver, done: Pass) -> bool:
@@ -255,7 +260,8 @@ class Run:
                 # A loader that is stuck can't be asked to end.
                 guest.run("killall -9 kextload kexttrigger 2>/dev/null; true", scaled(10))
                 guest.forget_loader()
-            else:
+            elif not self._only_modules():
+                # It holds programs. Else it goes on: the inventories are taken by one process.
                 guest.end_loader()
             books = watch.books(leak_expected=self.plan.item.keeps)
             seen.leaked, seen.ledger = books.left, books.ledger
@@ -288,6 +294,10 @@ class Run:
         levels = {"/proc/sys/kernel/printk": own.get("/proc/sys/kernel/printk")}
         undone = self._cleaned and not any(done.interrupted for done in passes)
         return set() if undone else set(own), console_level(levels)
+
+    def _only_modules(self) -> bool:
+        extensions = self.plan.item.scenario.extensions.values()
+        return all(isinstance(one, ModuleExtension) for one in extensions)
 
     def _add(self, evidence: list[Any]) -> None:
         for one in evidence:

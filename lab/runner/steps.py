@@ -24,7 +24,7 @@ from lab.guest.loader import LoaderAnswer
 from lab.guest.ssh import CommandTimeout, ConnectionLost
 from lab.oracle.console import Report
 from lab.runner import settings, shell
-from lab.runner.objects import Artifact, Objects
+from lab.runner.objects import Artifact, Objects, Unloading
 from lab.runner.observation import Pass, StepResult
 from lab.scenario.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.base import Ref
@@ -68,10 +68,18 @@ class StepDriver:
     emit: events.Emit = events.ignore
     item: str = ""
     reports: Callable[[], list[Report]] = list
+    unloading: Unloading | None = None
 
     def __post_init__(self) -> None:
         self.done = Pass()
-        self._objects = Objects(self.guest, self.extensions, self.artifacts, self.done, self._limit)
+        self._objects = Objects(
+            self.guest,
+            self.extensions,
+            self.artifacts,
+            self.done,
+            self._limit,
+            self.unloading,
+        )
         self._running: dict[str, Job] = {}
         self._triggers: dict[str, tuple[Job | None, StepResult]] = {}
         self._undo: list[tuple[str, str]] = []

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.errors import InfraError
@@ -20,8 +21,8 @@ from lab.guest.guest import LAST_WORDS_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import console as console_oracle
 from lab.oracle import counters as counters_oracle
+from lab.oracle import inventory, liveness, machine
 from lab.oracle import ledger as ledger_oracle
-from lab.oracle import liveness, machine
 from lab.oracle import rex as rex_oracle
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
@@ -30,6 +31,7 @@ from lab.oracle.lines import Line, Shape
 from lab.oracle.losses import Loss
 from lab.oracle.rex_reports import Collector, RexReport
 from lab.runner.audit import Audit
+from lab.runner.census import Census, Found
 from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind, RexCounter
 
@@ -47,7 +49,7 @@ KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
 # The files that the baseline and what is left are read from.
-_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES, "/proc/modules")
+_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES)
 
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
 
@@ -59,14 +61,16 @@ class Baseline:
     counters: counters_oracle.Snapshot
     ledger: ledger_oracle.Ledger
     rex: rex_oracle.Snapshot | None
-    modules: frozenset[str]
     console_mark: int
+    # None: named objects of the kernel are not compared (a soak's guest lives too long).
+    census: Census | None = None
 
 
 @dataclass
 class Books:
     """What is left over, by name; increases by kind; new fatal taint; counters' increases.
 
+    `deferred` tells that some of what is left is freed by the kernel when it gets to it.
     `worn_stacks` are those of native programs that were used nearly to their end.
     """
 
@@ -77,17 +81,18 @@ class Books:
     taint: str
     counters: dict[str, int]
     evidence: list[Evidence]
+    deferred: bool = False
 
 
-def take_baseline(guest: Guest) -> Baseline:
+def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
     """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
     files = guest.read_files(_BOOKS)
     return Baseline(
         counters_oracle.snapshot(files),
         ledger_oracle.parse(guest.ledger()),
         rex_oracle.snapshot(files),
-        _modules(files["/proc/modules"]),
         guest.machine.console.count,
+        census,
     )
 
 
@@ -255,14 +260,16 @@ class Watch:
         """What the guest holds and counts now, against the baseline.
 
         Frees are deferred: it is asked again until nothing is left over, or
-        the time is up, which is sooner where something is expected to stay.
+        the time is up, which is sooner where something is expected to stay, and
+        where only objects are left that modules free at once.
         """
         limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
+        soon = scaled(KEPT_SECONDS)
         last: list[Books] = []
 
         def settled() -> bool:
             last[:] = [self._books()]
-            return not last[0].left
+            return not last[0].left or (soon.expired and not last[0].deferred)
 
         with contextlib.suppress(DeadlineExceeded):
             limit.poll(settled, "resources to be given back", interval=0.15)
@@ -271,15 +278,18 @@ class Watch:
 
     def _books(self) -> Books:
         before = self.baseline
-        now = ledger_oracle.parse(self.guest.ledger())
         files = self.guest.read_files(_BOOKS)
         counted = counters_oracle.snapshot(files)
         rex = rex_oracle.snapshot(files)
+        found = Found([], {})
+        if before.census is not None:
+            found = before.census.look(modules_ran=counters_oracle.modules_ran(counted))
+        # To list a network device whose code is gone would run it.
+        now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
         left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
         left += rex_oracle.left_held(before.rex, rex)
-        left += [
-            f"module {name}" for name in sorted(_modules(files["/proc/modules"]) - before.modules)
-        ]
+        deferred = bool(left)
+        left += found.left
         return Books(
             left,
             ledger_oracle.increase(before.ledger, now),
@@ -291,8 +301,31 @@ class Watch:
                 ledger_oracle.evidence(before.ledger, now),
                 *counters_oracle.evidence(before.counters, counted),
                 *rex_oracle.evidence(before.rex, rex),
+                *([inventory.evidence(found.left, found.not_looked_at)] if before.census else []),
             ],
+            deferred,
         )
+
+    @property
+    def left_at_unload(self) -> list[str]:
+        """Return what the last module left when it was unloaded; the list is kept up to date."""
+        census = self.baseline.census
+        return [] if census is None else census.left_at_unload
+
+    @contextlib.contextmanager
+    def unloading(self, module: str, path: Path | None) -> Iterator[None]:
+        """Look at what a module has registered, and at what is left when it is unloaded.
+
+        `path` is its file on the host.
+        """
+        census = self.baseline.census
+        if census is None:
+            yield
+            return
+        _ = self.guest.loader  # started now: after the unload nothing may be started
+        census.look_at_module(module, path)
+        yield
+        census.look_after_unload()
 
     def rex(self) -> dict[RexCounter, int]:
         """What the counters of native programs rose by until now."""
@@ -334,8 +367,3 @@ class Watch:
             vm.stderr,
         )
         return [one for one in evidence if one.kind in ("guest-panic", "qemu-exit", "shutdown")]
-
-
-def _modules(text: str | None) -> frozenset[str]:
-    # A kernel without modules has no such file, and can't leave any behind.
-    return frozenset(line.split()[0] for line in (text or "").splitlines() if line)

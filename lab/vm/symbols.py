@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import bisect
 import functools
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -42,3 +44,52 @@ def _read(vmlinux: Path, _version: int) -> Symbols:
                     if symbol["st_info"]["type"] == "STT_FUNC":
                         functions.append((int(symbol["st_value"]), str(symbol.name)))
     return Symbols(functions)
+
+
+def module_symbols(path: Path) -> list[tuple[str, int, int, str]]:
+    """Return (section, offset in it, size in bytes, name) of a module's functions and variables."""
+    found = []
+    with path.open("rb") as stream:
+        elf = ELFFile(stream)
+        table = elf.get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            return []
+        for symbol in table.iter_symbols():
+            section = symbol["st_shndx"]
+            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT") and isinstance(section, int):
+                name = str(elf.get_section(section).name)
+                place = (name, int(symbol["st_value"]), int(symbol["st_size"]))
+                found.append((*place, str(symbol.name)))
+    return found
+
+
+_SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym: name, info, other, section, value, size
+_OBJECT_TYPES = (0, 1)  # STT_NOTYPE (the linker's own marks), STT_OBJECT
+
+
+def data_symbols(vmlinux: Path | None) -> Mapping[str, tuple[int, int]]:
+    """Return name -> (address, size in bytes) of a vmlinux's variables; empty without one.
+
+    Of several static variables of one name, none is returned: nothing says which is meant.
+    """
+    if vmlinux is None or not vmlinux.is_file():
+        return {}
+    return _read_data(vmlinux, vmlinux.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_data(vmlinux: Path, _version: int) -> Mapping[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    twice: set[str] = set()
+    with vmlinux.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            return {}
+        strings = table.stringtable.data()
+        for name, info, _, section, value, size in _SYMBOL.iter_unpack(table.data()):
+            if info & 15 in _OBJECT_TYPES and section and name:
+                text = strings[name : strings.index(b"\0", name)].decode(errors="replace")
+                if text in found:
+                    twice.add(text)
+                found[text] = (value, size)
+    return {name: place for name, place in found.items() if name not in twice}

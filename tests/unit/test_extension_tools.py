@@ -37,6 +37,7 @@ VERBS = {
     "stats": "handle",
     "pin": "handle path",
     "unpin": "path",
+    "inventory": "sources",
 }
 
 Serve = Callable[[bytes], list[dict[str, Any]]]
@@ -273,6 +274,116 @@ class TestLife:
         answer = json.loads(subprocess.check_output([kextload, "version"], timeout=SECONDS))
         assert answer["protocol"] == 1
         assert answer["libbpf"][0].isdigit()
+
+
+class TestInventory:
+    """Sources that need no right: each is read, absent, or a bad command."""
+
+    @pytest.fixture
+    def ask(self, kextload: Path) -> Callable[[str], dict[str, Any]]:
+        def ask(lines: str) -> dict[str, Any]:
+            done = subprocess.run(
+                [kextload, "inventory"],
+                input=lines.encode(),
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+            )
+            answer = json.loads(done.stdout)
+            assert done.returncode == (0 if answer["ok"] else 1)
+            return dict(answer)
+
+        return ask
+
+    def test_a_file_is_its_text(self, ask: Callable[[str], Any], tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"1 mem\n\xff\n")
+        answer = ask(f"file name=devices path={tmp_path}/file\n")
+        assert answer["sources"] == [{"name": "devices", "text": "1 mem\n\ufffd\n"}]
+        assert answer["seconds"] >= 0
+
+    def test_what_is_not_there_is_absent_and_no_error(self, ask: Callable[[str], Any]) -> None:
+        answer = ask("file name=a path=/none\ntree name=b path=/none\n")
+        assert answer["sources"] == [
+            {"name": "a", "absent": "/none: No such file or directory"},
+            {"name": "b", "absent": "/none: No such file or directory"},
+        ]
+
+    def test_a_tree_has_its_folders(self, ask: Callable[[str], Any], tmp_path: Path) -> None:
+        for folder in ("1/below", "a/b/c", "skipped/x", "17"):
+            (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "a" / "file\n").write_text("")
+        (tmp_path / "a" / "link").symlink_to("b")
+        line = f"tree name=t path={tmp_path} depth=2 pids=1 links=1 skip={tmp_path}/skipped\n"
+        (source,) = ask(line)["sources"]
+        found = {folder: sorted(names) for folder, names in source["folders"].items()}
+        assert found == {
+            f"{tmp_path}": ["a"],
+            f"{tmp_path}/a": ["b", "file\n", "link -> b"],
+            f"{tmp_path}/a/b": ["c"],
+        }
+
+    def test_only_known_folders_are_listed(self, ask: Callable[[str], Any], tmp_path: Path) -> None:
+        for folder in ("known/below", "new/below"):
+            (tmp_path / folder).mkdir(parents=True)
+        line = f"tree name=t path={tmp_path} depth=9 only={tmp_path},{tmp_path}/known\n"
+        (source,) = ask(line)["sources"]
+        assert sorted(source["folders"]) == [f"{tmp_path}", f"{tmp_path}/known"]
+        assert sorted(source["folders"][f"{tmp_path}"]) == ["known", "new"]
+
+    def test_an_entry_has_its_inode_or_its_count(
+        self, ask: Callable[[str], Any], tmp_path: Path
+    ) -> None:
+        (tmp_path / ":64").mkdir()
+        (tmp_path / ":64" / "aliases").write_text("3\n")
+        inode = (tmp_path / ":64").stat().st_ino
+        answer = ask(
+            f"tree name=i path={tmp_path} inodes=1\ntree name=c path={tmp_path} count=aliases\n"
+        )
+        assert [one["folders"][f"{tmp_path}"] for one in answer["sources"]] == [
+            [f"{inode} :64"],
+            [":64 = 3"],
+        ]
+
+    def test_tasks_leave_the_asking_process_out(self, ask: Callable[[str], Any]) -> None:
+        (source,) = ask("tasks name=tasks\n")["sources"]
+        assert source["entries"]
+        assert all(entry.split(" ")[0] in ("kernel", "user") for entry in source["entries"])
+        assert not [entry for entry in source["entries"] if entry.endswith(" kextload")]
+
+    @pytest.mark.parametrize(
+        "line", ["nonsense name=x", "file name=x", "tree path=/", "file name=x path=/ more=1"]
+    )
+    def test_bad_lines(self, ask: Callable[[str], Any], line: str) -> None:
+        answer = ask(f"{line}\n")
+        assert answer["ok"] is False
+        assert answer["stage"] == "command"
+
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        verb=st.sampled_from(["chain", "ring", "array", "probes", "references", "resources"]),
+        numbers=st.lists(st.integers(0, 2**64 - 1), min_size=6, max_size=6),
+    )
+    def test_no_address_does_harm(
+        self, ask: Callable[[str], Any], verb: str, numbers: list[int]
+    ) -> None:
+        keys = {
+            "chain": "at next show",
+            "ring": "at link show",
+            "array": "at count stride show",
+            "probes": "at count stride funcs",
+            "references": "at link show count",
+            "resources": "at",
+        }[verb].split()
+        words = " ".join(f"{key}={number:#x}" for key, number in zip(keys, numbers, strict=False))
+        (source,) = ask(f"{verb} name=x {words}\n")["sources"]
+        assert "absent" in source or "nodes" in source
+
+    def test_the_loader_takes_it_as_well(self, serve: Serve, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("text")
+        lines = quote(f"file name=f path={tmp_path}/file\nfile name=g path=/none\n", safe="")
+        first, second = serve(f"inventory sources={lines}\ninventory sources=bad\n".encode())
+        assert [one["name"] for one in first["sources"]] == ["f", "g"]
+        assert second["ok"] is False
 
 
 class TestAlive:

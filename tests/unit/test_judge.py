@@ -110,6 +110,29 @@ def break_leak(seen: Observation) -> None:
     seen.leaked = ["map 7 (counts)"]
 
 
+def test_what_a_module_left_comes_before_what_came_of_it(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.left_at_unload = ["interrupt handler pf of interrupt 5 (its code is gone)"]
+    assert judge(scenario, seen).verdict == "passed"  # all was freed in the end
+    break_report(seen)
+    seen.state, seen.leaked = "crashed", None
+    cause = "resources: expected released, but left over after the unload: interrupt handler pf"
+    assert judge(scenario, seen).reasons[0].startswith(cause)
+    seen.trouble = InfraError("the guest could not be asked")
+    assert judge(scenario, seen).reasons[0].startswith(cause)
+
+
+def test_what_is_left_comes_before_reports(load: Callable[[str], Scenario]) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    break_report(seen)
+    break_leak(seen)
+    assert judge(scenario, seen).reasons[0].startswith("resources: expected released")
+
+
 def break_unread_ledger(seen: Observation) -> None:
     seen.leaked = None
 

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * `kextload inventory`: everything that an extension can leave behind, in one go.
+ *
+ * The host knows the kernel, so it says what to read, one source a line:
+ *
+ *   file name=devices path=/proc/devices
+ *   tree name=sysfs path=/sys depth=12 skip=/sys/kernel/slab
+ *   chain name=reboot_notifier_list at=0xffffffff81e2e7c8 next=8 show=0
+ *
+ * A source that this kernel does not have is no error: the answer says why it
+ * is absent, and the host says what was not looked at.
+ */
+#include "inventory.h"
+
+#include "answer.h"
+#include "loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+bool inventory_is_passing;
+
+#define MAX_INPUT ((size_t)256 << 10)
+#define MAX_FILE ((size_t)1 << 20)
+
+void source_absent(struct json *answer, const char *what, int error)
+{
+	char text[512];
+
+	if (error)
+		snprintf(text, sizeof(text), "%s: %s", what, strerror(abs(error)));
+	else
+		snprintf(text, sizeof(text), "%s", what);
+	json_string(answer, "absent", text);
+}
+
+/* Read to the end or until the room is full; bytes, or -errno. */
+static ssize_t read_whole(int file, char *text, size_t room)
+{
+	size_t length = 0;
+
+	while (length < room) {
+		ssize_t got = read(file, text + length, room - length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			break;
+		length += (size_t)got;
+	}
+	return (ssize_t)length;
+}
+
+static void source_file(const struct command *command, struct json *answer)
+{
+	static char text[MAX_FILE];
+	const char *path = command_value(command, "path");
+	int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ssize_t length;
+
+	if (file < 0) {
+		source_absent(answer, path, errno);
+		return;
+	}
+	length = read_whole(file, text, sizeof(text));
+	close(file);
+	if (length < 0)
+		source_absent(answer, path, (int)length);
+	else if (length == sizeof(text))
+		source_absent(answer, path, EFBIG);
+	else
+		json_bytes(answer, "text", text, (size_t)length);
+}
+
+static const struct source {
+	const char *name;
+	inventory_source add;
+	const char *required;
+	const char *optional;
+} sources[] = {
+	{ "file", source_file, "name path", "" },
+	{ "tree", source_tree, "name path", "depth skip inodes links count pids only" },
+	{ "tasks", source_tasks, "name", "" },
+	{ "chain", source_chain, "name at next show", "end stext heads text" },
+	{ "ring", source_ring, "name at link show", "stext text" },
+	{ "resources", source_resources, "name at", "stext" },
+	{ "array", source_array, "name at count stride show", "stext text" },
+	{ "references", source_references, "name at link show count", "offsets stext" },
+	{ "counter", source_counter, "name at count percpu offsets", "stext" },
+	{ "probes", source_probes, "name at count stride funcs", "stext" },
+};
+
+static int add_source(char *line, struct json *answer)
+{
+	struct command command;
+	size_t i;
+
+	if (command_parse(&command, line, answer))
+		return -1;
+	for (i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		if (strcmp(sources[i].name, command.verb))
+			continue;
+		if (command_check(&command, sources[i].required, sources[i].optional, answer))
+			return -1;
+		json_open(answer, NULL, '{');
+		json_string(answer, "name", command_value(&command, "name"));
+		sources[i].add(&command, answer);
+		json_close(answer, '}');
+		return 0;
+	}
+	return fail(answer, "command", EINVAL, "unknown source %.64s", command.verb);
+}
+
+static int add_sources(char *input, struct json *answer)
+{
+	char *line, *rest;
+
+	json_open(answer, "sources", '[');
+	for (line = strtok_r(input, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		if (add_source(line, answer))
+			return -1;
+	json_close(answer, ']');
+	return 0;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* The same lines as the value of `sources`, for a host that may start no process now. */
+void verb_inventory(struct loader *loader, const struct command *command, struct json *answer)
+{
+	double start = now();
+	char *input = strdup(command_value(command, "sources"));
+
+	(void)loader;
+	if (!input)
+		fail(answer, "inventory", ENOMEM, "%s", strerror(ENOMEM));
+	else if (!add_sources(input, answer))
+		json_seconds(answer, "seconds", now() - start);
+	free(input);
+}
+
+int inventory(void)
+{
+	static char input[MAX_INPUT + 1];
+	double start = now();
+	struct json answer = { 0 };
+	ssize_t length = read_whole(STDIN_FILENO, input, sizeof(input));
+	int error = -1;
+
+	if (length < 0 || (size_t)length > MAX_INPUT) {
+		fail(&answer, "command", length < 0 ? (int)length : E2BIG, "bad input");
+	} else {
+		input[length] = '\0';
+		inventory_is_passing = true;
+		answer_ok(&answer);
+		error = add_sources(input, &answer);
+		if (!error)
+			json_seconds(&answer, "seconds", now() - start);
+	}
+	answer_send(&answer);
+	json_free(&answer);
+	return error ? 1 : 0;
+}

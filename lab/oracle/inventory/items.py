@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Items of the inventory: one object that the kernel has at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, get_args
+
+ItemKind = Literal[
+    "module",
+    "module-reference",
+    "notifier",
+    "kprobe",
+    "ftrace",
+    "tracepoint",
+    "interrupt",
+    "thread",
+    "workqueue",
+    "slab-cache",
+    "chardev",
+    "blockdev",
+    "device-node",
+    "netdev",
+    "netdev-reference",
+    "proc",
+    "sysctl",
+    "debugfs",
+    "tracing",
+    "sysfs",
+    "filesystem",
+    "binary-format",
+    "protocol",
+    "packet-handler",
+    "tty-driver",
+    "line-discipline",
+    "cpu-hotplug",
+    "kernel-list",
+    "resource",
+    "mount",
+    "open-file",
+]
+ITEM_KINDS: tuple[ItemKind, ...] = get_args(ItemKind)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind is worded.
+
+    `code` is true where the object calls functions of the extension that made it: if that is
+    unloaded, the next use of the object runs code that is gone.
+    """
+
+    noun: str
+    plural: str
+    code: bool = False
+
+
+KINDS: Mapping[ItemKind, Kind] = MappingProxyType(
+    {
+        "module": Kind("module", "loaded modules"),
+        "module-reference": Kind("reference to module", "references to modules"),
+        "notifier": Kind("notifier", "notifiers", code=True),
+        "kprobe": Kind("kprobe", "kprobes", code=True),
+        "ftrace": Kind("ftrace hook", "ftrace hooks", code=True),
+        "tracepoint": Kind("tracepoint probe", "tracepoint probes", code=True),
+        "interrupt": Kind("interrupt handler", "interrupt handlers", code=True),
+        "thread": Kind("kernel thread", "kernel threads", code=True),
+        "workqueue": Kind("workqueue", "workqueues"),
+        "slab-cache": Kind("slab cache", "slab caches"),
+        "chardev": Kind("character device", "character devices", code=True),
+        "blockdev": Kind("block device", "block devices", code=True),
+        "device-node": Kind("device node", "device nodes", code=True),
+        "netdev": Kind("network device", "network devices", code=True),
+        "netdev-reference": Kind("reference to network device", "references to network devices"),
+        "proc": Kind("/proc entry", "/proc entries", code=True),
+        "sysctl": Kind("sysctl", "sysctls", code=True),
+        "debugfs": Kind("debugfs entry", "debugfs entries", code=True),
+        "tracing": Kind("tracing entry", "tracing events and instances"),
+        "sysfs": Kind("sysfs entry", "sysfs entries", code=True),
+        "filesystem": Kind("file system type", "file system types", code=True),
+        "binary-format": Kind("binary format", "binary formats", code=True),
+        "protocol": Kind("protocol", "protocols", code=True),
+        "packet-handler": Kind("packet handler", "packet handlers", code=True),
+        "tty-driver": Kind("tty driver", "tty drivers", code=True),
+        "line-discipline": Kind("line discipline", "line disciplines", code=True),
+        "cpu-hotplug": Kind("CPU hotplug state", "CPU hotplug states", code=True),
+        "kernel-list": Kind("entry", "other lists of callbacks", code=True),
+        "resource": Kind("reserved range", "reserved I/O ports and memory"),
+        "mount": Kind("mount", "mounts"),
+        "open-file": Kind("open file that no process holds", "open files that no process holds"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object.
+
+    `key` identifies it within its kind, `name` is for people. `place` is the list in the
+    kernel's memory that it is on, `node` and `value` are addresses there: of the object, and
+    of the function or text that it points to (0: none, or not readable any more).
+    """
+
+    kind: ItemKind
+    key: str
+    name: str = field(default="", compare=False)
+    place: str = ""
+    node: int = field(default=0, compare=False)
+    value: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All objects at one moment.
+
+    `unseen` maps a kind to the reason why it was not looked at. `folders` are those of
+    /proc/sys; `tasks` are the processes (not kernel threads) by pid; `open_files` counts the
+    system's open files, None if it is not known. `packets` are those that network devices
+    took in. `links` are slab caches that share another's
+    objects: alias -> the shared cache.
+    """
+
+    items: frozenset[Item]
+    unseen: Mapping[ItemKind, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    tasks: frozenset[str] = frozenset()
+    open_files: int | None = None
+    packets: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def joined(self, other: Inventory) -> Inventory:
+        """Return the items of two inventories of different sources as one."""
+        return Inventory(
+            self.items | other.items,
+            {**self.unseen, **other.unseen},
+            self.folders or other.folders,
+            self.tasks | other.tasks,
+            other.open_files if self.open_files is None else self.open_files,
+            {**self.packets, **other.packets},
+            {**self.links, **other.links},
+        )

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Sources of the inventory: what the guest is asked for, and how its answers are read.
+
+There are two groups. `safe` sources read names that the kernel has copied, or
+memory through /proc/kcore: reading them never runs or follows what an
+extension left. `careful` sources do: they are read only if the safe ones found
+nothing left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.errors import InfraError
+from lab.oracle.inventory import memory, readers
+from lab.oracle.inventory.items import Inventory, Item, ItemKind
+
+# Trees that are no registry, other mounts, and copies of what another source lists.
+_SYSFS_SKIPPED = (
+    "/sys/devices/LNXSYSTM:00",  # ACPI's tree of the machine
+    "/sys/firmware/acpi",
+    "/sys/kernel/irq",
+    "/sys/kernel/slab",
+    "/sys/kernel/debug",
+    "/sys/kernel/tracing",
+    "/sys/fs/bpf",
+    "/sys/fs/cgroup",
+)
+_PROC_SKIPPED = ("/proc/sys", "/proc/self", "/proc/thread-self")
+_DYNAMIC_EVENTS = "/sys/kernel/tracing/dynamic_events"
+_ENABLED_FUNCTIONS = "/sys/kernel/tracing/enabled_functions"
+_HOTPLUG_STATES = "/sys/devices/system/cpu/hotplug/states"
+_DEBUG_SKIPPED = ("/sys/kernel/debug/tracing", "/sys/kernel/debug/slab")
+SYSCTL = "/proc/sys"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source: its words for the guest, and what reads the answer's fields."""
+
+    name: str
+    kinds: tuple[ItemKind, ...]
+    request: str
+    read: Callable[[Mapping[str, Any]], Iterable[Item]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All sources of one kernel, in two groups, and the kinds that none of them shows."""
+
+    safe: tuple[Source, ...]
+    careful: tuple[Source, ...]
+    unknown: Mapping[ItemKind, str] = field(default_factory=dict)
+
+
+def reading(
+    symbols: memory.Symbols, layout: memory.Layout, why_unknown: str = "the kernel has no such list"
+) -> Reading:
+    """Return what to read on a kernel with these symbols and this layout (both may be empty)."""
+    lists = memory.memory_lists(symbols, layout)
+    names = memory.tracepoints(symbols)
+    in_memory = [_memory_source(one, names) for one in lists]
+    known = {one.kind for one in lists}
+    careful = [source for source in _CAREFUL_FILES if not known.intersection(source.kinds)] + list(
+        _CAREFUL
+    )
+    why = why_unknown if symbols else "the lab has no symbols of this kernel"
+    unknown = dict.fromkeys(sorted(memory.unknown_kinds(lists)), why)
+    files = memory.open_files(symbols, layout)
+    if files is None:
+        unknown["open-file"] = why
+    else:
+        in_memory.append(Source("open-files", ("open-file",), files, readers.nothing))
+    return Reading((*_SAFE, *in_memory), tuple(careful), unknown)
+
+
+def request(sources: Iterable[Source], folders: Iterable[str] = ()) -> bytes:
+    """Return the lines for `kextload inventory`.
+
+    Of /proc/sys only `folders` are listed, if there are any: listing one that an extension
+    left would follow its table, which may be gone.
+    """
+    only = ",".join(folders)
+    lines = [
+        f"{one.request} only={only}" if only and one.name == "sysctl" else one.request
+        for one in sources
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
+    """Return the inventory from the guest's answer.
+
+    Raises `InfraError` if a source is missing or malformed: an inventory that
+    cannot be read in full proves nothing. A source that the kernel does not
+    have is `unseen`.
+    """
+    entries = report.get("sources")
+    if not isinstance(entries, list):
+        raise InfraError("the guest's inventory has no list of sources")
+    answers = {entry.get("name"): entry for entry in entries if isinstance(entry, dict)}
+    items: set[Item] = set()
+    unseen: dict[ItemKind, str] = {}
+    for source in sources:
+        answer = answers.get(source.name)
+        if answer is None:
+            raise InfraError(f"the guest's inventory lacks {source.name}")
+        if "absent" in answer:
+            unseen.update({kind: str(answer["absent"]) for kind in source.kinds})
+            continue
+        try:
+            items.update(source.read(answer))
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise InfraError(
+                f"the guest's inventory has a malformed entry in {source.name}: {str(error)[:100]}"
+            ) from error
+    seen = {item.kind for item in items}
+    return Inventory(
+        frozenset(items),
+        {kind: why for kind, why in unseen.items() if kind not in seen},
+        tuple(answers["sysctl"]["folders"]) if "folders" in answers.get("sysctl", {}) else (),
+        frozenset(readers.processes(answers)),
+        readers.open_files(answers),
+        readers.packets(answers),
+        readers.links(answers),
+    )
+
+
+def _file(
+    name: str, kind: ItemKind, path: str, reader: Callable[[ItemKind], readers.Reader]
+) -> Source:
+    return Source(name, (kind,), f"file name={name} path={path}", reader(kind))
+
+
+def _memory_source(one: memory.MemoryList, names: Mapping[int, str]) -> Source:
+    return Source(one.name, (one.kind,), one.request, readers.in_memory(one, names))
+
+
+_SAFE = (
+    Source("modules", ("module",), "file name=modules path=/proc/modules", readers.modules),
+    Source(
+        "devices",
+        ("chardev", "blockdev"),
+        "file name=devices path=/proc/devices",
+        readers.devices,
+    ),
+    Source("mounts", ("mount",), "file name=mounts path=/proc/self/mountinfo", readers.mounts),
+    *(
+        Source(
+            f"packets-{device}",
+            (),
+            f"file name=packets-{device} path=/sys/class/net/{device}/statistics/rx_packets",
+            readers.nothing,
+        )
+        for device in readers.QUIET_DEVICES
+    ),
+    _file("dynamic-events", "tracing", _DYNAMIC_EVENTS, readers.whole_line),
+    Source(
+        "proc",
+        ("proc", "interrupt"),
+        f"tree name=proc path=/proc depth=8 inodes=1 pids=1 skip={','.join(_PROC_SKIPPED)}",
+        readers.proc,
+    ),
+    Source(
+        "proc-net",
+        ("proc",),
+        "tree name=proc-net path=/proc/self/net depth=4 inodes=1",
+        readers.tree("proc", inodes=True),
+    ),
+    Source(
+        "sysfs",
+        ("sysfs",),
+        f"tree name=sysfs path=/sys depth=16 skip={','.join(_SYSFS_SKIPPED)}",
+        readers.tree("sysfs", inodes=False),
+    ),
+    Source(
+        "netdevs",
+        ("netdev",),
+        "tree name=netdevs path=/sys/class/net inodes=1",
+        readers.netdevs,
+    ),
+    Source("slab", ("slab-cache",), "tree name=slab path=/sys/kernel/slab links=1 count=aliases",
+           readers.slab),
+    Source(
+        "debugfs",
+        ("debugfs",),
+        "tree name=debugfs path=/sys/kernel/debug depth=8 inodes=1"
+        f" skip={','.join(_DEBUG_SKIPPED)}",
+        readers.tree("debugfs", inodes=True),
+    ),
+    Source(
+        "trace-instances",
+        ("tracing",),
+        "tree name=trace-instances path=/sys/kernel/tracing/instances",
+        readers.tree("tracing", inodes=False),
+    ),
+    Source(
+        "trace-events",
+        ("tracing",),
+        "tree name=trace-events path=/sys/kernel/tracing/events",
+        readers.tree("tracing", inodes=False),
+    ),
+    Source(
+        "device-nodes",
+        ("device-node",),
+        "tree name=device-nodes path=/dev depth=4 skip=/dev/pts,/dev/shm",
+        readers.tree("device-node", inodes=False),
+    ),
+    Source("tasks", ("thread",), "tasks name=tasks", readers.threads),
+)  # fmt: skip
+
+# Left out where the kernel's memory shows the same kind.
+_CAREFUL_FILES = (
+    _file("filesystems", "filesystem", "/proc/filesystems", readers.first_word),
+    _file("kprobes", "kprobe", "/sys/kernel/debug/kprobes/list", readers.whole_line),
+    _file("protocols", "protocol", "/proc/net/protocols", readers.first_word),
+    _file("packet-types", "packet-handler", "/proc/net/ptype", readers.whole_line),
+    _file("tty-drivers", "tty-driver", "/proc/tty/drivers", readers.first_word),
+    _file("line-disciplines", "line-discipline", "/proc/tty/ldiscs", readers.first_word),
+    _file("ioports", "resource", "/proc/ioports", readers.whole_line),
+    _file("iomem", "resource", "/proc/iomem", readers.whole_line),
+    _file("cpu-hotplug", "cpu-hotplug", _HOTPLUG_STATES, readers.whole_line),
+    _file("enabled-functions", "ftrace", _ENABLED_FUNCTIONS, readers.whole_line),
+)
+_CAREFUL = (
+    Source(
+        "sysctl",
+        ("sysctl",),
+        f"tree name=sysctl path={SYSCTL} depth=12",
+        readers.tree("sysctl", inodes=False),
+    ),
+)

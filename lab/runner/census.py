@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The census of one guest: its inventory at the baseline, at each unload, and at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.deadline import DeadlineExceeded, scaled
+from lab.guest.guest import Guest
+from lab.kernel.artifact import Kernel
+from lab.kernel.btf import layout
+from lab.oracle import inventory
+from lab.oracle.inventory import Inventory, Reading
+from lab.oracle.inventory.memory import STRUCTURES
+from lab.vm.symbols import Symbols, data_symbols, module_symbols
+
+# A function is named without an offset where it begins.
+_BEGIN = "+0x0"
+_SECTION = re.compile(r"^(\.\S+):(0x[0-9a-f]{1,16})$", re.M)
+# Frees that a module's unload leaves to the kernel (seconds on the reference host).
+UNLOAD_SECONDS = 0.5
+
+
+def reading_of(kernel: Kernel) -> Reading:
+    """Return the sources of the inventory that a kernel has."""
+    return inventory.reading(data_symbols(kernel.vmlinux), layout(kernel.btf, STRUCTURES))
+
+
+@dataclass
+class Found:
+    """What a look at the end found.
+
+    `left` are texts, `not_looked_at` is what -> why. `touchy` says that a network device whose
+    code may be gone is left: no list of devices may be asked of the kernel.
+    """
+
+    left: list[str]
+    not_looked_at: dict[str, str]
+    touchy: bool = False
+
+
+@dataclass
+class Census:
+    """Takes inventories of one guest and compares them with the first."""
+
+    guest: Guest
+    reading: Reading
+    vmlinux: Path | None = None
+    before: Inventory = field(init=False)
+    unloaded: list[str] = field(default_factory=list)
+    #: What the last module left when it was unloaded, or may have left where a look is not
+    #: safe: the cause, should the kernel not live to the end.
+    left_at_unload: list[str] = field(default_factory=list)
+    _doubtful: list[str] = field(default_factory=list)
+    _functions: dict[tuple[str, int], int] = field(default_factory=dict)
+    _names: dict[tuple[str, int], str] = field(default_factory=dict)
+    _symbols: list[tuple[int, int, str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Nothing was unloaded yet, so all sources can be read at once.
+        sources = (*self.reading.safe, *self.reading.careful)
+        self.before = inventory.parse(self._ask(sources), sources)
+
+    def look_at_module(self, name: str, path: Path | None) -> None:
+        """Note what a module has registered, before it is unloaded: it has names only now.
+
+        `path` is the module's file on the host, with its symbols.
+        """
+        # Careful sources are safe as long as nothing has been unloaded.
+        sources = self.reading.safe + (() if self.unloaded else self.reading.careful)
+        now = inventory.parse(self._ask(sources), sources)
+        for item in now.items:
+            if item.node:
+                self._functions[item.place, item.node] = item.value
+                self._names[item.place, item.node] = item.name
+        self._doubtful = [
+            f"perhaps sysctl {item.name} (to look for it now runs into it)"
+            for item in inventory.left_over(self.before, now)
+            if item.kind == "sysctl" and item.name.rpartition("/")[0] in self.before.folders[1:]
+        ]
+        self.unloaded.append(name)
+        if path is None:
+            return
+        folder = shlex.quote(f"/sys/module/{name}/sections")
+        done = self.guest.run(f"cd {folder} && grep -H 0x .[a-z]* 2>/dev/null; true")
+        starts = dict(_SECTION.findall(done.stdout))
+        self._symbols += [
+            (int(starts[section], 16) + offset, size, symbol, name)
+            for section, offset, size, symbol in module_symbols(path)
+            if section in starts
+        ]
+
+    def look_after_unload(self) -> None:
+        """Note what is left over when a module has just been unloaded, by the safe sources.
+
+        The loader is asked, which runs already: a process that is started now may stumble
+        over what is left (an SSH server reads /proc/interrupts), and hide the cause.
+        """
+        found = Found([], {})
+
+        def settled() -> bool:
+            nonlocal found
+            found = self._found(
+                inventory.parse(self._ask(self.reading.safe), self.reading.safe), {}
+            )
+            return not found.left
+
+        with contextlib.suppress(DeadlineExceeded):
+            scaled(UNLOAD_SECONDS).poll(settled, "what a module had to be given back", interval=0.1)
+        self.left_at_unload[:] = found.left or self._doubtful
+
+    def look(self, *, modules_ran: bool) -> Found:
+        """Compare what the kernel has now with the baseline.
+
+        `modules_ran` says that code which is gone may have left something: sources that could
+        run it are read only if the others found nothing.
+        """
+        reading = self.reading
+        unknown = dict(reading.unknown)
+        if not modules_ran:
+            sources = (*reading.safe, *reading.careful)
+            now = inventory.parse(self._ask(sources), sources)
+            return self._found(now, unknown, modules_ran=False)
+        now = inventory.parse(self._ask(reading.safe), reading.safe)
+        if inventory.left_over(self.before, now):
+            why = "something is left over whose code may be gone"
+            unknown |= {kind: why for source in reading.careful for kind in source.kinds}
+            return self._found(now, unknown)
+        more = inventory.parse(self._ask(reading.careful, self.before.folders), reading.careful)
+        self.left_at_unload.clear()
+        return self._found(now.joined(more), unknown)
+
+    def _found(
+        self, now: Inventory, unknown: dict[inventory.ItemKind, str], *, modules_ran: bool = True
+    ) -> Found:
+        items = inventory.left_over(self.before, now, modules_ran=modules_ran)
+        loaded = {item.name for item in now.items if item.kind == "module"}
+        gone = [name for name in self.unloaded if name not in loaded]
+        about = inventory.Context(gone, self.name_of, self._functions, self._names)
+        left = inventory.texts(items, self.before, now, about)
+        seen = now.joined(Inventory(frozenset(), unknown))
+        touchy = any(item.kind == "netdev" for item in items)
+        not_seen = inventory.unseen(self.before, seen, modules_ran=modules_ran)
+        return Found(left, not_seen, touchy)
+
+    def name_of(self, address: int) -> tuple[str, str] | None:
+        """Return the symbol at an address and its module ("": the kernel's own), or None."""
+        for start, size, symbol, module in self._symbols:
+            if start <= address < start + max(size, 1):
+                return symbol, module
+        if self.vmlinux is None or not self.vmlinux.exists():
+            return None
+        name = Symbols.of(self.vmlinux).name(address)
+        return None if name.startswith("0x") else (name.removesuffix(_BEGIN), "")
+
+    def _ask(
+        self, sources: tuple[inventory.Source, ...], folders: tuple[str, ...] = ()
+    ) -> dict[str, object]:
+        return self.guest.inventory(inventory.request(sources, folders))
