@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
+
+Load = Callable[..., LoaderAnswer]
 
 HEAD = """\
 #include "vmlinux.h"
@@ -162,7 +164,7 @@ def bench(guest: Guest, stock: Kernel, planner: Planner) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def load(bench: Bench, stock: Kernel, planner: Planner, tmp_path: Path):  # type: ignore[no-untyped-def]
+def load(bench: Bench, stock: Kernel, planner: Planner, tmp_path: Path) -> Load:
     """Compile a source and load it."""
 
     def load(source: str, autoload: str | None = None) -> LoaderAnswer:
@@ -174,7 +176,7 @@ def load(bench: Bench, stock: Kernel, planner: Planner, tmp_path: Path):  # type
 
 
 @pytest.mark.parametrize("case", NOT_THE_VERIFIER)
-def test_what_the_verifier_never_saw(load, case: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_the_verifier_never_saw(load: Load, case: str) -> None:
     source, stage, errname, said = NOT_THE_VERIFIER[case]
     answer = load(source)
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, stage, errname), answer
@@ -183,7 +185,7 @@ def test_what_the_verifier_never_saw(load, case: str) -> None:  # type: ignore[n
 
 
 @pytest.mark.parametrize("case", THE_VERIFIER)
-def test_the_verifiers_word(load, case: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_verifiers_word(load: Load, case: str) -> None:
     source, autoload, errname, program, said = THE_VERIFIER[case]
     answer = load(source, autoload)
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, "verify", errname), answer
@@ -192,13 +194,13 @@ def test_the_verifiers_word(load, case: str) -> None:  # type: ignore[no-untyped
     assert "\nprocessed " in answer["log"]
 
 
-def test_a_rejection_of_one_is_not_that_of_another(load, bench: Bench) -> None:  # type: ignore[no-untyped-def]
+def test_a_rejection_of_one_is_not_that_of_another(load: Load, bench: Bench) -> None:
     assert load(THREE, "right,right_too").ok
     bench.do("unload", handle="a")
     assert load(THREE)["program"] == "reads_null"
 
 
-def test_a_call_that_is_not_allowed(load, bench: Bench) -> None:  # type: ignore[no-untyped-def]
+def test_a_call_that_is_not_allowed(load: Load, bench: Bench) -> None:
     assert load(THREE, "right").ok
     bench.do("unload", handle="a")
     said = bench.guest.run(
