@@ -30,7 +30,8 @@ static int usage(void)
 	struct json answer = { 0 };
 
 	fail(&answer, "command", EINVAL,
-	     "usage: kextload serve | ledger | alive NONCE [TIMEOUT_MS] | park | version");
+	     "usage: kextload serve | ledger | alive NONCE [TIMEOUT_MS] |"
+	     " park | peek LENGTH ADDRESS... | version");
 	answer_send(&answer);
 	json_free(&answer);
 	return 2;
@@ -48,6 +49,8 @@ int main(int count, char **words)
 		return alive(words + 2);
 	if (count == 2 && !strcmp(words[1], "park"))
 		return park();
+	if (count >= 2 && !strcmp(words[1], "peek"))
+		return peek(words + 2);
 	if (count == 2 && !strcmp(words[1], "version"))
 		return version();
 	return usage();

@@ -92,6 +92,7 @@ int serve(void);
 int ledger(void);
 int alive(char **words);
 int park(void);
+int peek(char **words);
 
 /* handle.c: NULL with a bad answer begun if there is none of that name. */
 struct handle *find_handle(struct loader *loader, const struct command *command,

@@ -15,7 +15,7 @@ from lab.runner.observation import Observation, Pass, StepResult
 from lab.scenario.base import Bound
 from lab.scenario.expect import Expect
 from lab.scenario.steps import LoadStep
-from lab.words import RexCounter, Topic
+from lab.words import Resources, RexCounter, Topic
 
 # How runs end that the kernel writes a report about, and counts.
 _REPORTED: tuple[RexCounter, ...] = ("terminated", "panicked", "faulted", "overflowed")
@@ -70,9 +70,7 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
         if seen.leaked is None:
             yield Finding("resources", expect.resources, "they could not be read", False)
         else:
-            happened = f"left over: {', '.join(seen.leaked)}" if seen.leaked else "none is left"
-            holds = bool(seen.leaked) == (expect.resources == "kept")
-            yield Finding("resources", expect.resources, happened, holds, "resources")
+            yield _resources(expect.resources, seen, seen.leaked)
     for kind, bound in expect.ledger.items():
         yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind), "ledger")
     yield from _rex(expect, seen)
@@ -83,6 +81,18 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
         )
         if expect.extension_report.count is not None:
             yield _count_of_reports(expect.extension_report.count, seen)
+
+
+def _resources(expected: Resources, seen: Observation, leaked: list[str]) -> Finding:
+    left = [*leaked, *seen.residue, *(cause.text for cause in seen.causes if cause.leak)]
+    happened = f"left over: {', '.join(leaked)}" if leaked else "none is left"
+    if left and not leaked:
+        # What modules left has findings of its own.
+        happened = "; ".join(dict.fromkeys(left))
+    if seen.not_looked_at:
+        happened += f"; not looked at on this kernel: {', '.join(seen.not_looked_at)}"
+    holds = bool(left if expected == "kept" else leaked) == (expected == "kept")
+    return Finding("resources", expected, happened, holds, "resources")
 
 
 def _count_of_reports(bound: Bound, seen: Observation) -> Finding:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from lab.judge.finding import Finding
 from lab.judge.item import aftermath, interruption, last_words, reuse, totals, was_refused
-from lab.judge.kernel import kernel_finding, report_findings, unallowed_reports
+from lab.judge.kernel import (
+    kernel_finding,
+    report_findings,
+    resource_findings,
+    unallowed_reports,
+)
 from lab.judge.steps import step_findings
 from lab.runner.observation import Observation
 from lab.scenario.model import Scenario, Twin
@@ -72,6 +77,8 @@ def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judge
 
 def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     expect = scenario.expect
+    # What a module left is the cause of what the kernel says after its unload.
+    yield from resource_findings(scenario, seen)
     yield kernel_finding(expect, seen)
     yield from report_findings(scenario, seen)
     for result in seen.first.results:
@@ -95,6 +102,7 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
 
 def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     """What fails the item even if the lab saw no more than this."""
+    yield from resource_findings(scenario, seen)
     if seen.state == "crashed" and scenario.expect.kernel != "crashed":
         yield kernel_finding(scenario.expect, seen)
     yield from unallowed_reports(scenario, seen)

@@ -21,6 +21,7 @@ A kind says which keys `data` has:
 | `counters`     | counters | counter -> increase                                         |
 | `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
 | `rex`          | counters | `held` (list of texts), counter -> increase                 |
+| `residue`      | counters | `left` (sentences), `not_looked_at` (on this kernel)        |
 | `slope`        | counters | `gauge`, `slope`, `samples`                                 |
 """
 
@@ -46,6 +47,7 @@ EvidenceKind = Literal[
     "counters",
     "ledger",
     "rex",
+    "residue",
     "slope",
 ]
 EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
@@ -82,6 +84,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "counters": Trust.COUNTER,
         "ledger": Trust.COUNTER,
         "rex": Trust.COUNTER,
+        "residue": Trust.COUNTER,
         "slope": Trust.COUNTER,
     }
 )

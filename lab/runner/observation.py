@@ -10,6 +10,7 @@ from typing import Any
 from lab.errors import InfraError
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
+from lab.oracle.leak_reports import Cause
 from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
 from lab.scenario.steps import BaseStep
@@ -79,6 +80,12 @@ class Observation:
     reports: list[Report] = field(default_factory=list)
     extension_reports: list[ExtensionReport] = field(default_factory=list)
     leaked: list[str] | None = None
+    # What modules left (memory, timers, work items), a sentence each; and what of it this
+    # kernel gives no view of.
+    residue: list[str] = field(default_factory=list)
+    not_looked_at: list[str] = field(default_factory=list)
+    # Reports that are about what a module left.
+    causes: list[Cause] = field(default_factory=list)
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)

@@ -17,10 +17,12 @@ from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.oracle.console import evidence as report_evidence
+from lab.oracle.leak_reports import causes
 from lab.oracle.lines import Shape
 from lab.runner import reports
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
+from lab.runner.residue import Residue
 from lab.runner.steps import StepDriver
 from lab.runner.watch import Baseline, Watch, take_baseline
 from lab.scenario.extensions import ModuleExtension
@@ -38,6 +40,7 @@ class Run:
     seen: Observation = field(default_factory=Observation)
     guest: Guest | None = None
     _watch: Watch | None = None
+    _residue: Residue | None = None
     _stopped: bool = False
 
     def stop(self) -> None:
@@ -117,6 +120,9 @@ class Run:
         if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
             _ = guest.loader
         baseline = baseline or take_baseline(guest)
+        if any(isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
+            self._residue = Residue(guest)
+            self._residue.begin()
         kernel = self.plan.kernel
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch
@@ -181,6 +187,10 @@ class Run:
     def _read_console(self, watch: Watch) -> None:
         seen = self.seen
         seen.reports = watch.reports()
+        if self._residue is not None:
+            seen.residue = list(self._residue.found)
+            seen.not_looked_at = self._residue.missing
+            seen.causes = causes(seen.reports, self._residue.layouts)
         self._add([report_evidence(report) for report in seen.reports])
         passes = [done for done in (seen.first, seen.second) if done is not None]
         programs = {number: ref for done in passes for number, ref in done.programs.items()}
@@ -216,6 +226,7 @@ class Run:
             emit=self.emit,
             item=self.plan.item.id,
             reports=watch.reports,
+            residue=self._residue,
         )
 
     def _clean(self, driver: StepDriver, done: Pass) -> bool:
@@ -248,6 +259,8 @@ class Run:
                 # The first use did not end well, and nothing ran after it.
                 seen.rex = books.rex
             seen.taint, seen.counters = books.taint, books.counters
+            if self._residue is not None:
+                self._add([self._residue.settle(leak_expected=self.plan.item.keeps)])
             watch.fence()
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.

@@ -26,6 +26,7 @@ from lab.oracle.console import Report
 from lab.runner import settings, shell
 from lab.runner.objects import Artifact, Objects
 from lab.runner.observation import Pass, StepResult
+from lab.runner.residue import Residue
 from lab.scenario.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension
@@ -66,10 +67,13 @@ class StepDriver:
     emit: events.Emit = events.ignore
     item: str = ""
     reports: Callable[[], list[Report]] = list
+    residue: Residue | None = None
 
     def __post_init__(self) -> None:
         self.done = Pass()
-        self._objects = Objects(self.guest, self.extensions, self.artifacts, self.done, self._limit)
+        self._objects = Objects(
+            self.guest, self.extensions, self.artifacts, self.done, self._limit, self.residue
+        )
         self._running: dict[str, Job] = {}
         self._triggers: dict[str, tuple[Job | None, StepResult]] = {}
         self._undo: list[tuple[str, str]] = []
