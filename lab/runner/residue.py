@@ -26,7 +26,9 @@ from lab.oracle.modules import Layouts, parse_sections
 
 # Seconds on the reference host.
 READ_SECONDS = 20.0
-SETTLE_SECONDS = 8.0  # the kernel frees some memory in batches, after grace periods
+SETTLE_SECONDS = (
+    5.0  # the kernel frees some memory after grace periods; asked to, in batches at once
+)
 KEPT_SECONDS = 2.0
 
 # Boot arguments by the option of the kernel that they need.
@@ -236,7 +238,7 @@ _READ_MEMORY = f"""
 exec 2>/dev/null
 echo 6 > /proc/sys/vm/drop_caches
 for file in $(grep -l {_GONE} {_SLAB}/*/alloc_traces); do
-  echo "{_FENCE}$file"; cat $file
+  echo "{_FENCE}$file"; awk 'BEGIN {{ RS = "" }} /{_GONE}/ {{ print; print "" }}' $file
 done
 echo "{_FENCE}/proc/vmallocinfo"; grep ' {_GONE}' /proc/vmallocinfo
 echo "{_FENCE}{_PER_CPU}"; cat {_PER_CPU}/trace {_PER_CPU}/per_cpu/cpu*/stats

@@ -112,6 +112,21 @@ def test_use_of_data_that_is_gone_is_the_cause_of_the_crash(layouts: Layouts) ->
     assert cause.text.startswith("data of the unloaded module leaks was used: precise")
 
 
+def test_what_is_not_mapped_is_gone_while_the_unload_goes_on(layouts: Layouts) -> None:
+    layouts.add("leaks", {}, {})
+    lines = (
+        "BUG: unable to handle page fault for address: ffffffffa0003f08",
+        "#PF: supervisor read access in kernel mode",
+        "#PF: error_code(0x{}) - {}",
+        "RIP: 0010:ftrace_ops_trampoline+0xe/0x70",
+    )
+    absent = report("page-fault", *(line.format("0000", "not-present page") for line in lines))
+    written = report(
+        "page-fault", *(line.format("0003", "permissions violation") for line in lines)
+    )
+    assert [cause.report for cause in causes([absent, written], layouts)] == [absent]
+
+
 def test_a_fault_in_a_module_that_is_there_is_no_such_cause(layouts: Layouts) -> None:
     seen = report(
         "page-fault",

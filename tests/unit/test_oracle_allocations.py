@@ -63,7 +63,8 @@ def test_only_what_came_after_the_baseline_is_counted(layouts: Layouts) -> None:
 
 
 def test_what_the_kernel_allocated_for_itself_is_nobodys_leak(layouts: Layouts) -> None:
-    for keeper in ("fill_pool+0x1/0x2", "alloc_slab_obj_exts+0x1/0x2", "ida_alloc_range+0x1/0x2"):
+    keepers = ("fill_pool", "alloc_slab_obj_exts", "ida_alloc_range", "mas_alloc_nodes")
+    for keeper in (f"{name}+0x1/0x2" for name in keepers):
         text = (
             f"  1 {keeper} age=1\n        {keeper}\n        0xffffffffa0000048\n"
             "        do_one_initcall+0x4f/0x1f0\n\n"
