@@ -26,9 +26,7 @@ from lab.oracle.modules import Layouts, parse_sections
 
 # Seconds on the reference host.
 READ_SECONDS = 20.0
-SETTLE_SECONDS = (
-    5.0  # the kernel frees some memory after grace periods; asked to, in batches at once
-)
+SETTLE_SECONDS = 5.0  # the kernel frees some memory after grace periods
 KEPT_SECONDS = 2.0
 
 # Boot arguments by the option of the kernel that they need.
@@ -68,6 +66,13 @@ def arguments(kernel: Kernel, chosen: Sequence[str] = ()) -> tuple[str, ...]:
         and word.partition("=")[0] not in names
         and not kernel.has(_BUILT_ON.get(word, "-"))
     )
+
+
+def not_looked_at(kernel: Kernel) -> list[str]:
+    """Return what the configuration of a kernel alone hides."""
+    if kernel.has("CONFIG_LOCKDEP"):
+        return ["delayed work items (CONFIG_LOCKDEP changes their form)"]
+    return []
 
 
 def insert_line(path: str, words: Sequence[str], module: str) -> str:

@@ -22,7 +22,7 @@ from lab.oracle.lines import Shape
 from lab.runner import reports
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
-from lab.runner.residue import Residue
+from lab.runner.residue import Residue, not_looked_at
 from lab.runner.steps import StepDriver
 from lab.runner.watch import Baseline, Watch, take_baseline
 from lab.scenario.extensions import ModuleExtension
@@ -120,10 +120,10 @@ class Run:
         if any(not isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
             _ = guest.loader
         baseline = baseline or take_baseline(guest)
-        if any(isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
-            self._residue = Residue(guest)
-            self._residue.begin()
         kernel = self.plan.kernel
+        if any(isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
+            self._residue = Residue(guest, missing=not_looked_at(kernel))
+            self._residue.begin()
         watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
         self._watch = watch
         seen.seconds["baseline"] = time.monotonic() - start
