@@ -83,9 +83,10 @@ def resource_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding
     if scenario.expect.resources != "released":
         return
     # The lab's own look counts objects; what it found of a function, the kernel need not repeat.
+    # What the leak led to says which of them did the harm.
     causes = [
         cause.text
-        for cause in seen.causes
+        for cause in sorted(seen.causes, key=lambda cause: cause.leak)
         if not cause.place or not any(f"in {cause.place}" in text for text in seen.residue)
     ]
     for text in dict.fromkeys([*causes, *seen.residue]):

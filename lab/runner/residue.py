@@ -230,7 +230,7 @@ watch {_PER_CPU} 512 \\
 [ -r /proc/kcore ] || echo no-kcore
 [ -r /proc/timer_list ] || echo no-timer-list
 [ -r /proc/vmallocinfo ] || echo no-vmalloc
-read -r on < {_PROFILING} && [ "$on" = 1 ] || echo no-pages
+[ "$(cat {_PROFILING})" = 1 ] || echo no-pages
 [ -r {_SLAB}/kmalloc-64/alloc_traces ] || echo no-slab
 read -r line < /proc/modules && echo modules
 true
