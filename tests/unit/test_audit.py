@@ -262,6 +262,14 @@ def test_a_report_that_is_only_on_the_console_becomes_a_forgery(guest: Guest, se
     assert ([one.means for one in found], count) == (["serial", "serial"], 2)
 
 
+def test_a_report_from_before_the_first_fence_stands(guest: Guest) -> None:
+    one = Watch(guest, SimpleNamespace(), FULL)  # type: ignore[arg-type]
+    guest.kernel.write(on_console(90, PANIC))
+    one.begin()
+    one.check_console()
+    assert [report.kind for report in one.reports()] == ["panic"]
+
+
 @pytest.mark.parametrize(
     ("form", "says"),
     [
