@@ -161,7 +161,6 @@ class Run:
         else:
             self._add([kmsg.unchecked("the kernel is not known to be alive")])
             self._look_inside(guest)
-        self._add(watch.evidence)
         self._read_console(watch)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
         if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
@@ -191,6 +190,7 @@ class Run:
     def _read_console(self, watch: Watch) -> None:
         seen = self.seen
         self._read = True
+        self._add(watch.evidence)
         seen.reports = watch.reports()
         self._add([report_evidence(report) for report in seen.reports])
         passes = [done for done in (seen.first, seen.second) if done is not None]
