@@ -274,7 +274,7 @@ class Run:
                 raise InfraError(f"the guest is alive, but could not be asked: {error}") from error
 
     def _own_settings(self) -> tuple[set[str], int | None]:
-        """What the scenario's own `set:` steps excuse: settings, and a quiet console.
+        """Return what the scenario's own `set:` steps excuse: settings, and a quiet console.
 
         A setting may differ at the end only if the steps did not come so far as to undo it.
         """
