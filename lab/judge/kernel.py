@@ -79,14 +79,14 @@ def _forgeries(expect: Expect, seen: Observation) -> Iterator[Finding]:
 
 
 def certain_forgeries(expect: Expect, seen: Observation) -> Iterator[Finding]:
-    """Forgeries that are too many already, however much of the console was not seen."""
+    """Yield the finding on forgeries if there are too many already, whatever was not seen."""
     for finding in _forgeries(expect, seen):
         if not finding.holds and expect.forged and seen.forged > max(expect.forged.numbers):
             yield finding
 
 
 def lost_text(seen: Observation) -> str:
-    """In words, what is missing from the console; "" if nothing is.
+    """Return in words what is missing from the console; "" if nothing is.
 
     A report may be missing with it: such a console proves nothing.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The settings that what the lab reads of a kernel relies on. Trust: COUNTER.
+"""Settings that the console and the kernel's detectors depend on. Trust: COUNTER.
 
 They are read at the baseline and again at the end. A guest that changes one of
 them may have hidden a report, so the console's silence proves nothing then.
@@ -37,13 +37,13 @@ Files = Mapping[str, str | None]
 
 
 def console_level(files: Files) -> int:
-    """The level below which records are shown; 8 (all of them) where it can't be read."""
+    """Return the level below which records are shown; 8, for all, where it can't be read."""
     words = (files.get(_PRINTK) or "").split()
     return int(words[0]) if words and words[0].isascii() and words[0].isdigit() else 8
 
 
 def changes(before: Files, now: Files, excused: Collection[str] = ()) -> list[str]:
-    """In words, the settings that differ from the baseline, those that are excused left out."""
+    """Return in words the settings that differ from the baseline, without those excused."""
     return [
         f"{path} was {_shown(before.get(path))} and is {_shown(now.get(path))}"
         for path in FILES

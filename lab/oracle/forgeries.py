@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Forgeries: text that somebody chose and that has the form of the kernel's reports.
+"""Forgeries: text that has the form of the kernel's reports and is not the kernel's.
 
 A forgery is never believed, and never dropped in silence: an extension or a
 program that tries to be taken for the kernel is a finding of its own.
@@ -49,18 +49,18 @@ class Forgery:
 
     @property
     def why(self) -> str:
-        """In words, how it is known that the kernel did not say it."""
+        """Return in words how the text was told from the kernel's own."""
         return _WORDS[self.means]
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text!r} ({self.why})"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for results."""
+        """Return plain data, for results."""
         return {"line": self.line, "at": round(self.at, 3), "text": self.text, "means": self.means}
 
     def evidence(self) -> Evidence:
-        """The forgery as evidence."""
+        """Return the forgery as evidence."""
         data = {"first_line": self.line, "text": self.text, "means": self.means}
         return Evidence("forgery", "console", f"{self.why}: {self.text}", data, self.at)
 
@@ -72,7 +72,7 @@ def forgery_of(line: Line) -> Forgery | None:
 
 
 def claims(text: str) -> bool:
-    """True if a text begins as a report does, the kernel's or one on a native program."""
+    """Return True if a text begins as a report does, the kernel's or one on a native program."""
     return bool(patterns.opening_of(text) or patterns.CUT.match(text) or is_head(text))
 
 

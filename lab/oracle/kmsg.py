@@ -7,10 +7,9 @@ is a record as /dev/kmsg gives it (Documentation/ABI/testing/dev-kmsg): priority
 with facility, number, microseconds, flags, caller; in the text, what can't be
 printed and the backslash are `\\xNN`.
 
-The two have different weaknesses. The console can be told to be quiet, and
-anybody can write to the serial line; the log is what the kernel wrote, but the
-guest is asked for it. So neither overrules the other: where they differ,
-nothing is certain.
+The two have different weaknesses. The console can be made quiet, and programs can
+write to the serial line. The log is what the kernel wrote, but the guest reads it.
+So neither overrules the other: where they differ, nothing is certain.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class Comparison:
 
     @property
     def problem(self) -> str:
-        """In words, why the console can't be relied on; "" if it can."""
+        """Return in words why the console can't be relied on; "" if it can."""
         found = []
         if self.hidden:
             # What begins a report says the most.
@@ -92,7 +91,7 @@ class Comparison:
             first_line = self.inner[0]
             found.append(
                 f"the console shows {len(self.inner)} reports inside other records, such as line "
-                f"{first_line.number}, {first_line.text[:200]!r}: somebody chose that text"
+                f"{first_line.number}, {first_line.text[:200]!r}: that text is not the kernel's own"
             )
         if self.overwritten:
             found.append(
@@ -102,7 +101,7 @@ class Comparison:
         return "; ".join(found)
 
     def evidence(self) -> Evidence:
-        """The comparison as evidence."""
+        """Return the comparison as evidence."""
         agree = f"the console shows all {self.records} records of the kernel's own log"
         data = {
             "records": self.records,
@@ -113,7 +112,7 @@ class Comparison:
 
 
 def unchecked(why: str) -> Evidence:
-    """Evidence that nobody held the console against the log, and why."""
+    """Return evidence that the console was not held against the log, and why."""
     summary = f"the console was not held against the kernel's own log: {why}"
     return Evidence("audit", "kernel log", summary, {"records": 0, "hidden": [], "overwritten": 0})
 
@@ -147,7 +146,7 @@ def compare(
     marked: bool,
     omitted: int = 0,
 ) -> Comparison:
-    """Hold a console's lines against the log's records behind number `since`.
+    """Compare a console's lines with the log's records after number `since`.
 
     The console shows records below `level`; `believed` are the numbers of the lines that
     begin reports. `marked` says that it shows priorities; `omitted` records were left out by

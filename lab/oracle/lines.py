@@ -11,7 +11,7 @@ T123, or CPU C1 outside of tasks) with CONFIG_PRINTK_CALLER. Programs write to
 the same line, in any form they like.
 
 A record that begins a line owns the rest of that line: the kernel writes no
-record behind another, so a prefix further on is text that somebody chose. A
+record behind another, so a prefix further on is text that was chosen by others. A
 record may follow a program's unfinished line. All readers of the console take
 their lines from here, so all of them have this guard.
 
@@ -107,7 +107,7 @@ class Shape:
         return not (self.priority or self.stamp or self.caller)
 
     def pattern(self) -> re.Pattern[str]:
-        """The prefix as a pattern; of a shape without any part it matches nothing at all."""
+        """Return the prefix as a pattern; of a shape without any part it matches nothing at all."""
         priority = _PRIORITY if self.priority else ""
         stamp = _STAMP if self.stamp else ""
         caller = _CALLER if self.caller else ""
@@ -115,7 +115,7 @@ class Shape:
         return re.compile(priority + stamp + caller + (" ?" if stamp or caller else ""))
 
     def patterns(self) -> tuple[tuple[re.Pattern[str], bool], ...]:
-        """The prefixes that this kernel can write, each with whether it is the one expected.
+        """Return the prefixes that this kernel can write; True marks the one expected.
 
         The longer one first: the shorter one may match its beginning.
         """
@@ -204,7 +204,7 @@ class Splitter:
             yield replace(line, damage="longer than any record") if cut else line
 
     def _first(self, raw: str) -> tuple[re.Match[str], bool] | None:
-        """The prefix that begins a record, and whether it has the shape expected."""
+        """Return the prefix that begins a record; True if it has the shape expected."""
         for pattern, expected in self._patterns:
             found = pattern.match(raw)
             if found:
@@ -272,18 +272,18 @@ class Splitter:
 
 
 def clean(text: str) -> str:
-    """The text without control characters and escape sequences."""
+    """Return the text without control characters and escape sequences."""
     return _CONTROL.sub("", text)
 
 
 def without_prefix(text: str) -> str | None:
-    """The text behind what reads as a prefix, be it a good one or not; None if there is none."""
+    """Return the text behind what reads as a prefix, valid or not; None if there is none."""
     found = _LOOSE.match(text)
     return text[found.end() :] if found else None
 
 
 def embedded(text: str) -> Iterator[str]:
-    """The text behind each thing inside a line that reads as a prefix, or as a priority."""
+    """Yield the text behind each thing in a line that reads as a prefix, or as a priority."""
     if "<" not in text and "[" not in text:
         return
     for found in itertools.islice(_INSIDE.finditer(text), _MOST_INSIDE):
@@ -291,7 +291,7 @@ def embedded(text: str) -> Iterator[str]:
 
 
 def has_prefix(text: str) -> bool:
-    """True if a line begins as the kernel's lines may begin."""
+    """Return True if a line begins as the kernel's lines may begin."""
     return bool(_ANY.match(text))
 
 
@@ -304,7 +304,7 @@ def _decode(raw: bytes | bytearray) -> str:
 
 
 def _is_broken(raw: str, start: int) -> bool:
-    """True if the prefix at `start` is a piece of a longer one that no kernel writes."""
+    """Return True if the prefix at `start` is a piece of a longer one that no kernel writes."""
     before = clean(raw[:start])
     whole = _LOOSE.match(clean(raw))
     return bool(before) and whole is not None and len(before) < whole.end()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Losses: signs on the console that text of the kernel is missing from it.
+"""Losses: signs on the console that some of the kernel's text is missing from it.
 
 Where text is missing a report may be missing: no verdict of `passed` can stand
 on such a console.
@@ -25,8 +25,8 @@ _MOST_CALLERS = 64
 # follow a program's unfinished one. Older kernels give it a prefix.
 _DROPPED = re.compile(r"\*\* (?P<count>[0-9]+) printk messages dropped \*\*\s*$")
 _KERNEL_RIP = re.compile(r"^RIP: 0010:")
-# Registers behind these were asked for, or are part of a stack trace, and so are those
-# with no more than the second kind between.
+# Registers after a line of the first kind were asked for, or are part of a stack trace.
+# Lines of the second kind may stand between the two.
 _ASKED = re.compile(r"^(?:\s|Call Trace|sysrq:)")
 _BETWEEN = re.compile(r"^(?:CPU: |Hardware name|Tainted: |RIP: |RSP: |Code: |$)")
 
@@ -43,11 +43,11 @@ class Loss:
         return f"line {self.line}: {self.why}" if self.line else self.why
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for results."""
+        """Return plain data, for results."""
         return {"line": self.line, "at": round(self.at, 3), "why": self.why}
 
     def evidence(self) -> Evidence:
-        """The loss as evidence."""
+        """Return the loss as evidence."""
         return Evidence("loss", "console", str(self), {"first_line": self.line}, self.at)
 
 

@@ -36,7 +36,7 @@ def parts(priority: bool, stamp: bool, caller: bool) -> tuple[_Part, ...]:
 
 
 def is_mixed(text: str, prefix: tuple[_Part, ...]) -> bool:
-    """True if a line begins with two prefixes, mixed character by character."""
+    """Return True if a line begins with two prefixes, mixed character by character."""
     if not prefix or not _BEGINS.match(text):
         return False
     # Where each of two readers may be: the part, and how much of it was taken.

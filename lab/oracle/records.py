@@ -157,7 +157,7 @@ def _kind_of(text: str) -> _Named | None:
 
 
 def _follows(before: Line, line: Line, same_time: bool) -> bool:
-    """True if a line can be of the record that the one before it is of."""
+    """Return True if a line can be of the record that the one before it is of."""
     if line.origin is not Origin.KERNEL or line.caller != before.caller:
         return False
     if line.stamp is None or before.stamp is None:

@@ -172,7 +172,7 @@ class Collector:
 
 
 def is_head(text: str) -> bool:
-    """True if a line's text begins a report on a native program."""
+    """Return True if a line's text begins a report on a native program."""
     match = _LINE.match(text)
     return match is not None and bool(_HEAD.match(match["rest"]))
 

@@ -97,7 +97,7 @@ def explain(result: Result) -> str:
 
 
 def forgery_line(forgery: Mapping[str, Any]) -> str:
-    """A forgery in one line: where, by which means, and its text."""
+    """Return a forgery as one line: where, by which means, and its text."""
     return f"console line {forgery.get('line')} [{forgery.get('means')}]: {forgery.get('text')}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The audit: is what a guest's console showed all that its kernel said, and no more?
+"""The audit: compare what a guest's console showed with what its kernel said.
 
 A fence is a record that the lab writes to the kernel's log. It must arrive on the
 console as a record of its own, with the prefix that this kernel has and with the

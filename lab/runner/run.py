@@ -172,7 +172,6 @@ class Run:
         else:
             self._add([kmsg.unchecked("the kernel is not known to be alive")])
             self._look_inside(guest)
-        self._add(watch.evidence)
         self._read_console(watch)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
         if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
@@ -202,6 +201,7 @@ class Run:
     def _read_console(self, watch: Watch) -> None:
         seen = self.seen
         self._read = True
+        self._add(watch.evidence)
         seen.reports = watch.reports()
         if self._residue is not None:
             seen.residue = list(self._residue.found)
@@ -294,7 +294,7 @@ class Run:
                 raise InfraError(f"the guest is alive, but could not be asked: {error}") from error
 
     def _own_settings(self) -> tuple[set[str], int | None]:
-        """What the scenario's own `set:` steps excuse: settings, and a quiet console.
+        """Return what the scenario's own `set:` steps excuse: settings, and a quiet console.
 
         A setting may differ at the end only if the steps did not come so far as to undo it.
         """

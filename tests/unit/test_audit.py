@@ -144,7 +144,7 @@ def test_a_report_inside_another_record_is_no_report() -> None:
     text = f"tmpfs: Unknown parameter x\n{PANIC}"
     found = compare([in_log(1, text)], on_console(1, text))
     assert [line.text for line in found.inner] == [PANIC]
-    assert "somebody chose that text" in found.problem
+    assert "not the kernel's own" in found.problem
     assert compare([in_log(1, f"\n{PANIC}")], on_console(1, f"\n{PANIC}")).problem == ""
 
 
@@ -260,6 +260,14 @@ def test_a_report_that_is_only_on_the_console_becomes_a_forgery(guest: Guest, se
     assert (seen.reports(), seen.rex_reports()) == ([], ())
     found, count = seen.forgeries()
     assert ([one.means for one in found], count) == (["serial", "serial"], 2)
+
+
+def test_a_report_from_before_the_first_fence_stands(guest: Guest) -> None:
+    one = Watch(guest, SimpleNamespace(), FULL)  # type: ignore[arg-type]
+    guest.kernel.write(on_console(90, PANIC))
+    one.begin()
+    one.check_console()
+    assert [report.kind for report in one.reports()] == ["panic"]
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,12 @@ def test_a_task_that_was_killed_for_memory_is_named() -> None:
     assert kinds(record(*text, step=0)) == ["oom"]
 
 
+@pytest.mark.parametrize("name", ["", "\1", "\1\2", "\x1b[1m"])
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_name_of_which_nothing_can_be_shown_hides_nothing(kind: str, name: str) -> None:
+    assert kinds(named(kind, name)) == [kind]
+
+
 @given(NAMES, st.sampled_from(sorted(NAMED)))
 def test_any_name_gives_one_report_of_its_kind(name: bytes, kind: str) -> None:
     text = name.decode("utf-8", errors="replace")

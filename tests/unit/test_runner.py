@@ -249,6 +249,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
 
     def inside(_guest: Any) -> None:
         run._watch = SimpleNamespace(  # type: ignore[assignment]
+            evidence=[],
             reports=lambda: ["an oops"],
             rex_reports=lambda: (ENDED,),
             forgeries=lambda: ([], 0),
