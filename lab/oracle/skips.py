@@ -49,7 +49,7 @@ THUNKS = (
 
 # Detectors of the kernel: they find what another function did.
 DETECTORS = (
-    r"watchdog\w*|__?is_hardlockup|check_cpu_stall|print_cpu_stall\w*|rcu_\w+|__rcu\w*|call_rcu",
+    r"watchdog\w*|__?is_hardlockup|check_cpu_stall|print_cpu_stall\w*|rcu_\w+|__rcu\w*",
     r"synchronize_(?:s?rcu|sched|net)\w*|__synchronize_\w+|__call_rcu\w*|kvfree_call_rcu",
     r"ubsan_\w+|__ubsan_\w+|k(?:asan|fence|msan|csan)_\w+|__asan_\w+|__k(?:asan|fence)_\w+",
     r"__msan_\w+|__kmsan_\w+|msan_\w+|__kcsan_\w+|__tsan_\w+|__hwasan_\w+|__sanitizer_\w+|check_memory_region\w*",
@@ -65,8 +65,8 @@ DETECTORS = (
     r"|check_(?:page_span|heap_object|stack_object|bogus_address|kernel_text_object)\w*",
     r"hung_task\w*|check_hung_\w+|khungtaskd|rcu_sched_clock_irq|csd_\w+|__csd_\w+|netif_watchdog",
     r"dev_watchdog|dql_\w+|netdev_rx_csum_fault|refcount_\w+|__refcount\w+|ref_tracker_\w+",
-    r"kref_\w+|__list_(?:add|del)\w*|list_\w+|hlist_\w+|hlock_class|__hlist_\w+|plist_\w+|rb_\w+|__rb_\w+",
-    r"percpu_ref_\w+|page_(?:ref|owner)_\w+|bad_page\w*|__dump_page|dump_page|check_new_page\w*",
+    r"kref_\w+|__list_(?:add|del)\w*|list_\w+|hlock_class",
+    r"page_(?:ref|owner)_\w+|bad_page\w*|__dump_page|dump_page|check_new_page\w*",
     r"free_page_is_bad|page_bad_reason|kmemleak_\w+|print_unreferenced|kobject_init",
     r"tick_\w+|hrtimer_interrupt|__hrtimer_run_queues|__run_hrtimer|update_process_times"
     r"|perf_trace_\w+|sched_tick|scheduler_tick|local_apic_timer_interrupt",
@@ -101,9 +101,9 @@ ALLOCATORS = (
     r"__vmalloc\w*|vmalloc\w*|vzalloc\w*|vfree\w*|__vunmap|__get_vm_area\w*|alloc_vmap_\w+",
     r"pcpu_\w+|__alloc_percpu\w*|alloc_percpu\w*|free_percpu|kvrealloc\w*|devm_k\w+alloc\w*",
     r"kmemdup\w*|memdup_\w+|vmemdup_\w+|kstr\w+|kasprintf|kvasprintf\w*|devm_kmemdup|devm_kstrdup\w*",
-    r"slob_\w+|mempool_\w+|objcg_\w+|__do_cache_\w+|ptr_\w+|kasan_save_\w+|__build_skb\w*",
-    r"__alloc_skb|(?:new|alloc|build|napi_build)_skb\w*|__netdev_alloc_skb|__napi_alloc_skb|skb_put|skb_push|skb_over_panic"
-    r"|skb_under_panic|skb_panic|__kfree_skb|kfree_skb\w*|consume_skb|skb_release_all|pskb_expand_head",
+    r"slob_\w+|mempool_\w+|objcg_\w+|__do_cache_\w+|ptr_\w+|kasan_save_\w+",
+    r"skb_over_panic|skb_under_panic|skb_panic|(?:__)?(?:new|alloc|build|napi_build)_skb\w*"
+    r"|__(?:netdev|napi)_alloc_skb",
 )
 
 # Locks, and what waits for another task: the holder or the caller is at fault.
@@ -117,7 +117,7 @@ LOCKS = (
     r"__?schedule\w*|schedule\w*|preempt_schedule\w*|io_schedule\w*|context_switch|do_task_dead",
     r"wait_(?:for|on|woken)\w+|__wait_(?:for|on)\w+|do_wait_for_common|out_of_line_wait\w*"
     r"|bit_wait\w*|__wait_rcu_gp|prepare_to_\w*wait\w*|finish_wait|___wait_event\w*|do_nanosleep"
-    r"|hrtimer_nanosleep|msleep\w*|usleep\w*|fsleep|__cond_resched|_cond_resched|completion_\w+",
+    r"|(?:__)?s?wake_up\w*|try_to_wake_up|complete|complete_all|ep_poll_callback|hrtimer_nanosleep|msleep\w*|usleep\w*|fsleep|__cond_resched|_cond_resched|completion_\w+",
     r"preempt_count_\w+|local_bh_\w+|__local_bh_\w+|_local_bh_\w+|migrate_\w+|preempt_\w+"
     r"|stop_(?:one|two)_cpus?\w*|rwbase_\w+|rt_(?:read|write)_\w*lock\w*|lockref_\w+|up_\w+",
 )
@@ -128,7 +128,7 @@ WAITS = (
     r"|start_flush_work|cancel_(?:delayed_)?work\w*|__cancel_work\w*|drain_workqueue"
     r"|del_timer_sync|timer_delete_sync|__timer_delete_sync|kthread_stop\w*|console_lock"
     r"|synchronize_(?:s?rcu|sched|net)\w*|lock_page|__lock_page\w*|folio_lock\w*|__folio_lock\w*"
-    r"|timerqueue_\w+|__remove_hrtimer|__unwind_start|exit_to_user_mode_\w+|hrtimer_active"
+    r"|__remove_hrtimer|exit_to_user_mode_\w+|hrtimer_active"
     r"|folio_wait_bit\w*|lock_mount|lock_rename|inode_lock\w*|smp_call_function\w*|on_each_cpu\w*",
 )
 
@@ -174,12 +174,20 @@ LIBRARY = (
     r"(?:arch_)?(?:__)?(?:test|set|clear|change)_(?:and_)?\w*bit\w*|(?:arch_|raw_)?atomic\w*|__atomic\w*",
     r"__read_once\w*|__write_once\w*|read_word_at_a_time|__write_once_size|_find_\w*bit\w*|find_\w*bit\w*"
     r"|(?:arch_)?cmpxchg\w*|xchg\w*|memzero\w*|clear_page\w*|copy_page\w*|copy_mc_\w+|csum_partial\w*",
-    r"idr_\w+|ida_\w+|radix_tree_\w+|xas_\w+|xa_\w+|__xa_\w+|mas_\w+|mt_\w+|rht_\w+|__rht\w*|rhashtable_\w+"
-    r"|__rhashtable\w*|kobject_\w+|kset_\w+|sort\w*|bitmap_\w+|__bitmap_\w+|vsnprintf|snprintf|sprintf"
-    r"|sscanf|vsscanf|string\w*|number|pointer|format_decode|hex_\w+|bsearch|crc32\w*|llist_\w+",
-    r"iov_iter_\w+|_?copy_(?:page_)?(?:to|from)_iter\w*|__bad_copy\w*|copy_overflow",
+    r"sscanf|vsscanf|string\w*|number|pointer|format_decode|hex_\w+|_?copy_(?:page_)?(?:to|from)_iter\w*|__bad_copy\w*|copy_overflow",
     r"fls\w*|ffs\w*|hweight\w*|__sw_hweight\w*"
     r"|u64_stats_\w+|get_current|array_index_\w+",
+)
+
+# Containers: what they hold is their caller's.
+CONTAINERS = (
+    r"(?:__)?(?:hlist|plist|llist|rb|kref|percpu_ref|idr|ida|radix_tree|xas|xa|mas|mt|rht)_\w+"
+    r"|(?:__)?rhashtable_\w+|kobject_\w+|kset_\w+|(?:__)?bitmap_\w+|timerqueue_\w+|sort\w*"
+    r"|bsearch|crc32\w*|iov_iter_\w+|klist_\w+|assoc_array_\w+|interval_tree_\w+|kfifo_\w+",
+    r"skb_put|skb_push|skb_pull|(?:__)?kfree_skb\w*|consume_skb|skb_release_\w+|pskb_expand_head"
+    r"|skb_\w*(?:dequeue|queue|purge|trim)\w*|call_rcu\w*|__call_rcu\w*|kvfree_call_rcu|rcu_core\w*"
+    r"|rcu_do_batch|rcu_cblist_\w+|rcu_segcblist_\w+|unwind_next_frame|__unwind_start",
+    r"(?:__)?bad_area\w*|do_(?:user|kern)_addr_fault|no_context|refcount_\w+_not_one",
 )
 
 # Cryptographic algorithms: their caller gave them the data.
@@ -199,9 +207,13 @@ TIMERS = (
     r"lock_timer_base|(?:__)?(?:try_to_)?del_timer\w*|__?try_to_del_timer\w*|timer_\w+|__timer_\w+"
     r"|__?mod_timer\w*|add_timer\w*|detach_\w*timer\w*|enqueue_timer|sk_(?:stop|reset)_timer\w*"
     r"|hrtimer_(?:try_to_)?cancel\w*|hrtimer_start\w*|__hrtimer_start\w*",
-    r"work_is_static_object|__?_?queue_\w*work\w*|mod_delayed_work\w*|insert_work|get_work_pool"
+    r"work_is_static_object|_{0,3}queue_\w*work\w*|mod_delayed_work\w*|insert_work|get_work_pool"
     r"|schedule_(?:delayed_)?work\w*|queue_rcu_work|irq_work_queue\w*|task_work_(?:add|cancel)\w*",
 )
+
+# The functions that are at fault only where their caller can't be: they are named, but
+# never as the function at fault.
+DOUBTFUL: tuple[str, ...] = (*WAITS, *CORES, *CONTAINERS, *CRYPTO, *PAGE_LISTS, *TIMERS)
 
 # They hand a request on to its handler: the outermost function of a stack that is none
 # of these is the handler.
@@ -210,11 +222,12 @@ DISPATCH = (
     r"vfs_\w+|do_vfs_\w+|do_iter_\w+|new_sync_\w+|call_(?:read|write)_iter|__vfs_\w+|iterate_dir",
     r"do_dentry_open|do_open\w*|path_openat|do_filp_open|do_last|path_mount|do_mount|do_new_mount",
     r"(?:__)?sock_(?:sendmsg|recvmsg)\w*|sock_(?:write|read)_iter|sock_ioctl|sock_do_ioctl|sock_common_\w+",
-    r"netlink_\w+|rtnetlink_rcv\w*|nfnetlink_\w+|genl_\w+|call_ad|inet_sendmsg|inet6_sendmsg",
+    r"_*netlink_\w+|rtnetlink_rcv\w*|nfnetlink_\w+|genl_\w+|call_ad|inet_sendmsg|inet6_sendmsg",
     r"task_work_run|exit_to_user\w*|(?:__)?prepare_exit\w*|syscall_\w+|do_exit|do_group_exit|get_signal"
     r"|net_(?:rx|tx)_action|(?:__)?napi_\w+|process_backlog|(?:__)?netif_receive_skb\w*|netif_rx\w*"
     r"|tasklet_\w+|blk_done_softirq|blk_complete_reqs|usb_giveback_urb_bh|rcu_core\w*|hub_event"
     r"|(?:__)?usb_hcd_giveback_urb|loop_\w*work\w*|io_wq\w+|io_worker\w*|handle_irq\w*"
+    r"|(?:__)?handle_(?:mm_fault|pte_fault)|(?:__)?do_(?:read_|shared_|cow_)?fault|do_anonymous_page"
     r"|run_timer_softirq|call_timer_fn|expire_timers|__run_timers|__run_timer_base"
     r"|arch_do_signal\w*|do_signal|__fput|____fput|fput|delayed_fput|hrtimer_run_softirq",
 )
@@ -222,12 +235,12 @@ DISPATCH = (
 # The functions that no report is about.
 NEVER: tuple[str, ...] = (
     *REPORTING, *ENTRIES, *THUNKS, *DETECTORS, *RUST, *ALLOCATORS, *LOCKS, *ROOTS, *CLOCKS,
-    *CALLS, *LIBRARY, *CRYPTO, *PAGE_LISTS, *TIMERS,
+    *CALLS, *LIBRARY,
 )  # fmt: skip
 
 _NEVER = re.compile(rf"(?:{'|'.join(NEVER)})")
 _DISPATCH = re.compile(rf"(?:{'|'.join(DISPATCH)})")
-_DOUBTFUL = re.compile(rf"(?:{'|'.join((*WAITS, *CORES))})")
+_DOUBTFUL = re.compile(rf"(?:{'|'.join(DOUBTFUL)})")
 
 
 def skipped(name: str) -> bool:
