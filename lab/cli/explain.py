@@ -17,6 +17,7 @@ from lab.errors import UserError
 from lab.oracle.explain import Explanation, explain
 from lab.oracle.log_forms import NAMES
 from lab.oracle.reports import Report
+from lab.oracle.rust_names import readable
 
 EXIT_REPORTS = 1
 
@@ -90,11 +91,11 @@ def _print(name: str, explanation: Explanation) -> None:
 def _facts(report: Report) -> Iterator[str]:
     yield report.kind
     if report.function:
-        callers = [name for name in report.frames if name != report.function]
+        callers = [readable(name) for name in report.frames if name != report.function]
         others = f" (also {', '.join(callers)})" if callers else ""
-        yield f"function {report.function}{others}"
+        yield f"function {readable(report.function)}{others}"
     elif report.frames:
-        yield f"functions {', '.join(report.frames)}"
+        yield f"functions {', '.join(map(readable, report.frames))}"
     if report.cpu is not None:
         yield f"CPU {report.cpu}"
     if report.task:

@@ -22,6 +22,7 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.oracle.explain import explain
 from lab.oracle.reports import Report
+from lab.oracle.rust_names import identifiers
 from lab.words import ReportKind
 
 # The kinds that a title's first words allow, the first match counts. Several
@@ -168,6 +169,11 @@ def _functions(titles: list[str], headers: list[str]) -> Iterator[str]:
 
 def _same(name: str) -> str:
     """Return the name that two spellings of a function have in common."""
+    words = identifiers(name)
+    if "::" in name:
+        words = [word for word in re.findall(r"\w+", name) if word != "as"]
+    if words:
+        return "::".join(words)
     name = re.sub(r"^(smp_call_function|synchronize_)(?:s?rcu)?_?\w*$", r"\1", name)
     name = re.sub(r"\.(?:part|isra|constprop|cold)\b.*$", "", name)
     return re.sub(

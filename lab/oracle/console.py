@@ -344,9 +344,7 @@ class Parser:
         if found and len(self._backtraces) < MAX_REPORTS:
             cpu, first, lines = found
             self._backtraces.append(
-                Backtrace(
-                    cpu, tuple(lines), first.number, stacks.culprit(stacks.frames(lines, _SEARCH))
-                )
+                Backtrace(cpu, tuple(lines), first.number, stacks.find(lines, _SEARCH).function)
             )
 
     # Drafts into reports

@@ -146,8 +146,8 @@ class Draft:
             lockdep=self.kind == "lockdep",
         )
         lines = self.lines if self.sequel is None else [*self.lines, *self.sequel.lines]
-        frames = stacks.frames(stacks.relevant(lines), search)
-        function = stacks.culprit(frames)
+        found = stacks.find(stacks.relevant(lines), search)
+        function = found.function
         title = _LONG_NUMBER.sub("N", self.title)
         if self.kind == "page-fault" and stacks.jumped_to(self.lines):
             title = "call of NULL" if title.startswith("NULL") else "call of a bad address"
@@ -164,7 +164,7 @@ class Draft:
             cpu=self.cpu,
             task=self.task,
             function=function,
-            frames=tuple(frames),
+            frames=found.frames,
             complete=self.complete,
             marked=marked,
         )

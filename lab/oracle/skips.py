@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Functions that say nothing about who is at fault, grouped by the reason.
 
-A report's function is the first on its stack that is in none of the groups. Each
-entry is a regular expression for a whole name, without the compiler's suffixes.
-The groups are data: add a name where its reason is.
+A report's function is the first on its stack that is in none of the groups. Names are
+without the compiler's suffixes; `*` stands for any characters. The groups are data: add
+a name where its reason is.
 """
 
 from __future__ import annotations
@@ -11,223 +11,259 @@ from __future__ import annotations
 import re
 
 # They print the report, or lead to where it is printed.
-REPORTING = (
-    r"dump_stack\w*|show_(?:stack|regs|trace)\w*|_?v?printk\w*|__warn\w*|warn_slowpath\w*"
-    r"|report_bug|handle_bug|die\w*|__die\w*|oops_\w+|panic|vpanic|nmi_panic|print_\w+"
-    r"|__report\w*|end_report|page_fault_oops|stack_trace_\w+|save_stack\w*|__save_stack\w*"
-    r"|check_panic_on_warn|bust_spinlocks|unwind_\w+|arch_stack_walk|dump_cpu_task"
-    r"|sched_show_task|__schedule_bug|__dump_stack|console_(?:unlock|flush\w*|emit\w*|trylock\w*)|serial\w+|early_serial\w*"
-    r"|v?s?c?n?printf|\w*dev_\w*printk\w*|_dev_\w+|va_format|__dynamic_\w+dbg|netdev_printk"
-    r"|__netdev_printk|univ8250_\w+|wait_for_xmitr|uart_console_write|nbcon_\w+|depot_\w+|stack_depot_\w+"
-    r"|dump_header|oom_kill_process|out_of_memory|warn_alloc\w*|slab_out_of_memory",
-)
+REPORTING = """
+    *dev_*printk* __die* __dump_stack __dynamic_*dbg __report* __save_stack* __schedule_bug
+    __warn* _dev_* _printk* _vprintk* arch_stack_walk bust_spinlocks check_panic_on_warn
+    console_emit* console_flush* console_trylock* console_unlock depot_* die* dump_cpu_task
+    dump_header dump_stack* early_serial* end_report handle_bug nbcon_* nmi_panic
+    oom_kill_process oops_* out_of_memory page_fault_oops panic print_* printf printk*
+    report_bug save_stack* sched_show_task scnprintf serial* show_regs* show_stack* show_trace*
+    slab_out_of_memory snprintf sprintf stack_depot_* stack_trace_* uart_console_write
+    univ8250_* unwind_* va_format vpanic vprintf vprintk* vscnprintf vsnprintf vsprintf
+    wait_for_xmitr warn_alloc* warn_slowpath*
+"""
 
 # Entries of exceptions and interrupts, up to what they interrupted.
-ENTRIES = (
-    r"exc_\w+|asm_\w+|x?sysvec_\w+|__sysvec_\w+|common_interrupt|error_entry|do_error_trap",
-    r"do_trap\w*|do_(?:invalid_op|general_protection|double_fault|int3|page_fault|nmi|debug)",
-    r"__do_page_fault|do_user_addr_fault|do_kern_addr_fault|bad_area\w*|__bad_area\w*",
-    r"no_context|kernelmode_fixup_or_oops|handle_page_fault|invalid_op|general_protection",
-    r"double_fault|page_fault|async_page_fault|nmi_\w+|default_do_nmi|handle_stack_overflow",
-    r"(?:smp_)?(?:trace_)?(?:apic_timer|call_function\w*|reschedule)_interrupt|do_IRQ",
-    r"call_function_(?:single_)?interrupt|reschedule_interrupt|ret_from_intr|retint_\w+",
-    r"restore_regs_and_iret|call_on_\w+|do_softirq_own_stack|do_softirq|__do_softirq",
-    r"handle_softirqs|invoke_softirq|irq_exit\w*|__irq_exit\w*|irq_enter\w*|run_ksoftirqd",
-    r"smpboot_thread_fn|arch_irq_work_raise|ex_handler_\w+|fixup_exception|early_\w*idt\w*",
-    r"__handle_irq_event_percpu|handle_irq_event\w*|handle_(?:edge|fasteoi|level|simple)_irq",
-    r"__common_interrupt|generic_handle_irq\w*|note_interrupt|__report_bad_irq",
-)
+ENTRIES = """
+    __bad_area* __common_interrupt __do_page_fault __do_softirq __handle_irq_event_percpu
+    __irq_exit* __report_bad_irq __sysvec_* apic_timer_interrupt arch_irq_work_raise asm_*
+    async_page_fault bad_area* call_function*_interrupt call_on_* common_interrupt
+    default_do_nmi do_IRQ do_debug do_double_fault do_error_trap do_general_protection do_int3
+    do_invalid_op do_kern_addr_fault do_nmi do_page_fault do_softirq do_softirq_own_stack
+    do_trap* do_user_addr_fault double_fault early_*idt* error_entry ex_handler_* exc_*
+    fixup_exception general_protection generic_handle_irq* handle_edge_irq handle_fasteoi_irq
+    handle_irq_event* handle_level_irq handle_page_fault handle_simple_irq handle_softirqs
+    handle_stack_overflow invalid_op invoke_softirq irq_enter* irq_exit*
+    kernelmode_fixup_or_oops nmi_* no_context note_interrupt page_fault reschedule_interrupt
+    restore_regs_and_iret ret_from_intr retint_* run_ksoftirqd smp_apic_timer_interrupt
+    smp_call_function*_interrupt smp_reschedule_interrupt smp_trace_apic_timer_interrupt
+    smp_trace_call_function*_interrupt smp_trace_reschedule_interrupt smpboot_thread_fn sysvec_*
+    trace_apic_timer_interrupt trace_call_function*_interrupt trace_reschedule_interrupt
+"""
 
 # Trampolines that the compiler or the kernel calls functions through.
-THUNKS = (
-    r"__x86_indirect_\w+|__x86_return_thunk|srso_\w+|retbleed_\w+|entry_ibpb|__fentry__",
-    r"ftrace_\w*caller\w*|ftrace_call|ftrace_trampoline|bpf_trampoline_\w+|arch_ftrace_ops_\w+",
-    r"ftrace_ops_\w+func|return_to_handler|kretprobe_trampoline|__kretprobe_trampoline\w*",
-    r"arch_rethook_trampoline|__SCT__\w+|__traceiter_\w+|bpf_dispatcher_\w+|__pfx_\w+",
-    r"trace_hardirqs_\w+|trace_irq_\w+|irqentry_\w+|___?bpf_prog_run\w*",
-)
+THUNKS = """
+    __SCT__* ___bpf_prog_run* __bpf_prog_run* __fentry__ __kretprobe_trampoline* __pfx_*
+    __traceiter_* __x86_indirect_* __x86_return_thunk arch_ftrace_ops_* arch_rethook_trampoline
+    bpf_dispatcher_* bpf_trampoline_* entry_ibpb ftrace_*caller* ftrace_call ftrace_ops_*func
+    ftrace_trampoline irqentry_* kretprobe_trampoline retbleed_* return_to_handler srso_*
+    trace_hardirqs_* trace_irq_*
+"""
 
 # Detectors of the kernel: they find what another function did.
-DETECTORS = (
-    r"watchdog\w*|__?is_hardlockup|check_cpu_stall|print_cpu_stall\w*|rcu_\w+|__rcu\w*|call_rcu",
-    r"synchronize_(?:s?rcu|sched|net)\w*|__synchronize_\w+|__call_rcu\w*|kvfree_call_rcu",
-    r"ubsan_\w+|__ubsan_\w+|k(?:asan|fence|msan|csan)_\w+|__asan_\w+|__k(?:asan|fence)_\w+",
-    r"__msan_\w+|__kmsan_\w+|msan_\w+|__kcsan_\w+|__tsan_\w+|__hwasan_\w+|__sanitizer_\w+|check_memory_region\w*",
-    r"memory_is_\w+|bytes_is_\w+|check_(?:inline|region)\w*|check_for_memory\w*",
-    r"kmsan_\w+|__might_\w+|__cant_\w+|___might_\w+|might_\w+|debug_\w+|__debug_\w+|lookup_object\w*",
-    r"check_preemption_disabled|__this_cpu_preempt_check|smp_processor_id",
-    r"debug_smp_processor_id|lockdep_\w+|lock_(?:acquire|release|is_held|pin|unpin|downgrade)\w*",
-    r"__lock_\w+|mark_\w*lock\w*|mark_held_locks|validate_chain|check_(?:prev|prevs|noncircular)\w*",
-    r"check_(?:usage|deadlock|irq_usage|wait_context|chain_key|flags)\w*|register_lock_class",
-    r"assign_lock_key|look_up_lock_class|find_held_lock|__lockdep\w*|valid_state|mark_usage",
-    r"add_lock_to_list|add_chain_\w+|lookup_chain_\w+|save_trace|reacquire_held_locks|ODEBUG\w*",
-    r"__stack_chk_fail|fortify_panic|__fortify_\w+|usercopy_\w+|__check_object_size|__check_heap_object"
-    r"|check_(?:page_span|heap_object|stack_object|bogus_address|kernel_text_object)\w*",
-    r"hung_task\w*|check_hung_\w+|khungtaskd|rcu_sched_clock_irq|csd_\w+|__csd_\w+|netif_watchdog",
-    r"dev_watchdog|dql_\w+|netdev_rx_csum_fault|refcount_\w+|__refcount\w+|ref_tracker_\w+",
-    r"kref_\w+|__list_(?:add|del)\w*|list_\w+|hlist_\w+|hlock_class|__hlist_\w+|plist_\w+|rb_\w+|__rb_\w+",
-    r"percpu_ref_\w+|page_(?:ref|owner)_\w+|bad_page\w*|__dump_page|dump_page|check_new_page\w*",
-    r"free_page_is_bad|page_bad_reason|kmemleak_\w+|print_unreferenced|kobject_init",
-    r"tick_\w+|hrtimer_interrupt|__hrtimer_run_queues|__run_hrtimer|update_process_times"
-    r"|perf_trace_\w+|sched_tick|scheduler_tick|local_apic_timer_interrupt",
-)
+DETECTORS = """
+    ODEBUG* ___might_* __asan_* __call_rcu* __cant_* __check_heap_object __check_object_size
+    __csd_* __debug_* __dump_page __fortify_* __hrtimer_run_queues __hwasan_* __is_hardlockup
+    __kasan_* __kcsan_* __kfence_* __kmsan_* __list_add* __list_del* __lock_* __lockdep*
+    __might_* __msan_* __rcu* __refcount* __run_hrtimer __sanitizer_* __stack_chk_fail
+    __synchronize_* __this_cpu_preempt_check __tsan_* __ubsan_* _is_hardlockup add_chain_*
+    add_lock_to_list assign_lock_key bad_page* bytes_is_* check_bogus_address* check_chain_key*
+    check_cpu_stall check_deadlock* check_flags* check_for_memory* check_heap_object*
+    check_hung_* check_inline* check_irq_usage* check_kernel_text_object* check_memory_region*
+    check_new_page* check_noncircular* check_page_span* check_preemption_disabled check_prev*
+    check_region* check_stack_object* check_usage* check_wait_context* csd_* debug_*
+    dev_watchdog dql_* dump_page find_held_lock fortify_panic free_page_is_bad hlock_class
+    hrtimer_interrupt hung_task* kasan_* kcsan_* kfence_* khungtaskd kmemleak_* kmsan_*
+    kobject_init kref_* kvfree_call_rcu list_* local_apic_timer_interrupt lock_acquire*
+    lock_downgrade* lock_is_held* lock_pin* lock_release* lock_unpin* lockdep_*
+    look_up_lock_class lookup_chain_* lookup_object* mark_*lock* mark_usage memory_is_* might_*
+    msan_* netdev_rx_csum_fault netif_watchdog page_bad_reason page_owner_* page_ref_*
+    perf_trace_* print_cpu_stall* print_unreferenced rcu_* reacquire_held_locks ref_tracker_*
+    refcount_* register_lock_class save_trace sched_tick scheduler_tick smp_processor_id
+    synchronize_net* synchronize_rcu* synchronize_sched* synchronize_srcu* tick_* ubsan_*
+    update_process_times usercopy_* valid_state validate_chain watchdog*
+"""
 
 # Rust's way from a panic to the BUG that ends it, and its overflow checks.
-RUST = (
-    r"rust_begin_unwind|\w*17rust_begin_unwind|rust_helper_BUG|__rustc\w*|rust_panic\w*",
-    # Mangled names: the path of a symbol in `core`, with the lengths of its parts.
-    r"_R\w*4core\d*9panicking\w*|_R\w*9panicking\w*|_R\w*17rust_begin_unwind\w*"
-    r"|_R\w*4core\d*6(?:result|option)\w*(?:failed|unwrap|expect)\w*|_R\w*4core\w*_fail\w*"
-    r"|_R\w*4core\w*(?:index_fail|panic)\w*",
-    r"_ZN4core9panicking\w*|_ZN4core\w*(?:unwrap_failed|expect_failed|_fail)\w*",
-    r"(?:<?core|<?alloc|<?std)::.*|.*::panicking::.*|.*rust_begin_unwind",
-)
+RUST = """
+    *::panicking::* *rust_begin_unwind <alloc::* <core::* <std::* _R*17rust_begin_unwind*
+    _R*4core*6option*expect* _R*4core*6option*failed* _R*4core*6option*unwrap*
+    _R*4core*6result*expect* _R*4core*6result*failed* _R*4core*6result*unwrap* _R*4core*_fail*
+    _R*4core*panic* _R*9panicking* _ZN4core*_fail* _ZN4core9panicking* __rustc* alloc::* core::*
+    rust_helper_BUG rust_panic* std::*
+"""
 
 # Allocators, and what they check when an object comes back.
-ALLOCATORS = (
-    r"object_err|slab_\w+|free_(?:debug|consistency|to_partial)\w*|check_(?:object|slab|bytes)\w*",
-    r"on_freelist|alloc_debug\w*|_?__slab_\w+|___slab_\w+|_{0,4}cache_\w+",
-    r"kv?[mzc]?alloc\w*|__kv?[mzc]?alloc\w*|k(?:v|z|vz|free)?free\w*|__kfree\w*",
-    r"___?kmalloc\w*|__do_kmalloc\w*|__do_krealloc\w*|krealloc\w*|kmem_\w+|__kmem_\w+",
-    r"kmalloc_\w+|do_slab_free|do_kmem_cache\w*|new_slab|allocate_slab|get_partial\w*|init_object",
-    r"qlist_\w+|qlink_\w+|__quarantine\w*|quarantine_\w+|setup_object\w*|deactivate_slab",
-    r"put_cpu_partial|__unfreeze_partials|__free_slab|discard_slab|memcg_slab_\w+|post_alloc_hook",
-    r"prep_new_page|prep_compound_page|get_page_from_freelist|__alloc_pages\w*|alloc_pages\w*",
-    r"___?alloc_pages\w*|__alloc_frozen\w*|alloc_frozen\w*|alloc_page\w*|__get_free_pages|get_free_pages\w*"
-    r"|get_zeroed_page\w*|__alloc_reserved\w*|alloc_slab_page|rmqueue\w*|__rmqueue\w*|expand",
-    r"__free_pages\w*|free_pages\w*|free_unref_\w+|free_frozen_\w+|__put_page|put_page|__folio_put\w*"
-    r"|free_pcppages_bulk|free_pcp\w*|free_contig_range|__free_one_page|free_page\w*|free_the_page"
-    r"|free_large_kmalloc|free_nonslab_page|free_tail_\w+|release_pages|free_compound_page",
-    r"__vmalloc\w*|vmalloc\w*|vzalloc\w*|vfree\w*|__vunmap|__get_vm_area\w*|alloc_vmap_\w+",
-    r"pcpu_\w+|__alloc_percpu\w*|alloc_percpu\w*|free_percpu|kvrealloc\w*|devm_k\w+alloc\w*",
-    r"kmemdup\w*|memdup_\w+|vmemdup_\w+|kstr\w+|kasprintf|kvasprintf\w*|devm_kmemdup|devm_kstrdup\w*",
-    r"slob_\w+|mempool_\w+|objcg_\w+|__do_cache_\w+|ptr_\w+|kasan_save_\w+|__build_skb\w*",
-    r"__alloc_skb|(?:new|alloc|build|napi_build)_skb\w*|__netdev_alloc_skb|__napi_alloc_skb|skb_put|skb_push|skb_over_panic"
-    r"|skb_under_panic|skb_panic|__kfree_skb|kfree_skb\w*|consume_skb|skb_release_all|pskb_expand_head",
-)
+ALLOCATORS = """
+    ____cache_* ___alloc_pages* ___cache_* ___kmalloc* ___slab_* __alloc_frozen* __alloc_pages*
+    __alloc_percpu* __alloc_reserved* __alloc_skb* __build_skb* __cache_* __do_cache_*
+    __do_kmalloc* __do_krealloc* __folio_put* __free_one_page __free_pages* __free_slab
+    __get_free_pages __get_vm_area* __kalloc* __kcalloc* __kfree* __kmalloc* __kmem_* __kvalloc*
+    __kvcalloc* __kvmalloc* __kvzalloc* __kzalloc* __napi_alloc_skb __napi_build_skb*
+    __netdev_alloc_skb __new_skb* __put_page __quarantine* __rmqueue* __slab_*
+    __unfreeze_partials __vmalloc* __vunmap _cache_* alloc_debug* alloc_frozen* alloc_page*
+    alloc_percpu* alloc_skb* alloc_slab_page alloc_vmap_* allocate_slab build_skb* cache_*
+    check_bytes* check_object* check_slab* deactivate_slab devm_k*alloc* devm_kmemdup
+    devm_kstrdup* discard_slab do_kmem_cache* do_slab_free expand free_compound_page
+    free_consistency* free_contig_range free_debug* free_frozen_* free_large_kmalloc
+    free_nonslab_page free_page* free_pcp* free_percpu free_tail_* free_the_page
+    free_to_partial* free_unref_* get_free_pages* get_page_from_freelist get_partial*
+    get_zeroed_page* init_object kalloc* kasan_save_* kasprintf kcalloc* kfree* kmalloc* kmem_*
+    kmemdup* krealloc* kstr* kvalloc* kvasprintf* kvcalloc* kvfree* kvmalloc* kvrealloc*
+    kvzalloc* kvzfree* kzalloc* kzfree* memcg_slab_* memdup_* mempool_* napi_build_skb* new_skb*
+    new_slab objcg_* object_err on_freelist pcpu_* post_alloc_hook prep_compound_page
+    prep_new_page ptr_* put_cpu_partial put_page qlink_* qlist_* quarantine_* release_pages
+    rmqueue* setup_object* skb_over_panic skb_panic skb_under_panic slab_* slob_* vfree*
+    vmalloc* vmemdup_* vzalloc*
+"""
 
 # Locks, and what waits for another task: the holder or the caller is at fault.
-LOCKS = (
-    r"_?_?raw_\w*(?:lock|unlock)\w*|_raw_\w+|(?:native_|__pv_)?queued_\w+|do_raw_\w+|__raw_\w+",
-    r"native_\w+|pv_\w+|__pv_\w+|kvm_(?:wait|kick)\w*|spin_\w+|__spin\w*|rspin_\w+|resilient_\w+",
-    r"mutex_\w+|__mutex_\w+|rwsem_\w+|__rwsem\w*|down\w*|__down\w*|up_(?:read|write)\w*|up|__up\w*",
-    r"rt_mutex\w*|__rt_\w*mutex\w*|rtlock_\w+|rt_spin_\w+|ww_\w+|__ww_\w+|percpu_(?:down|up|rwsem)\w*",
-    r"__percpu_(?:down|up)\w*|read_lock\w*|write_lock\w*|read_seq\w+|write_seq\w+|seqcount_\w+"
-    r"|osq_\w+|lock_sock\w*|release_sock|__release_sock|arch_spin_\w+|optimistic_spin\w*",
-    r"__?schedule\w*|schedule\w*|preempt_schedule\w*|io_schedule\w*|context_switch|do_task_dead",
-    r"wait_(?:for|on|woken)\w+|__wait_(?:for|on)\w+|do_wait_for_common|out_of_line_wait\w*"
-    r"|bit_wait\w*|__wait_rcu_gp|prepare_to_\w*wait\w*|finish_wait|___wait_event\w*|do_nanosleep"
-    r"|hrtimer_nanosleep|msleep\w*|usleep\w*|fsleep|__cond_resched|_cond_resched|completion_\w+",
-    r"preempt_count_\w+|local_bh_\w+|__local_bh_\w+|_local_bh_\w+|migrate_\w+|preempt_\w+"
-    r"|stop_(?:one|two)_cpus?\w*|rwbase_\w+|rt_(?:read|write)_\w*lock\w*|lockref_\w+|up_\w+",
-)
+LOCKS = """
+    ___wait_event* __cond_resched __down* __local_bh_* __mutex_* __percpu_down* __percpu_up*
+    __pv_* __raw_* __release_sock __rt_*mutex* __rwsem* __schedule* __spin* __swake_up* __up*
+    __wait_for* __wait_on* __wait_rcu_gp __wake_up* __ww_* _cond_resched _local_bh_* _raw_*
+    _schedule* arch_spin_* bit_wait* complete complete_all completion_* context_switch
+    do_nanosleep do_raw_* do_task_dead do_wait_for_common down* ep_poll_callback finish_wait
+    fsleep hrtimer_nanosleep io_schedule* kvm_kick* kvm_wait* local_bh_* lock_sock* lockref_*
+    migrate_* msleep* mutex_* native_* optimistic_spin* osq_* out_of_line_wait* percpu_down*
+    percpu_rwsem* percpu_up* preempt_* prepare_to_*wait* pv_* queued_* raw_*lock* read_lock*
+    read_seq* release_sock resilient_* rspin_* rt_mutex* rt_read_*lock* rt_spin_*
+    rt_write_*lock* rtlock_* rwbase_* rwsem_* schedule* seqcount_* spin_* stop_one_cpu*
+    stop_two_cpu* swake_up* try_to_wake_up up up_* usleep* wait_for* wait_on* wait_woken*
+    wake_up* write_lock* write_seq* ww_*
+"""
 
 # Waits that are a part of their caller's work.
-WAITS = (
-    r"rtnl_lock\w*|rtnl_unlock|flush_work\w*|__flush_work\w*|flush_workqueue|__flush_workqueue"
-    r"|start_flush_work|cancel_(?:delayed_)?work\w*|__cancel_work\w*|drain_workqueue"
-    r"|del_timer_sync|timer_delete_sync|__timer_delete_sync|kthread_stop\w*|console_lock"
-    r"|synchronize_(?:s?rcu|sched|net)\w*|lock_page|__lock_page\w*|folio_lock\w*|__folio_lock\w*"
-    r"|timerqueue_\w+|__remove_hrtimer|__unwind_start|exit_to_user_mode_\w+|hrtimer_active"
-    r"|folio_wait_bit\w*|lock_mount|lock_rename|inode_lock\w*|smp_call_function\w*|on_each_cpu\w*",
-)
+WAITS = """
+    __cancel_work* __flush_work* __folio_lock* __lock_page* __remove_hrtimer __timer_delete_sync
+    cancel_delayed_work* cancel_work* console_lock del_timer_sync drain_workqueue
+    exit_to_user_mode_* flush_work* folio_lock* folio_wait_bit* hrtimer_active inode_lock*
+    kthread_stop* lock_mount lock_page lock_rename on_each_cpu* rtnl_lock* rtnl_unlock
+    smp_call_function* start_flush_work synchronize_net* synchronize_rcu* synchronize_sched*
+    synchronize_srcu* timer_delete_sync
+"""
 
 # The core of drivers and of network devices: a driver gave it what it complains about.
-CORES = (
-    r"sysfs_\w+|kernfs_(?:add|create|remove|new|find)\w*|dpm_sysfs_\w+|device_(?:add|del|create|destroy)\w*"
-    r"|device_(?:un)?register|put_device|get_device|device_release\w*|__device_\w+|bus_\w+_device"
-    r"|device_initial_probe|really_probe|(?:__)?driver_\w+",
-    r"rollback_registered\w*|unregister_netdev\w*|register_netdev\w*|free_netdev|netdev_run_todo"
-    r"|usb_(?:submit|kill)_urb|usb_control_msg|usb_bulk_msg|usb_start_wait_urb|proc_register\w*"
-    r"|proc_create\w*|_?proc_mkdir\w*|remove_proc_\w+|dev_close_many|dev_(?:open|close)",
-)
+CORES = """
+    __device_* __driver_* _proc_mkdir* bus_*_device dev_close dev_close_many dev_open
+    device_add* device_create* device_del* device_destroy* device_initial_probe device_register
+    device_release* device_unregister dpm_sysfs_* driver_* free_netdev get_device kernfs_add*
+    kernfs_create* kernfs_find* kernfs_new* kernfs_remove* netdev_run_todo proc_create*
+    proc_mkdir* proc_register* put_device really_probe register_netdev* remove_proc_*
+    rollback_registered* sysfs_* unregister_netdev* usb_bulk_msg usb_control_msg usb_kill_urb
+    usb_start_wait_urb usb_submit_urb
+"""
 
 # Where every task, timer and work item comes from.
-ROOTS = (
-    r"kthread|ret_from_fork\w*|worker_thread|process_one_work|process_scheduled_works",
-    r"do_syscall_\w+|x64_sys_call|ia32_sys_call|entry_\w+|do_fast_syscall_32|__do_fast_syscall_32",
-    r"do_idle|cpu_startup_entry|(?:arch_cpu|default)_idle\w*|cpuidle_\w+|start_secondary|rest_init",
-    r"secondary_startup_64\w*|start_kernel|x86_64_start_\w+|cpu_idle\w*|common_startup_64|mwait_idle"
-    r"|acpi_(?:idle|safe)\w*|intel_idle\w*|poll_idle|haltpoll\w*|safe_halt",
-    r"system_call\w*|sysenter_\w+|tracesys\w*|stub_\w+|ret_fast_syscall|syscall_\w+",
-)
+ROOTS = """
+    __do_fast_syscall_32 acpi_idle* acpi_safe* arch_cpu_idle* common_startup_64 cpu_idle*
+    cpu_startup_entry cpuidle_* default_idle* do_fast_syscall_32 do_idle do_syscall_* entry_*
+    haltpoll* ia32_sys_call intel_idle* kthread mwait_idle poll_idle process_one_work
+    process_scheduled_works rest_init ret_fast_syscall ret_from_fork* safe_halt
+    secondary_startup_64* start_kernel start_secondary stub_* syscall_* sysenter_* system_call*
+    tracesys* worker_thread x64_sys_call x86_64_start_*
+"""
 
 # Clocks and delays.
-CLOCKS = (
-    r"local_clock\w*|sched_clock\w*|clear_sched_clock_stable|ktime_get\w*|kvm_clock_\w+",
-    r"delay_\w+|__delay|__const_udelay|__udelay|__ndelay|cpu_relax|rep_nop|read_hpet|rdtsc\w*",
-    r"pvclock_\w+|timekeeping_\w+|getnstimeofday\w*|do_gettimeofday|clocksource_\w+|read_tsc",
-)
+CLOCKS = """
+    __const_udelay __delay __ndelay __udelay clear_sched_clock_stable clocksource_* cpu_relax
+    delay_* do_gettimeofday getnstimeofday* ktime_get* kvm_clock_* local_clock* pvclock_* rdtsc*
+    read_hpet read_tsc rep_nop sched_clock* timekeeping_*
+"""
 
 # Calls to other CPUs.
-CALLS = (
-    r"smp_call_function\w*|irq_work_\w+|__irq\w*|__smp_\w+|generic_exec_single|flush_smp_\w+"
-    r"|__flush_smp_\w+|generic_smp_call\w*|on_each_cpu\w*|arch_send_call\w*|stop_machine\w*"
-    r"|multi_cpu_stop|cpu_stopper_thread|cpu_stop_\w+|stop_core_\w+",
-)
+CALLS = """
+    __flush_smp_* __irq* __smp_* arch_send_call* cpu_stop_* cpu_stopper_thread flush_smp_*
+    generic_exec_single generic_smp_call* irq_work_* multi_cpu_stop on_each_cpu*
+    smp_call_function* stop_core_* stop_machine*
+"""
 
 # Copies, strings and bits: what is wrong is what they were given.
-LIBRARY = (
-    r"mem(?:cpy|set|move|cmp|scan|chr)\w*|__mem\w+|str\w+|rep_(?:movs|stos)\w*|copy_(?:from|to|user)\w*",
-    r"_?_copy_(?:from|to|user)\w*|__copy_\w+|_inline_copy_\w+|instrument_\w+|raw_copy_\w+|clear_user\w*",
-    r"__(?:get|put)_user\w*|(?:get|put)_user\w*|check_copy_size|check_object_size|strncpy_from_user",
-    r"(?:arch_)?(?:__)?(?:test|set|clear|change)_(?:and_)?\w*bit\w*|(?:arch_|raw_)?atomic\w*|__atomic\w*",
-    r"__read_once\w*|__write_once\w*|read_word_at_a_time|__write_once_size|_find_\w*bit\w*|find_\w*bit\w*"
-    r"|(?:arch_)?cmpxchg\w*|xchg\w*|memzero\w*|clear_page\w*|copy_page\w*|copy_mc_\w+|csum_partial\w*",
-    r"idr_\w+|ida_\w+|radix_tree_\w+|xas_\w+|xa_\w+|__xa_\w+|mas_\w+|mt_\w+|rht_\w+|__rht\w*|rhashtable_\w+"
-    r"|__rhashtable\w*|kobject_\w+|kset_\w+|sort\w*|bitmap_\w+|__bitmap_\w+|vsnprintf|snprintf|sprintf"
-    r"|sscanf|vsscanf|string\w*|number|pointer|format_decode|hex_\w+|bsearch|crc32\w*|llist_\w+",
-    r"iov_iter_\w+|_?copy_(?:page_)?(?:to|from)_iter\w*|__bad_copy\w*|copy_overflow",
-    r"fls\w*|ffs\w*|hweight\w*|__sw_hweight\w*"
-    r"|u64_stats_\w+|get_current|array_index_\w+",
-)
+LIBRARY = """
+    __atomic* __bad_copy* __change_*bit* __clear_*bit* __copy_* __get_user* __mem* __put_user*
+    __read_once* __set_*bit* __sw_hweight* __test_*bit* __write_once* _copy_from*
+    _copy_page_from_iter* _copy_page_to_iter* _copy_to* _copy_user* _find_*bit* _inline_copy_*
+    arch___change_*bit* arch___clear_*bit* arch___set_*bit* arch___test_*bit* arch_atomic*
+    arch_change_*bit* arch_clear_*bit* arch_cmpxchg* arch_set_*bit* arch_test_*bit*
+    array_index_* atomic* change_*bit* check_copy_size check_object_size clear_*bit* clear_page*
+    clear_user* cmpxchg* copy_from* copy_mc_* copy_overflow copy_page* copy_to* copy_user*
+    csum_partial* ffs* find_*bit* fls* format_decode get_current get_user* hex_* hweight*
+    instrument_* memchr* memcmp* memcpy* memmove* memscan* memset* memzero* number pointer
+    put_user* raw_atomic* raw_copy_* read_word_at_a_time rep_movs* rep_stos* set_*bit* sscanf
+    str* test_*bit* u64_stats_* vsscanf xchg*
+"""
+
+# Containers: what they hold is their caller's.
+CONTAINERS = """
+    __bad_area* __bitmap_* __call_rcu* __hlist_* __ida_* __idr_* __kfree_skb* __kref_* __llist_*
+    __mas_* __mt_* __percpu_ref_* __plist_* __radix_tree_* __rb_* __rhashtable_* __rht_*
+    __unwind_start __xa_* __xas_* assoc_array_* bad_area* bitmap_* bsearch call_rcu* consume_skb
+    crc32* do_kern_addr_fault do_user_addr_fault hlist_* ida_* idr_* interval_tree_* iov_iter_*
+    kfifo_* kfree_skb* klist_* kobject_* kref_* kset_* kvfree_call_rcu llist_* mas_* mt_*
+    no_context percpu_ref_* plist_* pskb_expand_head radix_tree_* rb_* rcu_cblist_* rcu_core*
+    rcu_do_batch rcu_segcblist_* refcount_*_not_one rhashtable_* rht_* skb_*purge* skb_*queue*
+    skb_*trim* skb_pull skb_push skb_put skb_release_* sort* timerqueue_* unwind_next_frame xa_*
+    xas_*
+"""
 
 # Cryptographic algorithms: their caller gave them the data.
-CRYPTO = (
-    r"(?:__)?(?:crypto|drbg|rng|jent|skcipher|shash|ahash|aead|akcipher|cipher|scatterwalk|blkcipher)_\w+",
-    r"(?:lib_|__)?(?:aes|aesti|aesni|sha\d+|chacha\w*|poly1305|ghash|gf128mul|xts|cbc|ecb)_\w+",
-)
+CRYPTO = """
+    __aead_* __aes_* __aesni_* __aesti_* __ahash_* __akcipher_* __blkcipher_* __cbc_*
+    __chacha*_* __cipher_* __crypto_* __drbg_* __ecb_* __gf128mul_* __ghash_* __jent_*
+    __poly1305_* __rng_* __scatterwalk_* __sha1_* __sha256_* __sha512_* __skcipher_* __xts_*
+    aead_* aes_* aesni_* aesti_* ahash_* akcipher_* blkcipher_* cbc_* chacha*_* cipher_*
+    crypto_* drbg_* ecb_* gf128mul_* ghash_* jent_* lib_aes_* lib_aesni_* lib_aesti_* lib_cbc_*
+    lib_chacha*_* lib_ecb_* lib_gf128mul_* lib_ghash_* lib_poly1305_* lib_sha1_* lib_sha256_*
+    lib_sha512_* lib_xts_* poly1305_* rng_* scatterwalk_* sha1_* sha256_* sha512_* skcipher_*
+    xts_*
+"""
 
 # Lists of pages that are freed later: the one that freed one too early is not there.
-PAGE_LISTS = (
-    r"folios_put\w*|folio_(?:add_lru|batch_move_lru|put)\w*|lru_add_\w+|pagevec_\w+|__pagevec_\w+"
-    r"|free_swap_cache|free_pages_and_swap_cache|tlb_\w+|__folio_batch\w*|__tlb_\w+",
-)
+PAGE_LISTS = """
+    __folio_batch* __pagevec_* __tlb_* folio_add_lru* folio_batch_move_lru* folio_put*
+    folios_put* free_pages_and_swap_cache free_swap_cache lru_add_* pagevec_* tlb_*
+"""
 
 # Lists of timers and of work: who queued or freed one is at fault.
-TIMERS = (
-    r"lock_timer_base|(?:__)?(?:try_to_)?del_timer\w*|__?try_to_del_timer\w*|timer_\w+|__timer_\w+"
-    r"|__?mod_timer\w*|add_timer\w*|detach_\w*timer\w*|enqueue_timer|sk_(?:stop|reset)_timer\w*"
-    r"|hrtimer_(?:try_to_)?cancel\w*|hrtimer_start\w*|__hrtimer_start\w*",
-    r"work_is_static_object|__?_?queue_\w*work\w*|mod_delayed_work\w*|insert_work|get_work_pool"
-    r"|schedule_(?:delayed_)?work\w*|queue_rcu_work|irq_work_queue\w*|task_work_(?:add|cancel)\w*",
-)
+TIMERS = """
+    ___queue_*work* __del_timer* __hrtimer_start* __mod_timer* __queue_*work* __timer_*
+    __try_to_del_timer* _mod_timer* _queue_*work* _try_to_del_timer* add_timer* del_timer*
+    detach_*timer* enqueue_timer get_work_pool hrtimer_cancel* hrtimer_start*
+    hrtimer_try_to_cancel* insert_work irq_work_queue* lock_timer_base mod_delayed_work*
+    queue_*work* schedule_delayed_work* schedule_work* sk_reset_timer* sk_stop_timer*
+    task_work_add* task_work_cancel* timer_* try_to_del_timer* work_is_static_object
+"""
+
+# No report is about these.
+NEVER = (
+    REPORTING, ENTRIES, THUNKS, DETECTORS, RUST, ALLOCATORS, LOCKS, ROOTS, CLOCKS, CALLS, LIBRARY,
+)  # fmt: skip
+
+# These are at fault only where their caller can't be: they are named, but never as the
+# function at fault.
+DOUBTFUL = (WAITS, CORES, CONTAINERS, CRYPTO, PAGE_LISTS, TIMERS)
 
 # They hand a request on to its handler: the outermost function of a stack that is none
 # of these is the handler.
-DISPATCH = (
-    r"__(?:x64|ia32|se|do)_(?:compat_)?sys_\w+|__*sys_\w+|ksys_\w+|do_sys_\w+|SyS_\w+|do_compat_\w+",
-    r"vfs_\w+|do_vfs_\w+|do_iter_\w+|new_sync_\w+|call_(?:read|write)_iter|__vfs_\w+|iterate_dir",
-    r"do_dentry_open|do_open\w*|path_openat|do_filp_open|do_last|path_mount|do_mount|do_new_mount",
-    r"(?:__)?sock_(?:sendmsg|recvmsg)\w*|sock_(?:write|read)_iter|sock_ioctl|sock_do_ioctl|sock_common_\w+",
-    r"netlink_\w+|rtnetlink_rcv\w*|nfnetlink_\w+|genl_\w+|call_ad|inet_sendmsg|inet6_sendmsg",
-    r"task_work_run|exit_to_user\w*|(?:__)?prepare_exit\w*|syscall_\w+|do_exit|do_group_exit|get_signal"
-    r"|net_(?:rx|tx)_action|(?:__)?napi_\w+|process_backlog|(?:__)?netif_receive_skb\w*|netif_rx\w*"
-    r"|tasklet_\w+|blk_done_softirq|blk_complete_reqs|usb_giveback_urb_bh|rcu_core\w*|hub_event"
-    r"|(?:__)?usb_hcd_giveback_urb|loop_\w*work\w*|io_wq\w+|io_worker\w*|handle_irq\w*"
-    r"|run_timer_softirq|call_timer_fn|expire_timers|__run_timers|__run_timer_base"
-    r"|arch_do_signal\w*|do_signal|__fput|____fput|fput|delayed_fput|hrtimer_run_softirq",
-)
+DISPATCH = """
+    SyS_* ____fput ____sys_* ___sys_* __do_compat_sys_* __do_cow_fault __do_fault
+    __do_read_fault __do_shared_fault __do_sys_* __fput __handle_mm_fault __handle_pte_fault
+    __ia32_compat_sys_* __ia32_sys_* __napi_* __netif_receive_skb* __netlink_* __prepare_exit*
+    __run_timer_base __run_timers __se_compat_sys_* __se_sys_* __sock_recvmsg* __sock_sendmsg*
+    __sys_* __usb_hcd_giveback_urb __vfs_* __x64_compat_sys_* __x64_sys_* arch_do_signal*
+    blk_complete_reqs blk_done_softirq call_ad call_read_iter call_timer_fn call_write_iter
+    delayed_fput do_anonymous_page do_compat_* do_cow_fault do_dentry_open do_exit do_fault
+    do_filp_open do_group_exit do_iter_* do_last do_mount do_new_mount do_open* do_read_fault
+    do_shared_fault do_signal do_sys_* do_vfs_* exit_to_user* expire_timers fput genl_*
+    get_signal handle_irq* handle_mm_fault handle_pte_fault hrtimer_run_softirq hub_event
+    inet6_sendmsg inet_sendmsg io_worker* io_wq* iterate_dir ksys_* loop_*work* napi_*
+    net_rx_action net_tx_action netif_receive_skb* netif_rx* netlink_* new_sync_* nfnetlink_*
+    path_mount path_openat prepare_exit* process_backlog rcu_core* rtnetlink_rcv*
+    run_timer_softirq sock_common_* sock_do_ioctl sock_ioctl sock_read_iter sock_recvmsg*
+    sock_sendmsg* sock_write_iter syscall_* task_work_run tasklet_* usb_giveback_urb_bh
+    usb_hcd_giveback_urb vfs_*
+"""
 
-# The functions that no report is about.
-NEVER: tuple[str, ...] = (
-    *REPORTING, *ENTRIES, *THUNKS, *DETECTORS, *RUST, *ALLOCATORS, *LOCKS, *ROOTS, *CLOCKS,
-    *CALLS, *LIBRARY, *CRYPTO, *PAGE_LISTS, *TIMERS,
-)  # fmt: skip
 
-_NEVER = re.compile(rf"(?:{'|'.join(NEVER)})")
-_DISPATCH = re.compile(rf"(?:{'|'.join(DISPATCH)})")
-_DOUBTFUL = re.compile(rf"(?:{'|'.join((*WAITS, *CORES))})")
+def _names(*groups: str) -> re.Pattern[str]:
+    """Return the pattern of the names in some groups."""
+    words = [word for group in groups for word in group.split()]
+    return re.compile("|".join(re.escape(word).replace(r"\*", ".*") for word in words))
+
+
+_NEVER = _names(*NEVER)
+_DOUBTFUL = _names(*DOUBTFUL)
+_DISPATCH = _names(DISPATCH)
 
 
 def skipped(name: str) -> bool:

@@ -9,7 +9,7 @@ other people's and count only where the report has no stack of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lab.oracle import skips
@@ -39,11 +39,13 @@ _SANITIZER_INLINED = re.compile(
     r"^BUG: K(?:ASAN|FENCE|CSAN|MSAN): .*? in (?P<name>[\w.$]+) \S+:\d+(?: \[inline\])?$"
 )
 _CALLER = re.compile(rf"^(?:caller is|last function:|CSD function:)\s+{_SYMBOL}")
+_RACE = re.compile(r"^BUG: KCSAN: [\w-]+ in ([\w.$]+)(?: / ([\w.$]+))?")
 _ACQUIRING = re.compile(rf"\bat: (?:{_ADDRESS}\s+)?{_SYMBOL}")
 _LAST_FUNCTION = re.compile(r"^.*(?:workfn=|last function: )(?P<name>[\w.$]+)")
 _CSD = re.compile(rf"^.*csd: .* for CPU#\d+ {_SYMBOL}\(")
+_SMASHED = re.compile(rf"^Kernel panic - .*: Kernel stack is corrupted in: {_SYMBOL}")
 _POINTERS = (_POINTER, _INLINED_POINTER, _OLD_POINTER)
-_FIRST_LINES = (_WARNED, _SANITIZER, _SANITIZER_INLINED, _CALLER, _LAST_FUNCTION)
+_FIRST_LINES = (_WARNED, _SANITIZER, _SANITIZER_INLINED, _CALLER, _LAST_FUNCTION, _SMASHED)
 
 # The lines of lockdep behind which the lock at fault is, with the place of its call.
 _TRYING = re.compile(
@@ -72,6 +74,9 @@ _ASIDE = re.compile(
 )
 _TRACE = re.compile(r"^(?:Call [Tt]race:?|Backtrace:?|stack backtrace:|RIP: |CPU: |backtrace)")
 
+# Where soft interrupts begin that run on a task's stack.
+_SOFTIRQ = re.compile(r"(?:__do_softirq|handle_softirqs)$")
+
 # Suffixes of the compiler for copies and parts of a function.
 _SUFFIX = re.compile(r"\.(?:isra|part|constprop|cold|llvm|lto_priv|kcsan)(?:\.\d+)*|\.cold$")
 # The JIT names a program's function after its tag, a hash, and its name.
@@ -96,6 +101,18 @@ class Search:
     anywhere: bool = False
     #: The report says which task takes a lock, and where.
     lockdep: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """The function at fault, empty if the lines don't tell, and at most `FRAMES` that may be.
+
+    `frames` are innermost first. Where the place in the stack is chance they are the
+    innermost, the handler of the request, and the entry.
+    """
+
+    function: str = ""
+    frames: tuple[str, ...] = ()
 
 
 def plain(name: str) -> str:
@@ -126,12 +143,14 @@ class _Stack:
     """The functions of a report's first stack, innermost first, and those of other times.
 
     `named` comes from a line that is no frame, `frames` counts the frames, `inner` the
-    functions of `sure` that ran in an interrupt on top of a task.
+    functions of `sure` that ran in an interrupt on top of a task. `modules` are those of
+    a module: whatever their names are, they are no machinery of the kernel.
     """
 
     named: str = ""
     frames: int = 0
     inner: int = 0
+    modules: set[str] = field(default_factory=set)
     sure: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
@@ -171,8 +190,12 @@ def _read(lines: Iterable[str], search: Search) -> _Stack:
         if frame and not skipping:
             doubt, name = bool(frame["doubt"]), plain(frame["name"])
             kept = stack.elsewhere if aside else stack.unsure if doubt else stack.sure
+            if kept is stack.sure and _SOFTIRQ.match(name):
+                stack.inner = stack.inner or len(kept)
             kept.append(name)
             stack.frames += not aside
+            if frame.groupdict().get("module"):
+                stack.modules.add(name)
     return stack
 
 
@@ -205,33 +228,40 @@ def _acquiring(lines: Iterable[str]) -> str:
     return ""
 
 
-def frames(lines: Iterable[str], search: Search = Search()) -> list[str]:
-    """Return the functions that a report may be about, at most `FRAMES`, innermost first.
-
-    The first one that is not doubtful is the function at fault.
-    """
+def find(lines: Iterable[str], search: Search = Search()) -> Found:
+    """Return the functions that a report may be about."""
     lines = list(lines)
     stack = _read(lines, search)
     names = stack.sure or stack.unsure
     first = _acquiring(lines) if search.lockdep else ""
-    found = list(_interesting([first, *names], search))
-    if not found:
-        found = list(_interesting(stack.elsewhere, search))
+    racing = _racing(lines) if stack.frames else []
+    found = [*racing, *_interesting([first, *names], search, stack.modules)]
+    earlier = list(_interesting(stack.elsewhere, search, stack.modules))
+    if search.lockdep:
+        # The one who takes the lock, then those who took it before in another order.
+        found = [*found[:2], *earlier, *found[2:]]
+    found = list(dict.fromkeys(found or earlier))
     if not found:
         # Better one of the machinery than none, where the report itself names it.
         named = _called(lines) if search.stalled else stack.named
-        found = [named] if named else []
-    if search.lockdep:
-        # The one who takes the lock, then those who took it before in another order.
-        found = [*found[:2], *_interesting(stack.elsewhere, search), *found[2:]]
-        found = list(dict.fromkeys(found))
-    found = [name for at, name in enumerate(found) if at == 0 or not skips.doubtful(name)]
-    if search.anywhere and len(found) > FRAMES:
-        inner = list(_interesting(names[: stack.inner], search))
-        kept = found[: FRAMES - 1]
-        handlers = (_handler(inner, kept), _handler(found, kept), found[-1])
-        return [*kept, next(filter(None, handlers))]
-    return found[:FRAMES]
+        return Found(named, (named,) if named else ())
+    blamed = [name for name in found if name in stack.modules or not skips.doubtful(name)]
+    kept = [name for name in found if name in blamed or name in (*racing, found[0])]
+    if search.anywhere and len(kept) > FRAMES:
+        kept = _ends(kept, list(_interesting(names[: stack.inner], search, stack.modules)))
+    kept = list(dict.fromkeys([*kept[:FRAMES], *found]))[:FRAMES]
+    return Found(blamed[0] if blamed else "", tuple(kept))
+
+
+def _ends(found: list[str], inner: list[str]) -> list[str]:
+    """Return the innermost function, the handler of the request, the entry, and the others.
+
+    `inner` are the functions that ran in an interrupt on top of a task.
+    """
+    known = found[:1]
+    handlers = (_handler(inner, known), _handler(found, known))
+    handler = next(filter(None, handlers), found[1])
+    return list(dict.fromkeys([*known, handler, found[-1], *found]))
 
 
 def _called(lines: Iterable[str]) -> str:
@@ -246,21 +276,26 @@ def _handler(names: list[str], known: list[str]) -> str:
     return next((name for name in others if not skips.dispatches(name)), "")
 
 
-def _interesting(names: list[str], search: Search) -> Iterator[str]:
+def _racing(lines: Iterable[str]) -> list[str]:
+    """Return the two functions of a data race that KCSAN names."""
+    race = next(filter(None, map(_RACE.match, lines)), None)
+    return [plain(name) for name in race.groups() if name] if race else []
+
+
+def _interesting(names: list[str], search: Search, kept: Container[str]) -> Iterator[str]:
     seen: set[str] = set()
     for index, name in enumerate(names):
         if search.stalled and name.startswith(_PROGRAM_WORD):
             name = _main_program(names[index:])
-        elif not name or skips.skipped(name) or (search.stalled and _CALLERS_BACK.match(name)):
+        elif (
+            not name
+            or (skips.skipped(name) and name not in kept)
+            or (search.stalled and _CALLERS_BACK.match(name))
+        ):
             continue
         if name not in seen:
             seen.add(name)
             yield name
-
-
-def culprit(names: Iterable[str]) -> str:
-    """Return the function at fault among `frames`, empty if there is none."""
-    return next((name for name in names if not skips.doubtful(name)), "")
 
 
 def _main_program(names: list[str]) -> str:

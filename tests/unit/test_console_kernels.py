@@ -10,6 +10,7 @@ import pytest
 from lab.oracle.console import parse
 from lab.oracle.lines import Shape
 from lab.oracle.reports import Report
+from lab.oracle.rust_names import readable
 from lab.words import ReportKind
 
 CASES = Path(__file__).resolve().parent.parent / "golden" / "reports"
@@ -345,3 +346,99 @@ def test_lines_of_others_do_not_cut_a_report_where_nobody_says_who_printed() -> 
     report = only(mixed.replace(b"<4>", b""), shape)
     assert report.function == "my_init"
     assert "usb" not in report.text
+
+
+WARNED = (
+    CUT,
+    "WARNING: CPU: 1 PID: 77 at lib/kobject.c:1 kobject_get+0x1/0x2",
+    "RIP: 0010:kobject_get+0x1/0x2",
+)
+
+
+def test_a_container_is_named_but_its_caller_is_at_fault() -> None:
+    report = only(log(*WARNED, *stack("kobject_add", "owner", "caller_of_it"), END))
+    assert report.function == "owner"
+    assert report.frames == ("kobject_get", "owner", "caller_of_it")
+
+
+def test_a_modules_function_is_at_fault_whatever_its_name() -> None:
+    frames = ("Call Trace:", " <TASK>", " list_del_mine+0x1/0x2 [mod]", " f+0x1/0x2", " </TASK>")
+    assert only(log(*WARNED, *frames, END)).function == "list_del_mine"
+    plain = tuple(line.replace(" [mod]", "") for line in frames)
+    assert only(log(*WARNED, *plain, END)).function == "f"
+
+
+def test_an_inlined_function_of_a_symbolised_log_counts() -> None:
+    frames = (
+        " memcpy include/linux/string.h:1 [inline]",
+        " reader mm/a.c:1 [inline]",
+        " f+0x1/0x2",
+    )
+    assert only(log(*WARNED[:2], "Call Trace:", *frames, END)).function == "reader"
+
+
+def test_the_functions_of_a_data_race_are_named() -> None:
+    report = only(
+        log("BUG: KCSAN: data-race in writer / reader", "write to 0x1 of 4 bytes by task 1:",
+            " writer+0x1/0x2", " caller_of_it+0x1/0x2", "", "read to 0x1 of 4 bytes by task 2:",
+            " reader+0x1/0x2")
+    )  # fmt: skip
+    assert report.frames == ("writer", "reader", "caller_of_it")
+
+
+def test_a_stall_names_the_handler_and_the_entry() -> None:
+    report = only(
+        log(
+            "rcu: INFO: rcu_preempt self-detected stall on CPU", CPU, "RIP: 0010:spinner+0x1/0x2",
+            *stack("inner", "handler", "rtnetlink_rcv_msg", "netlink_rcv_skb", "sock_sendmsg",
+                   "__sys_sendmsg", "__x64_sys_sendmsg", "do_syscall_64"),
+            caller="C1",
+        )
+    )  # fmt: skip
+    assert report.frames == ("spinner", "handler", "__x64_sys_sendmsg")
+
+
+def test_a_deadlock_names_who_took_the_lock_before() -> None:
+    report = only((CASES / "body-circular.log").read_bytes(), None)
+    assert report.frames == ("my_write", "vfs_write", "my_open")
+
+
+def test_a_lock_that_is_still_held_is_named_by_who_took_it() -> None:
+    report = only(
+        log(
+            "================================================",
+            "WARNING: lock held when returning to user space!",
+            "6.12.117 #1 Not tainted",
+            "------------------------------------------------",
+            "sh/77 is leaving the kernel with locks still held!",
+            "1 lock held by sh/77:",
+            " #0: ffffffffc0201058 (a){+.+.}-{3:3}, at: forgetter+0x1d/0x60 [mod]",
+        )
+    )
+    assert report.title == "lockdep: lock held when returning to user space in forgetter"
+
+
+def test_a_work_item_that_leaks_a_lock_is_named() -> None:
+    report = only(
+        log(
+            "BUG: workqueue leaked atomic, lock or RCU: kworker/0:1[12]",
+            "     preempt=0x00000000 lock=0->1 RCU=0->0 workfn=leaker",
+            "1 lock held by kworker/0:1/12:",
+            *stack("dump_stack_lvl", "process_one_work", "worker_thread"),
+        )
+    )
+    assert report.function == "leaker"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        ("_RNvNtCs43vyB533jt3_6kernel5print11call_printk", "kernel::print::call_printk"),
+        ("_RNvXs1_CscPPBqWtAqum_3modNtB5_5Thing4open", "mod::Thing::open"),
+        ("kfree", "kfree"),
+        ("_RN", "_RN"),
+        ("_RNvC99short", "short"),
+    ],
+)
+def test_rust_names_are_readable(symbol: str, name: str) -> None:
+    assert readable(symbol) == name

@@ -339,3 +339,11 @@ def test_a_part_of_a_log_gives_the_same_in_each_form(
         form = {"dmesg with callers": "dmesg", "syslog": "journal", "busybox": "journal"}
         chosen = form.get(name, "console" if name == "console" else "kmsg")
         assert facts(explain(rendered(lines, WITH_CALLER[name]), chosen)) == wanted
+
+
+@pytest.mark.parametrize("name", [*WITH_CALLER, *WITHOUT_CALLER])
+def test_benign_logs_give_no_report_in_any_form(name: str) -> None:
+    for log in ("benign-boot", "benign-sysrq", "benign-segfaults", "benign-module-refused"):
+        lines = kernels(CORPUS / f"{log}.log")
+        found = explain(rendered(lines, {**WITH_CALLER, **WITHOUT_CALLER}[name]))
+        assert found.reports == (), log
