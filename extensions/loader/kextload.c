@@ -31,7 +31,7 @@ static int usage(void)
 
 	fail(&answer, "command", EINVAL,
 	     "usage: kextload serve | ledger | inventory | alive NONCE [TIMEOUT_MS] | "
-	     "log WORD NUMBER|- PATH... | park | version");
+	     "log WORD NUMBER|- PATH... | park | peek LENGTH ADDRESS... | version");
 	answer_send(&answer);
 	json_free(&answer);
 	return 2;
@@ -53,6 +53,8 @@ int main(int count, char **words)
 		return kernel_log(words + 2);
 	if (count == 2 && !strcmp(words[1], "park"))
 		return park();
+	if (count >= 2 && !strcmp(words[1], "peek"))
+		return peek(words + 2);
 	if (count == 2 && !strcmp(words[1], "version"))
 		return version();
 	return usage();

@@ -95,6 +95,7 @@ int inventory(void);
 int alive(char **words);
 int park(void);
 int kernel_log(char **words);
+int peek(char **words);
 
 /* handle.c: NULL with a bad answer begun if there is none of that name. */
 struct handle *find_handle(struct loader *loader, const struct command *command,

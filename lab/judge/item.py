@@ -16,7 +16,7 @@ from lab.scenario.base import Bound
 from lab.scenario.expect import Expect
 from lab.scenario.model import Scenario
 from lab.scenario.steps import BaseStep, LoadStep, RepeatStep
-from lab.words import RexCounter, Topic
+from lab.words import Resources, RexCounter, Topic
 
 # How runs end that the kernel writes a report about, and counts.
 _REPORTED: tuple[RexCounter, ...] = ("terminated", "panicked", "faulted", "overflowed")
@@ -124,9 +124,7 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
         elif seen.leaked is None:
             yield Finding("resources", expect.resources, "they could not be read", False)
         else:
-            happened = f"left over: {', '.join(seen.leaked)}" if seen.leaked else "none is left"
-            holds = bool(seen.leaked) == (expect.resources == "kept")
-            yield Finding("resources", expect.resources, happened, holds, "resources")
+            yield _resources(expect.resources, seen, seen.leaked)
     elif seen.left_at_unload and expect.resources == "released":
         yield left_at_unload(expect, seen)
     for kind, bound in expect.ledger.items():
@@ -150,6 +148,18 @@ def left_at_unload(expect: Expect, seen: Observation) -> Finding:
     """Return what a module left, as a finding on a kernel that did not survive it."""
     happened = f"left over after the unload: {', '.join(seen.left_at_unload)}"
     return Finding("resources", str(expect.resources), happened, False, "resources")
+
+
+def _resources(expected: Resources, seen: Observation, leaked: list[str]) -> Finding:
+    left = [*leaked, *seen.residue, *(cause.text for cause in seen.causes if cause.leak)]
+    happened = f"left over: {', '.join(leaked)}" if leaked else "none is left"
+    if left and not leaked:
+        # What modules left has findings of its own.
+        happened = "; ".join(dict.fromkeys(left))
+    if seen.not_looked_at:
+        happened += f"; not looked at on this kernel: {', '.join(seen.not_looked_at)}"
+    holds = bool(left if expected == "kept" else leaked) == (expected == "kept")
+    return Finding("resources", expected, happened, holds, "resources")
 
 
 def _count_of_reports(bound: Bound, seen: Observation) -> Finding:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding
 from lab.oracle import allow
+from lab.oracle.reports import Report
 from lab.runner.observation import Observation
 from lab.scenario.expect import Expect
 from lab.scenario.model import Scenario
@@ -47,8 +48,12 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     if seen.taint is None and seen.state == "alive":
         # The runner reads the taint, the counters and those of Rex together.
         yield Finding("taint", "to be read", "it could not be", False)
+    leaks = _leak_reports(scenario, seen)
+    about_leaks = {report.kind for report in leaks}
     if seen.taint:
-        explained = all(_TAINT_BY.get(flag, frozenset()) & allowed for flag in seen.taint)
+        explained = all(
+            _TAINT_BY.get(flag, frozenset()) & (allowed | about_leaks) for flag in seen.taint
+        )
         happened = f"the kernel is tainted: {seen.taint}"
         expected = "none that no allowed report explains"
         yield Finding("taint", expected, happened, explained, "reports")
@@ -58,7 +63,7 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
             happened = f"it rose by {value}"
             holds = bound.holds(value)
             yield Finding(f"counter {counter}", bound.describe(), happened, holds, "counters")
-        elif value and not _explained(counter, allowed):
+        elif value > _counted(counter, leaks) and not _explained(counter, allowed):
             happened = f"it rose by {value}"
             yield Finding(f"counter {counter}", "no increase", happened, False, "counters")
     for counter, bound in scenario.expect.counters.items():
@@ -97,9 +102,39 @@ def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding
     allowances = [
         allow.Allowance(kind, "the scenario names it") for kind in sorted(_allowed(scenario))
     ]
-    for report in allow.unallowed(seen.reports, allowances):
+    leaks = _leak_reports(scenario, seen)
+    others = [report for report in seen.reports if report not in leaks]
+    for report in allow.unallowed(others, allowances):
         expected = "no report that the scenario does not allow"
         yield Finding("console", expected, report.title, False, "reports")
+
+
+def resource_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
+    """What modules left, by the kernel's own reports and by the lab's look, the cause first."""
+    if scenario.expect.resources != "released":
+        return
+    # The lab's own look counts objects; what it found of a function, the kernel need not repeat.
+    # What the leak led to says which of them did the harm.
+    causes = [
+        cause.text
+        for cause in sorted(seen.causes, key=lambda cause: cause.leak)
+        if not cause.place or not any(f"in {cause.place}" in text for text in seen.residue)
+    ]
+    for text in dict.fromkeys([*causes, *seen.residue]):
+        yield Finding("resources", "released", text, False, "resources")
+
+
+def _leak_reports(scenario: Scenario, seen: Observation) -> list[Report]:
+    """The reports that are no more than the kernel's word for what a module left."""
+    if scenario.expect.resources is None:
+        return []
+    return [cause.report for cause in seen.causes if cause.leak]
+
+
+def _counted(counter: str, reports: Iterable[Report]) -> int:
+    """By how much a counter rose for these reports."""
+    kinds = _COUNTED.get(counter, frozenset({counter}))
+    return sum(report.kind in kinds for report in reports)
 
 
 def _allowed(scenario: Scenario) -> set[ReportKind]:

@@ -21,6 +21,7 @@ from lab.judge.kernel import (
     kernel_finding,
     lost_text,
     report_findings,
+    resource_findings,
     unallowed_reports,
 )
 from lab.judge.steps import extension_of, step_findings
@@ -94,6 +95,8 @@ def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judge
 
 def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     expect = scenario.expect
+    # What a module left is the cause of what the kernel says after its unload.
+    yield from resource_findings(scenario, seen)
     yield kernel_finding(expect, seen)
     yield from report_findings(scenario, seen)
     absent: set[str] = set()
@@ -130,6 +133,7 @@ def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     """What fails the item even if the lab saw no more than this."""
     if seen.left_at_unload and scenario.expect.resources == "released":
         yield left_at_unload(scenario.expect, seen)
+    yield from resource_findings(scenario, seen)
     if seen.state == "crashed" and scenario.expect.kernel != "crashed":
         yield kernel_finding(scenario.expect, seen)
     yield from unallowed_reports(scenario, seen)

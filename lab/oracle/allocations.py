@@ -125,7 +125,8 @@ _ALLOCATOR = re.compile(
 _KEPT = re.compile(
     r"^(?:fill_pool|debug_objects?_\w+"  # records of DEBUG_OBJECTS
     r"|allocate_slab|new_slab|alloc_slab_obj_exts|__?memcg_slab_\w+"  # a cache's new pages
-    r"|(?:ida|idr)_\w+|radix_tree_\w+|xas_\w+|__xa_\w+"  # nodes that hold other numbers, too
+    # nodes of trees, which hold what others put there, too
+    r"|(?:ida|idr)_\w+|radix_tree_\w+|xas_\w+|__xa_\w+|(?:__)?ma[st]_\w+|mtree_\w+"
     r"|__?d_alloc\w*|alloc_inode|new_inode\w*"  # names and inodes that were looked up
     r"|pcpu_\w+|__alloc_percpu\w*"  # a chunk of many per-CPU objects
     r"|alloc_vmap_area|__get_vm_area_node\w*|__?vmalloc\w*|vmap\w*|__vmap\w*"  # see vmallocinfo

@@ -26,6 +26,7 @@ A kind says which keys `data` has:
 | `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
 | `inventory`    | inventory | `left` (list of texts), `not_looked_at` (what -> why)      |
 | `rex`          | counters | `held` (list of texts), counter -> increase                 |
+| `residue`      | counters | `left` (sentences), `not_looked_at` (on this kernel)        |
 | `slope`        | counters | `gauge`, `slope`, `samples`                                 |
 """
 
@@ -54,6 +55,7 @@ EvidenceKind = Literal[
     "ledger",
     "inventory",
     "rex",
+    "residue",
     "slope",
 ]
 EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
@@ -93,6 +95,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "ledger": Trust.COUNTER,
         "inventory": Trust.COUNTER,
         "rex": Trust.COUNTER,
+        "residue": Trust.COUNTER,
         "slope": Trust.COUNTER,
     }
 )

@@ -48,6 +48,7 @@ _CACHE_IN_USE = re.compile(
 _CACHE_OF = re.compile(r"^BUG (?P<cache>\S+) \(")
 _RIP = re.compile(r"^RIP: 0010:(?P<address>0x[0-9a-f]+)\b")
 _FAULT = re.compile(r"^BUG: unable to handle \S+ \S+ for address: (?P<address>[0-9a-f]{16})")
+_NOT_PRESENT = re.compile(r"^#PF: error_code\(0x[0-9a-f]+\) - not-present page")
 
 _OBJECTS = {
     "timer_list": "timer",
@@ -112,9 +113,12 @@ def _used_when_gone(report: Report, layouts: Layouts) -> str:
         place = layouts.place(match["address"]) if match else None
         if place is not None and place.gone:
             return f"{_code(place)}{_caller(report)}"
+    # What is not mapped is gone, also while the unload has not returned.
+    absent = any(_NOT_PRESENT.search(line) for line in report.lines)
     for line in report.lines:
         match = _FAULT.match(line)
-        place = layouts.gone_at(int(match["address"], 16)) if match else None
+        address = int(match["address"], 16) if match else 0
+        place = layouts.at(address) if absent else layouts.gone_at(address)
         if place is not None:
             return (
                 f"data of the unloaded module {place.module} was used: "

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
 from lab.runner import shell
 from lab.runner.observation import Pass, StepResult
+from lab.runner.residue import Residue, insert_line
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension, ModuleExtension, ProgramExtension
 from lab.scenario.steps import AttachStep, LoadStep, PinStep, ReadStep, WriteStep
@@ -100,6 +100,7 @@ class Objects:
         done: Pass,
         limit: Callable[[float | None], Deadline],
         unloading: Unloading | None = None,
+        residue: Residue | None = None,
     ) -> None:
         self._guest = guest
         self._extensions = extensions
@@ -107,6 +108,7 @@ class Objects:
         self._done = done
         self.limit = limit
         self._unloading = unloading
+        self._residue = residue
         self.loaded: dict[str, BaseExtension] = {}
         self._counts: dict[tuple[str, str], Mapping[str, int]] = {}
 
@@ -151,11 +153,13 @@ class Objects:
         self, name: str, extension: ModuleExtension, path: Path, result: StepResult
     ) -> None:
         words = [f"{key}={shell.scalar_text(value)}" for key, value in extension.args.items()]
-        line = shlex.join(["insmod", f"{WORK_FOLDER}/{path.name}", *words])
+        line = insert_line(f"{WORK_FOLDER}/{path.name}", words, extension.module_name)
         done = self._guest.run(line, self.limit(LOAD_SECONDS))
-        result.status, result.output = done.status, done.stdout + done.stderr
+        result.status, result.output = done.status, done.stderr
         if done.ok:
             self.loaded[name] = extension
+            if self._residue is not None:
+                self._residue.inserted(extension.module_name, path, done.stdout)
         else:
             result.problem = f"insmod: {done.stderr.strip()}"
             result.log = done.stderr
@@ -170,9 +174,11 @@ class Objects:
         if extension is None:
             return f"{name} is not loaded"
         if isinstance(extension, ModuleExtension):
-            module = extension.source.replace("-", "_")
+            module = extension.module_name
             with self._unload_watched(module, self._artifacts[name].path):
                 done = self._guest.run(f"rmmod {module}", self.limit(None))
+            if done.ok and self._residue is not None:
+                self._residue.removed(module)
             return "" if done.ok else f"rmmod: {done.stderr.strip()}"
         answer = self._guest.loader.call("unload", self.limit(None), handle=name)
         for key in [key for key in self._counts if key[0] == name]:

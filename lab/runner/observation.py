@@ -11,6 +11,7 @@ from lab.errors import InfraError
 from lab.oracle.console import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.forgeries import Forgery
+from lab.oracle.leak_reports import Cause
 from lab.oracle.losses import Loss
 from lab.runner.reports import ExtensionReport
 from lab.scenario.base import Ref
@@ -114,6 +115,12 @@ class Observation:
     leaked: list[str] | None = None
     # What a module left when it was unloaded, for a kernel that could not be asked later.
     left_at_unload: list[str] = field(default_factory=list)
+    # What modules left (memory, timers, work items), a sentence each; and what of it this
+    # kernel gives no view of.
+    residue: list[str] = field(default_factory=list)
+    not_looked_at: list[str] = field(default_factory=list)
+    # Reports that are about what a module left.
+    causes: list[Cause] = field(default_factory=list)
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from lab.image.build import Image, build_image
 from lab.kernel.artifact import Kernel
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
+from lab.runner import residue
 from lab.runner.objects import Artifact
 from lab.scenario.expect import TextExpect
 from lab.scenario.extensions import CExtension, ModuleExtension, RustExtension
@@ -70,7 +71,9 @@ class Planner:
         image = self.image(kernel)
         artifacts = {name: self._artifact(scenario, name, kernel) for name in scenario.extensions}
         console = any(isinstance(step, ConsoleStep) for step in scenario.all_steps())
+        modules = any(isinstance(one, ModuleExtension) for one in scenario.extensions.values())
         extra = (
+            *(residue.arguments(kernel, scenario.machine.boot) if modules else ()),
             *scenario.machine.boot,
             *((CONSOLE_SHELL,) if console else ()),
         )

@@ -19,11 +19,13 @@ from lab.guest.ssh import ConnectionLost
 from lab.oracle import kmsg
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.console_settings import console_level
+from lab.oracle.leak_reports import causes
 from lab.oracle.lines import Shape
 from lab.runner import reports, shell
 from lab.runner.census import Census, reading_of
 from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
+from lab.runner.residue import Residue, not_looked_at
 from lab.runner.steps import StepDriver
 from lab.runner.watch import Baseline, Watch, take_baseline
 from lab.scenario.extensions import ModuleExtension
@@ -45,6 +47,7 @@ class Run:
     seen: Observation = field(default_factory=Observation)
     guest: Guest | None = None
     _watch: Watch | None = None
+    _residue: Residue | None = None
     _stopped: bool = False
     _cleaned: bool = False
     _read: bool = False
@@ -125,6 +128,10 @@ class Run:
         if scenario.extensions:
             _ = guest.loader
         kernel = self.plan.kernel
+        if any(isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
+            # Before the baseline: what is switched on for it is no news.
+            self._residue = Residue(guest, missing=not_looked_at(kernel))
+            self._residue.begin()
         if baseline is None:
             census = Census(guest, reading_of(kernel), kernel.vmlinux)
             baseline = take_baseline(guest, census)
@@ -196,6 +203,10 @@ class Run:
         seen = self.seen
         self._read = True
         seen.reports = watch.reports()
+        if self._residue is not None:
+            seen.residue = list(self._residue.found)
+            seen.not_looked_at = self._residue.missing
+            seen.causes = causes(seen.reports, self._residue.layouts)
         self._add([report_evidence(report) for report in seen.reports])
         passes = [done for done in (seen.first, seen.second) if done is not None]
         programs = {number: ref for done in passes for number, ref in done.programs.items()}
@@ -237,6 +248,7 @@ class Run:
             item=self.plan.item.id,
             reports=watch.reports,
             unloading=watch.unloading,
+            residue=self._residue,
         )
 
     def _clean(self, driver: StepDriver, done: Pass) -> bool:
@@ -270,6 +282,8 @@ class Run:
                 # The first use did not end well, and nothing ran after it.
                 seen.rex = books.rex
             seen.taint, seen.counters = books.taint, books.counters
+            if self._residue is not None:
+                self._add([self._residue.settle(leak_expected=self.plan.item.keeps)])
             watch.check_console(*self._own_settings())
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.

@@ -26,6 +26,7 @@ from lab.oracle.console import Report
 from lab.runner import settings, shell
 from lab.runner.objects import Artifact, Objects, Unloading
 from lab.runner.observation import Pass, StepResult
+from lab.runner.residue import Residue
 from lab.scenario.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension
@@ -69,6 +70,7 @@ class StepDriver:
     item: str = ""
     reports: Callable[[], list[Report]] = list
     unloading: Unloading | None = None
+    residue: Residue | None = None
 
     def __post_init__(self) -> None:
         self.done = Pass()
@@ -79,6 +81,7 @@ class StepDriver:
             self.done,
             self._limit,
             self.unloading,
+            self.residue,
         )
         self._running: dict[str, Job] = {}
         self._triggers: dict[str, tuple[Job | None, StepResult]] = {}

@@ -98,6 +98,11 @@ class ModuleExtension(BaseExtension):
     module: Text
     args: dict[Annotated[str, Field(pattern=IDENTIFIER)], Scalar] = Field(default_factory=dict)
 
+    @property
+    def module_name(self) -> str:
+        """The name as the kernel writes it."""
+        return self.source.replace("-", "_")
+
 
 EXTENSIONS: dict[str, type[Part]] = {
     "c": CExtension,

@@ -57,12 +57,14 @@ def test_other_words_of_debug_objects_stay_reports(layouts: Layouts) -> None:
 
 
 def test_what_a_modules_own_calls_left_is_named_by_file_and_line(layouts: Layouts) -> None:
-    line = "leaks/leaks.c:71 module leaks func:take_kmalloc has 13000 allocated at module unload"
-    (cause,) = causes([report("warning", "-- cut --", line, "WARNING: CPU: 1 PID: 7 at")], layouts)
-    assert cause.leak
-    assert cause.text == (
-        "13000 bytes, allocated in take_kmalloc (leaks) at leaks/leaks.c:71, are not freed"
-    )
+    reports = parse((GOLDEN / "allocation-profiling.log").read_bytes(), SHAPE)
+    found = causes(reports, layouts)
+    assert {cause.leak for cause in found} == {True}
+    assert [cause.text for cause in found][:2] == [
+        "8 KiB, allocated in take_pages (leaks) at leaks/leaks.c:101, are not freed",
+        "64 KiB, allocated in take_large (leaks) at leaks/leaks.c:69, are not freed",
+    ]
+    assert len(found) == len(reports)
 
 
 def test_a_cache_that_is_destroyed_with_objects_in_it_is_named(layouts: Layouts) -> None:
@@ -110,6 +112,21 @@ def test_use_of_data_that_is_gone_is_the_cause_of_the_crash(layouts: Layouts) ->
     )
     (cause,) = causes([seen], layouts)
     assert cause.text.startswith("data of the unloaded module leaks was used: precise")
+
+
+def test_what_is_not_mapped_is_gone_while_the_unload_goes_on(layouts: Layouts) -> None:
+    layouts.add("leaks", {}, {})
+    absent, written = (
+        report(
+            "page-fault",
+            "BUG: unable to handle page fault for address: ffffffffa0003f08",
+            "#PF: supervisor read access in kernel mode",
+            f"#PF: error_code({code}",
+            "RIP: 0010:ftrace_ops_trampoline+0xe/0x70",
+        )
+        for code in ("0x0000) - not-present page", "0x0003) - permissions violation")
+    )
+    assert [cause.report for cause in causes([absent, written], layouts)] == [absent]
 
 
 def test_a_fault_in_a_module_that_is_there_is_no_such_cause(layouts: Layouts) -> None:

@@ -42,8 +42,10 @@ struct heap_timer {
 static struct kmem_cache *cache;
 static struct dentry *folder;
 
-static noinline void tick(struct timer_list *timer)
+/* Arms itself again: a timer that is kept is armed whenever the module is unloaded. */
+static noinline void tick(struct timer_list *self)
 {
+	mod_timer(self, jiffies + seconds * HZ);
 }
 
 static noinline enum hrtimer_restart beat(struct hrtimer *timer)
@@ -229,7 +231,7 @@ static noinline void take_one(struct kind *kind, const char __user *from)
 static ssize_t take_write(struct file *file, const char __user *from, size_t length, loff_t *at)
 {
 	char text[64] = "", name[24] = "";
-	unsigned int count = 1;
+	unsigned int count = 1, j;
 	size_t i;
 
 	if (length >= sizeof(text))
@@ -241,9 +243,8 @@ static ssize_t take_write(struct file *file, const char __user *from, size_t len
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(name, "all") && strcmp(kinds[i].name, name))
 			continue;
-		while (count--)
+		for (j = 0; j < count; j++)
 			take_one(&kinds[i], from);
-		count = 1;
 	}
 	return length;
 }

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What kernel modules leave in a guest: memory, timers and work items.
+
+Only items with a module are looked at so: their kernels get boot arguments that
+make each allocation a little dearer, and their guests are snapshots of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.deadline import DeadlineExceeded, scaled
+from lab.extension.module_symbols import module_symbols
+from lab.guest.guest import Guest
+from lab.kernel.artifact import Kernel
+from lab.oracle import allocations, armed
+from lab.oracle.allocations import Allocation
+from lab.oracle.armed import Candidate
+from lab.oracle.evidence import Evidence
+from lab.oracle.modules import Layouts, parse_sections
+
+# Seconds on the reference host.
+READ_SECONDS = 20.0
+SETTLE_SECONDS = 5.0  # the kernel frees some memory after grace periods
+KEPT_SECONDS = 2.0
+
+# Boot arguments by the option of the kernel that they need.
+_ARGUMENTS = (
+    ("CONFIG_SLUB_DEBUG", "slub_debug=U"),  # who allocated each object
+    # What a module's own calls left, when it is unloaded.
+    ("CONFIG_MEM_ALLOC_PROFILING", "sysctl.vm.mem_profiling=1"),
+    ("CONFIG_DEBUG_OBJECTS", "debug_objects"),  # which timers and work items are armed
+)
+# Which of them the kernel has switched on by itself.
+_BUILT_ON = {"slub_debug=U": "CONFIG_SLUB_DEBUG_ON"}
+# The same argument by its other names (slab_debug since 6.9).
+_SYNONYMS = {"slab_debug": "slub_debug", "no_debug_objects": "debug_objects"}
+
+_TRACING = "/sys/kernel/tracing/instances"
+_STARTS, _PER_CPU = f"{_TRACING}/kextlab-starts", f"{_TRACING}/kextlab-percpu"
+_SLAB = "/sys/kernel/debug/slab"
+_PROFILING = "/proc/sys/vm/mem_profiling"
+
+# The kernel's text ends, and modules begin, not below this (without and with KASLR).
+_MODULES = "0xffffffffa0000000"
+# The start of a frame or function of code that has no name: the kernel's or a module's no more.
+_GONE = "0xffffffff[a-f]"
+
+
+def arguments(kernel: Kernel, chosen: Sequence[str] = ()) -> tuple[str, ...]:
+    """The boot arguments that let a kernel see what modules leave.
+
+    What the scenario has `chosen` for itself is left as it is.
+    """
+    names = {word.partition("=")[0] for word in chosen}
+    names |= {_SYNONYMS.get(name, name) for name in names}
+    return tuple(
+        word
+        for option, word in _ARGUMENTS
+        if kernel.has(option)
+        and word.partition("=")[0] not in names
+        and not kernel.has(_BUILT_ON.get(word, "-"))
+    )
+
+
+def not_looked_at(kernel: Kernel) -> list[str]:
+    """Return what the configuration of a kernel alone hides."""
+    if kernel.has("CONFIG_LOCKDEP"):
+        return ["delayed work items (CONFIG_LOCKDEP changes their form)"]
+    return []
+
+
+def insert_line(path: str, words: Sequence[str], module: str) -> str:
+    """The shell line that loads a module and prints where its sections are."""
+    load = shlex.join(["insmod", path, *words])
+    folder = f"/sys/module/{module}/sections"
+    return f"{load} && {{ grep -s . {folder}/* {folder}/.[a-z]*; true; }}"
+
+
+# Prints what was started, and by its end whether a buffer was too small.
+_READ_STARTS = (
+    f"cat {_STARTS}/trace 2>/dev/null; cat {_STARTS}/per_cpu/cpu*/stats 2>/dev/null;"
+    f" grep -s ', {_GONE}' /proc/timer_list"
+)
+
+
+@dataclass
+class Residue:
+    """Follows one guest's modules from the baseline on.
+
+    `armed` has in words what was still armed at an unload, `found` all that is left, `missing`
+    what this kernel gives no view of.
+    """
+
+    guest: Guest
+    layouts: Layouts = field(default_factory=Layouts)
+    found: list[str] = field(default_factory=list)
+    armed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    _before: list[Allocation] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Switch the trace points on, and read what is there before the item."""
+        answer = self._run(_BEGIN)
+        words = set(answer.split())
+        self.missing += [text for word, text in _MISSING.items() if word in words]
+        if "modules" in words:
+            self._before = self._allocations()
+
+    def inserted(self, module: str, file: Path, output: str) -> None:
+        """Note where a module lies that was loaded by `insert_line`, which printed `output`."""
+        self.layouts.add(module, parse_sections(output), module_symbols(file))
+
+    def removed(self, module: str) -> None:
+        """See which timers and work items of a module wait that was unloaded a moment ago."""
+        self.layouts.remove(module)
+        output = self._run(_READ_STARTS)
+        if armed.overrun(output):
+            self._miss("timers that were started early (too many started after them)")
+        found = armed.high_resolution(output, self.layouts)
+        wanted = armed.candidates(output)
+        for candidate, memory in zip(wanted, self._peek(wanted), strict=True):
+            waiting = armed.armed(candidate, memory, self.layouts)
+            if waiting is not None:
+                found.append(waiting)
+        self.armed += [text for text in armed.sentences(found) if text not in self.armed]
+        self.found = list(self.armed)
+
+    def settle(self, *, leak_expected: bool = False) -> Evidence:
+        """Find what the modules have left, when what is freed late had its time.
+
+        It is asked again until nothing is left, or the time is up, which is sooner where
+        something is expected to stay. `found` then has it in words.
+        """
+        limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
+
+        def nothing_left() -> bool:
+            now = self._allocations()
+            leaks = allocations.left(self._before, now, self.layouts)
+            self.found = [*self.armed, *map(str, leaks)]
+            return len(self.found) == len(self.armed)
+
+        with contextlib.suppress(DeadlineExceeded):
+            limit.poll(nothing_left, "memory of modules to be freed", interval=0.5)
+        summary = "; ".join(self.found) or "modules left no memory, timer or work item"
+        if self.missing:
+            summary += f"; not looked at on this kernel: {', '.join(self.missing)}"
+        return Evidence(
+            "residue", "counters", summary, {"left": self.found, "not_looked_at": self.missing}
+        )
+
+    def _peek(self, wanted: Sequence[Candidate]) -> list[bytes | None]:
+        if not wanted:
+            return []
+        addresses = " ".join(hex(one.address) for one in wanted)
+        output = self._run(f"kextload peek {armed.PEEK_BYTES} {addresses}")
+        try:
+            memory = json.loads(output).get("memory", [])
+            found = [bytes.fromhex(text) if text else None for text in memory]
+        except (ValueError, AttributeError, TypeError):
+            found = []
+        if len(found) != len(wanted):
+            self._miss("timers and work items (/proc/kcore cannot be read)")
+            return [None] * len(wanted)
+        return found
+
+    def _allocations(self) -> list[Allocation]:
+        parts = split_parts(self._run(_READ_MEMORY))
+        found = [
+            one
+            for name, text in parts.items()
+            if name.startswith(f"{_SLAB}/")
+            for one in allocations.parse_slab(name.split("/")[-2], text)
+        ]
+        found += allocations.parse_vmalloc(parts.get("/proc/vmallocinfo", ""))
+        traced = parts.get(_PER_CPU, "")
+        per_cpu = armed.per_cpu(traced)
+        if per_cpu and armed.overrun(traced):
+            self._miss("per-CPU memory (too much was freed to follow it)")
+            per_cpu = []
+        return found + per_cpu
+
+    def _run(self, line: str) -> str:
+        return self.guest.run(line, scaled(READ_SECONDS)).stdout
+
+    def _miss(self, what: str) -> None:
+        if what not in self.missing:
+            self.missing.append(what)
+
+
+_MISSING = {
+    "no-slab": "slab objects (no CONFIG_SLUB_DEBUG, or no slub_debug=U)",
+    "no-vmalloc": "vmalloc areas (no /proc/vmallocinfo)",
+    "no-pages": "pages (no CONFIG_MEM_ALLOC_PROFILING, or switched off)",
+    "no-per-cpu": "per-CPU memory (no trace point percpu_alloc_percpu with call_site)",
+    "no-timers": "timers and work items (no trace points)",
+    "no-kcore": "timers and work items (no /proc/kcore)",
+    "no-timer-list": "high-resolution timers (no /proc/timer_list)",
+}
+
+# Sets up a trace instance: its folder, the size of its buffer for each CPU in KiB, and pairs of
+# event and filter; prints the word if that can't be done. Events name pointers by their address,
+# not by a hash of it (since 5.12).
+_FUNCTIONS = """
+watch() {
+  mkdir $1 && echo $2 > $1/buffer_size_kb && echo 0 > $1/options/hash-ptr || return
+  folder=$1; shift 2
+  while [ $# -gt 0 ]; do
+    { [ -z "$2" ] || echo "$2" > $folder/events/$1/filter; } &&
+      echo 1 > $folder/events/$1/enable || return
+    shift 2
+  done
+}
+"""
+_IS_MODULE = f"function >= {_MODULES} && function < 0xffffffffff600000"
+_BEGIN = f"""{_FUNCTIONS}
+exec 2>/dev/null
+work=$(grep -m1 ' {armed.DELAYED_WORK}$' /proc/kallsyms)
+watch {_STARTS} 256 \\
+  timer/timer_start "({_IS_MODULE}) || function == 0x${{work%% *}}" \\
+  workqueue/workqueue_queue_work "{_IS_MODULE}" || echo no-timers
+watch {_PER_CPU} 512 \\
+  percpu/percpu_alloc_percpu "call_site >= {_MODULES}" \\
+  percpu/percpu_free_percpu "" || echo no-per-cpu
+[ -r /proc/kcore ] || echo no-kcore
+[ -r /proc/timer_list ] || echo no-timer-list
+[ -r /proc/vmallocinfo ] || echo no-vmalloc
+[ "$(cat {_PROFILING})" = 1 ] || echo no-pages
+[ -r {_SLAB}/kmalloc-64/alloc_traces ] || echo no-slab
+read -r line < /proc/modules && echo modules
+true
+"""
+
+# A part begins with a line of its own. The caches are asked to give back what they only keep
+# (2), quietly (4): nodes, names, and what waits to be freed in a batch.
+_FENCE = "==kextlab== "
+_READ_MEMORY = f"""
+exec 2>/dev/null
+echo 6 > /proc/sys/vm/drop_caches
+for file in $(grep -l {_GONE} {_SLAB}/*/alloc_traces); do
+  echo "{_FENCE}$file"; awk 'BEGIN {{ RS = "" }} /{_GONE}/ {{ print; print "" }}' $file
+done
+echo "{_FENCE}/proc/vmallocinfo"; grep ' {_GONE}' /proc/vmallocinfo
+echo "{_FENCE}{_PER_CPU}"; cat {_PER_CPU}/trace {_PER_CPU}/per_cpu/cpu*/stats
+true
+"""
+
+
+def split_parts(output: str) -> dict[str, str]:
+    """The texts that the guest printed, by the path of the file that each is from."""
+    parts: dict[str, str] = {}
+    for part in f"\n{output}".split(f"\n{_FENCE}")[1:]:
+        name, _, text = part.partition("\n")
+        parts[name] = text
+    return parts
