@@ -93,7 +93,7 @@ static const struct source {
 	{ "ring", source_ring, "name at link show", "stext text" },
 	{ "resources", source_resources, "name at", "stext" },
 	{ "array", source_array, "name at count stride show", "stext text" },
-	{ "references", source_references, "name at link show count", "offsets stext" },
+	{ "references", source_references, "name at link show count", "offsets ops stext" },
 	{ "counter", source_counter, "name at count percpu offsets", "stext" },
 	{ "probes", source_probes, "name at count stride funcs", "stext" },
 };
