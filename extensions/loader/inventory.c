@@ -80,6 +80,13 @@ static void source_file(const struct command *command, struct json *answer)
 		json_bytes(answer, "text", text, (size_t)length);
 }
 
+/* BPF objects; the one source that every kernel has, so an error is one of the whole answer. */
+static void source_ledger(const struct command *command, struct json *answer)
+{
+	(void)command;
+	add_ledger(answer);
+}
+
 static const struct source {
 	const char *name;
 	inventory_source add;
@@ -88,15 +95,24 @@ static const struct source {
 } sources[] = {
 	{ "file", source_file, "name path", "" },
 	{ "tree", source_tree, "name path", "depth skip inodes links count pids only" },
+	{ "ledger", source_ledger, "name", "" },
 	{ "tasks", source_tasks, "name", "" },
 	{ "chain", source_chain, "name at next show", "end stext heads text" },
 	{ "ring", source_ring, "name at link show", "stext text" },
 	{ "resources", source_resources, "name at", "stext" },
 	{ "array", source_array, "name at count stride show", "stext text" },
-	{ "references", source_references, "name at link show count", "offsets stext" },
+	{ "references", source_references, "name at link show count", "offsets ops stext" },
 	{ "counter", source_counter, "name at count percpu offsets", "stext" },
 	{ "probes", source_probes, "name at count stride funcs", "stext" },
 };
+
+/* Was a bad answer begun instead of the good one? */
+static bool is_bad(const struct json *answer)
+{
+	static const char bad[] = "{\"ok\":false";
+
+	return answer->text && !strncmp(answer->text, bad, sizeof(bad) - 1);
+}
 
 static int add_source(char *line, struct json *answer)
 {
@@ -113,6 +129,8 @@ static int add_source(char *line, struct json *answer)
 		json_open(answer, NULL, '{');
 		json_string(answer, "name", command_value(&command, "name"));
 		sources[i].add(&command, answer);
+		if (is_bad(answer))
+			return -1;
 		json_close(answer, '}');
 		return 0;
 	}

@@ -35,4 +35,7 @@ void source_references(const struct command *command, struct json *answer);
 void source_counter(const struct command *command, struct json *answer);
 void source_probes(const struct command *command, struct json *answer);
 
+/* ledger.c: the arrays of BPF objects; 0, or -1 with a bad answer begun. */
+int add_ledger(struct json *answer);
+
 #endif

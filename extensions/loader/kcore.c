@@ -301,8 +301,8 @@ static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 }
 
 /*
- * Network devices: `REFERENCES NAME`, from a ring whose nodes are at `link` in them. The number
- * at `count` is per CPU, or without `offsets` a plain one.
+ * Network devices: `REFERENCES OPS NAME`, from a ring whose nodes are at `link` in them. The
+ * number at `count` is per CPU, or without `offsets` a plain one; `ops` has their kind, if any.
  */
 void source_references(const struct command *command, struct json *answer)
 {
@@ -318,7 +318,7 @@ void source_references(const struct command *command, struct json *answer)
 	}
 	json_open(answer, "nodes", '[');
 	while (node >= KERNEL_SPACE && node != head && left--) {
-		uint64_t device = node - link, percpu;
+		uint64_t device = node - link, percpu, ops = 0;
 		char line[96], name[64];
 		int32_t plain = 0;
 		int64_t sum = 0;
@@ -328,7 +328,9 @@ void source_references(const struct command *command, struct json *answer)
 			sum = sum_parts(percpu, offsets);
 		else if (!offsets && peek(device + number(command, "count"), &plain, sizeof(plain)))
 			sum = plain;
-		snprintf(line, sizeof(line), "%" PRId64 " %s", sum, name);
+		if (command_value(command, "ops"))
+			peek_pointer(device + number(command, "ops"), &ops);
+		snprintf(line, sizeof(line), "%" PRId64 " %" PRIx64 " %s", sum, ops, name);
 		json_string(answer, NULL, line);
 		if (!peek_pointer(node, &node))
 			break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Everything of BPF that the kernel holds, by id. */
 #include "answer.h"
+#include "inventory.h"
 #include "loader.h"
 
 #include <errno.h>
@@ -173,14 +174,12 @@ static void all_pins(void)
 	json_close(line, ']');
 }
 
-int ledger(void)
+int add_ledger(struct json *answer)
 {
-	struct json answer = { 0 };
 	const char *stage;
 	int error;
 
-	line = &answer;
-	answer_ok(line);
+	line = answer;
 	stage = "programs";
 	error = all_of(stage, bpf_prog_get_next_id, bpf_prog_get_fd_by_id, describe_program);
 	if (!error) {
@@ -200,11 +199,20 @@ int ledger(void)
 		error = all_net();
 	}
 	if (error)
-		fail(line, stage, error, "the list of %s can't be read: %s", stage,
-		     error_text(error));
-	else
-		all_pins();
-	answer_send(line);
-	json_free(line);
+		return fail(line, stage, error, "the list of %s can't be read: %s", stage,
+			    error_text(error));
+	all_pins();
+	return 0;
+}
+
+int ledger(void)
+{
+	struct json answer = { 0 };
+	int error;
+
+	answer_ok(&answer);
+	error = add_ledger(&answer);
+	answer_send(&answer);
+	json_free(&answer);
 	return error ? 1 : 0;
 }

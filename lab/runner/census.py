@@ -6,20 +6,27 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.kernel.btf import layout
 from lab.oracle import inventory
+from lab.oracle import ledger as ledger_oracle
 from lab.oracle.inventory import Inventory, Reading
 from lab.oracle.inventory.memory import STRUCTURES
+from lab.oracle.ledger import Ledger
 from lab.vm.symbols import Symbols, data_symbols, module_symbols
 
 # A function is named without an offset where it begins.
 _BEGIN = "+0x0"
+# The guest's words for the lists of BPF objects.
+LEDGER = b"ledger name=ledger\n"
+
 _SECTION = re.compile(r"^(\.\S+):(0x[0-9a-f]{1,16})$", re.M)
 # Frees that a module's unload leaves to the kernel (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
@@ -41,6 +48,8 @@ class Found:
     left: list[str]
     not_looked_at: dict[str, str]
     touchy: bool = False
+    #: The BPF objects, if they were read with the rest.
+    ledger: Ledger | None = None
 
 
 @dataclass
@@ -51,6 +60,7 @@ class Census:
     reading: Reading
     vmlinux: Path | None = None
     before: Inventory = field(init=False)
+    ledger: Ledger = field(init=False)
     unloaded: list[str] = field(default_factory=list)
     #: What the last module left when it was unloaded, or may have left where a look is not
     #: safe: the cause, should the kernel not live to the end.
@@ -62,8 +72,7 @@ class Census:
 
     def __post_init__(self) -> None:
         # Nothing was unloaded yet, so all sources can be read at once.
-        sources = (*self.reading.safe, *self.reading.careful)
-        self.before = inventory.parse(self._ask(sources), sources)
+        self.before, self.ledger = self._ask_all()
 
     def look_at_module(self, name: str, path: Path | None) -> None:
         """Note what a module has registered, before it is unloaded: it has names only now.
@@ -122,9 +131,8 @@ class Census:
         reading = self.reading
         unknown = dict(reading.unknown)
         if not modules_ran:
-            sources = (*reading.safe, *reading.careful)
-            now = inventory.parse(self._ask(sources), sources)
-            return self._found(now, unknown, modules_ran=False)
+            now, ledger = self._ask_all()
+            return replace(self._found(now, unknown, modules_ran=False), ledger=ledger)
         now = inventory.parse(self._ask(reading.safe), reading.safe)
         if inventory.left_over(self.before, now):
             why = "something is left over whose code may be gone"
@@ -157,7 +165,18 @@ class Census:
         name = Symbols.of(self.vmlinux).name(address)
         return None if name.startswith("0x") else (name.removesuffix(_BEGIN), "")
 
+    def _ask_all(self) -> tuple[Inventory, Ledger]:
+        """Read everything at once, the BPF objects with it."""
+        sources = (*self.reading.safe, *self.reading.careful)
+        report = self.guest.inventory(LEDGER + inventory.request(sources))
+        return inventory.parse(report, sources), ledger_oracle.parse(_ledger(report))
+
     def _ask(
         self, sources: tuple[inventory.Source, ...], folders: tuple[str, ...] = ()
     ) -> dict[str, object]:
         return self.guest.inventory(inventory.request(sources, folders))
+
+
+def _ledger(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    sources = [one for one in report.get("sources", []) if isinstance(one, dict)]
+    return next((one for one in sources if one.get("name") == "ledger"), {})

@@ -89,7 +89,7 @@ def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
     files = guest.read_files(_BOOKS)
     return Baseline(
         counters_oracle.snapshot(files),
-        ledger_oracle.parse(guest.ledger()),
+        census.ledger if census else ledger_oracle.parse(guest.ledger()),
         rex_oracle.snapshot(files),
         guest.machine.console.count,
         census,
@@ -284,8 +284,10 @@ class Watch:
         found = Found([], {})
         if before.census is not None:
             found = before.census.look(modules_ran=counters_oracle.modules_ran(counted))
-        # To list a network device whose code is gone would run it.
-        now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
+        now = found.ledger
+        if now is None:
+            # To list a network device whose code is gone would run it.
+            now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
         left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
         left += rex_oracle.left_held(before.rex, rex)
         deferred = bool(left)

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from lab.deadline import Deadline
+from lab.errors import InfraError
 from lab.oracle import inventory
 from lab.runner import census as census_module
 from lab.runner.census import Census
+from lab.words import LEDGER_KINDS
 
 READING = inventory.reading(
     {"_stext": (0xFFFFFFFF81000000, 0), "reboot_notifier_list": (0xFFFFFFFF81E2E7A0, 48)}, {}
 )
 EMPTY: dict[str, dict[str, Any]] = {
+    "ledger": {kind: [] for kind in LEDGER_KINDS},
     "file": {"text": ""},
     "tree": {"folders": {}},
     "tasks": {"entries": []},
@@ -148,3 +151,18 @@ def test_sections_that_are_forged_are_not_followed(
     monkeypatch.setattr(guest, "run", lambda _command: forged)
     census.look_at_module("pf", Path("pf.ko"))
     assert census.name_of(0xFFFFFFFFA0001010) is None
+
+
+def test_the_objects_of_bpf_come_with_the_rest(guest: Guest, census: Census) -> None:
+    program = {"id": 7, "name": "count", "type": "kprobe"}
+    guest.answers["ledger"] = {**EMPTY["ledger"], "programs": [program]}
+    found = census.look(modules_ran=False)
+    assert found.ledger is not None
+    assert [str(item) for item in found.ledger.items] == ["program 7 (count, kprobe)"]
+    assert census.look(modules_ran=True).ledger is None
+
+
+def test_without_the_objects_of_bpf_nothing_is_proven(guest: Guest, census: Census) -> None:
+    guest.answers["ledger"] = {"programs": []}
+    with pytest.raises(InfraError, match="no list of maps"):
+        census.look(modules_ran=False)

@@ -119,7 +119,8 @@ class Inventory:
     /proc/sys; `tasks` are the processes (not kernel threads) by pid; `open_files` counts the
     system's open files, None if it is not known. `packets` are those that network devices
     took in. `links` are slab caches that share another's
-    objects: alias -> the shared cache.
+    objects: alias -> the shared cache. `made_by_processes` names network devices that a
+    process asked for.
     """
 
     items: frozenset[Item]
@@ -129,6 +130,7 @@ class Inventory:
     open_files: int | None = None
     packets: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+    made_by_processes: frozenset[str] = frozenset()
 
     def joined(self, other: Inventory) -> Inventory:
         """Return the items of two inventories of different sources as one."""
@@ -140,4 +142,5 @@ class Inventory:
             other.open_files if self.open_files is None else self.open_files,
             {**self.packets, **other.packets},
             {**self.links, **other.links},
+            self.made_by_processes | other.made_by_processes,
         )

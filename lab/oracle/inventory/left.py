@@ -12,8 +12,15 @@ from lab.oracle.inventory.items import ITEM_KINDS, KINDS, Inventory, Item, ItemK
 # Address -> name and module of what is there ("" for the kernel's own), None if nothing is.
 Namer = Callable[[int], tuple[str, str] | None]
 
-# Only code in the kernel can keep these without an object that another source shows.
-MODULES_ONLY: tuple[ItemKind, ...] = ("open-file", "netdev-reference")
+# What of an extension's only a module can leave; processes have and make these, too.
+MODULES_ONLY: tuple[ItemKind, ...] = (
+    "open-file",
+    "netdev",
+    "netdev-reference",
+    "mount",
+    "device-node",
+    "tracing",
+)
 
 _TREES = ("proc", "sysctl", "debugfs", "tracing", "sysfs", "device-node")
 # Where a device, a module or a slab cache shows up once more.
@@ -46,21 +53,29 @@ def left_over(before: Inventory, now: Inventory, *, modules_ran: bool = True) ->
     """Return the items of `now` that `before` lacks, most telling kind first.
 
     Of a new folder only the folder itself is returned, not what is in it. Without
-    `modules_ran`, counts that programs cannot keep up, but processes move, are left out.
+    `modules_ran`, what only a module can leave is left out: a process made it.
     """
     new = {item for item in now.items - before.items if _is_certain(item, before, now)}
-    if not modules_ran:
-        new = {item for item in new if item.kind not in MODULES_ONLY}
+    foreign = {item for item in new if _is_foreign(item, now, modules_ran=modules_ran)}
+    new -= foreign
     paths = {item.name for item in new if item.kind in _TREES}
     kept = [item for item in new if item.kind not in _TREES or not _has_parent(item.name, paths)]
     names = {item.name for item in kept if item.kind not in _TREES}
     names |= {item.name.rpartition("/")[2] for item in kept if item.kind == "device-node"}
+    names |= {item.name for item in foreign}
     names |= {item.name.partition(" (major")[0] for item in kept if item.kind == "chardev"}
     kept = [item for item in kept if not _is_echo(item, names)]
     order = {kind: number for number, kind in enumerate(ITEM_KINDS)}
     if modules_ran:
         kept += _open_files(before, now)
     return sorted(kept, key=lambda item: (order[item.kind], item.name, item.key))
+
+
+def _is_foreign(item: Item, now: Inventory, *, modules_ran: bool) -> bool:
+    """Tell whether a process made an item, and no extension."""
+    if not modules_ran:
+        return item.kind in MODULES_ONLY
+    return item.kind == "netdev" and item.name in now.made_by_processes
 
 
 def _is_certain(item: Item, before: Inventory, now: Inventory) -> bool:

@@ -245,6 +245,8 @@ def _references(symbols: Symbols, layout: Layout) -> Iterator[MemoryList]:
     if not {*members, counted} <= layout.keys():
         return
     more = {"offsets": symbols["__per_cpu_offset"][0]} if counted == percpu else {}
+    if "net_device.rtnl_link_ops" in layout:
+        more["ops"] = layout["net_device.rtnl_link_ops"]
     request = _request(
         "references",
         "net-device-references",

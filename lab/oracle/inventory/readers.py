@@ -18,6 +18,9 @@ QUIET_DEVICES = ("lo", "dummy0")
 # More of one device than any guest has; a torn count must not fill the memory.
 MAX_REFERENCES = 10_000
 
+# Where the kernel's own text and data are on x86-64, and where those of modules begin.
+KERNEL, MODULES = 0xFFFFFFFF80000000, 0xFFFFFFFFA0000000
+
 # Entries that come and go by the kernel's own doing, by path.
 _RESTLESS = re.compile(
     r"/sys/devices/system/cpu/cpu\d+/"  # a CPU that went offline and came back
@@ -168,10 +171,17 @@ def netdevs(answer: Mapping[str, Any]) -> Iterator[Item]:
 def references(answer: Mapping[str, Any]) -> Iterator[Item]:
     """Read the counts of references to network devices."""
     for entry in answer["nodes"]:
-        count, _, name = entry.partition(" ")
+        count, _, name = entry.split(" ", 2)
         if name in QUIET_DEVICES:
             for number in range(min(int(count), MAX_REFERENCES)):
                 yield Item("netdev-reference", f"{name} {number}", name)
+
+
+def made_by_processes(answers: Mapping[Any, Mapping[str, Any]]) -> frozenset[str]:
+    """Return the network devices of a kind of the kernel's own: `ip link add` makes such."""
+    entries = answers.get("net-device-references", {}).get("nodes", [])
+    devices = (entry.split(" ", 2) for entry in entries)
+    return frozenset(name for _, ops, name in devices if KERNEL <= int(ops, 16) < MODULES)
 
 
 def in_memory(one: MemoryList, names: Mapping[int, str]) -> Reader:

@@ -125,6 +125,7 @@ def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
         readers.open_files(answers),
         readers.packets(answers),
         readers.links(answers),
+        readers.made_by_processes(answers),
     )
 
 
