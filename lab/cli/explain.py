@@ -20,6 +20,8 @@ from lab.oracle.reports import Report
 from lab.oracle.rust_names import readable
 
 EXIT_REPORTS = 1
+# How many texts that are not the kernel's are shown.
+_SHOWN = 5
 
 
 def explain_logs(
@@ -86,6 +88,12 @@ def _print(name: str, explanation: Explanation) -> None:
         typer.echo(f"    {', '.join(_facts(report))}")
     if explanation.more:
         typer.echo(f"  and {explanation.more} more")
+    for loss in explanation.losses:
+        typer.echo(f"  missing: {loss}")
+    for forgery in explanation.forgeries[:_SHOWN]:
+        typer.echo(f"  not from the kernel: {forgery}")
+    if explanation.forged > _SHOWN:
+        typer.echo(f"  not from the kernel: {explanation.forged} such texts in all")
 
 
 def _facts(report: Report) -> Iterator[str]:
@@ -113,6 +121,9 @@ def _as_json(name: str, explanation: Explanation) -> dict[str, Any]:
         "form": explanation.form.name,
         "lines": explanation.lines,
         "more": explanation.more,
+        "losses": list(explanation.losses),
+        "forged": explanation.forged,
+        "forgeries": list(explanation.forgeries),
         "reports": [
             {
                 "kind": report.kind,

@@ -49,12 +49,19 @@ _KERNELS_WORDS = re.compile(
 
 @dataclass(frozen=True)
 class Explanation:
-    """The reports of a log, by line; `more` reports were left out. `lines` counts all lines."""
+    """The reports of a log, by line; `more` reports were left out. `lines` counts all lines.
+
+    `forgeries` are the first texts in a report's form that the kernel did not say, and
+    `forged` counts all; `losses` are the first signs that text of the kernel is missing.
+    """
 
     form: Form
     lines: int
     reports: tuple[Report, ...]
     more: int = 0
+    forged: int = 0
+    forgeries: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
 
 def explain(log: bytes | BinaryIO, form: str | None = None) -> Explanation:
@@ -76,7 +83,15 @@ def explain(log: bytes | BinaryIO, form: str | None = None) -> Explanation:
         else:
             parser.feed_lines(lines_of(chosen, clean(raw), number, state))
     parser.finish()
-    return Explanation(chosen, number, parser.reports, parser.dropped)
+    return Explanation(
+        form=chosen,
+        lines=number,
+        reports=parser.reports,
+        more=parser.dropped,
+        forged=parser.forged,
+        forgeries=tuple(map(str, parser.forgeries)),
+        losses=tuple(map(str, parser.losses)),
+    )
 
 
 def find_form(sample: list[bytes]) -> Form:

@@ -41,6 +41,8 @@ BODY = re.compile(
     r"|^(?:in_atomic\(\)|preempt_count: |RCU nest depth: |caller is |CPU#\d+ Util)"
     r"|^INFO: task .+ (?:is |<?\w+>? )?blocked on |^(?:\[<|<[/A-Z]|#\d+: )"
     r"|^(?:smp: |csd: |ref_tracker: |kmemleak: |handlers:|Disabling IRQ #)"
+    # the tasks that hold up RCU tasks
+    r"|^(?:[0-9a-f]{8,16}: [.A-Z]{1,4} nvcsw: |P\d+: [.A-Za-z]{1,5} nesting: |P\d+ no longer)"
     # a task's line before 5.10
     r"|^\S.{0,40}\s[RSDTtXZPI]\s*(?:running task|\d).*\s0x[0-9a-f]{8}$"
     r"|^\w+ kthread (?:starved|timer)|^All QSes seen|^$"

@@ -32,6 +32,22 @@ def test_a_benign_log_gives_no_report_and_status_0() -> None:
     assert "no reports" in result.output
 
 
+def test_what_is_missing_and_what_is_forged_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text(
+        "[    5.000000] usb 1-1: quiet\n"
+        "** 12 printk messages dropped **\n"
+        "BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+        "[    5.000001] usb 1-1: quiet\n"
+    )
+    result = CliRunner().invoke(app, ["explain", str(file)])
+    assert result.exit_code == 0
+    assert "missing: line 2: the console skipped 12 messages" in result.output
+    assert "not from the kernel: line 3: 'BUG: kernel NULL pointer" in result.output
+    (log,) = json.loads(CliRunner().invoke(app, ["explain", "--json", str(file)]).output)
+    assert (log["forged"], len(log["forgeries"]), len(log["losses"])) == (1, 1, 1)
+
+
 def test_standard_input_is_read_and_json_is_complete() -> None:
     result = CliRunner().invoke(app, ["explain", "--json", "-"], input=OOPSES.read_bytes())
     (log,) = json.loads(result.output)

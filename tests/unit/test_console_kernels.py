@@ -442,3 +442,40 @@ def test_a_work_item_that_leaks_a_lock_is_named() -> None:
 )
 def test_rust_names_are_readable(symbol: str, name: str) -> None:
     assert readable(symbol) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("rcu_tasks", "00000000a1b2c3d4: .N nvcsw: 2/2 holdout: 1 idle_cpu: -1/1"),
+        ("rcu_tasks_trace", "P77: .... nesting: 1N cpu: 1"),
+    ],
+)
+def test_a_stall_of_rcu_tasks_has_its_tasks_stack(name: str, line: str) -> None:
+    data = log(
+        f"INFO: {name} detected stalls on tasks:",
+        line,
+        "task:sh              state:R  running task     stack:0     pid:77    ppid:1",
+        *stack("__schedule", "spinner"),
+        caller="T14",
+    )
+    report = only(data)
+    assert (report.title, report.task) == ("RCU stall in spinner", "sh:77")
+
+
+def test_an_early_exception_names_the_function() -> None:
+    report = only(
+        log("PANIC: early exception 0x0e IP 10:ffffffff81000000 error 0 cr2 0x0", CPU,
+            "RIP: 0010:setup_thing+0x1/0x20", caller="T0")
+    )  # fmt: skip
+    assert (report.kind, report.function) == ("panic", "setup_thing")
+
+
+def test_an_interrupt_that_nobody_handles_is_read_to_its_end() -> None:
+    report = only(
+        log('irq 9: nobody cared (try booting with the "irqpoll" option)', CPU,
+            *stack("dump_stack_lvl", "__report_bad_irq", "note_interrupt", "handle_irq_event"),
+            "handlers:", "[<00000000deadbeef>] acpi_irq", "Disabling IRQ #9", caller="C0")
+    )  # fmt: skip
+    assert report.kind == "irq-unhandled"
+    assert report.lines[-1] == "Disabling IRQ #9"
