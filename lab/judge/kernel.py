@@ -114,13 +114,18 @@ def resource_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding
     if scenario.expect.resources != "released":
         return
     # The lab's own look counts objects; what it found of a function, the kernel need not repeat.
-    # What the leak led to says which of them did the harm.
     causes = [
-        cause.text
-        for cause in sorted(seen.causes, key=lambda cause: cause.leak)
+        cause
+        for cause in seen.causes
         if not cause.place or not any(f"in {cause.place}" in text for text in seen.residue)
     ]
-    for text in dict.fromkeys([*causes, *seen.residue]):
+    consequences = {cause.text for cause in causes if not cause.leak}
+    # What waits comes before what it led to, and memory, which did no harm yet, after both.
+    texts = sorted(
+        dict.fromkeys([*(cause.text for cause in causes), *seen.residue]),
+        key=lambda text: (not text.endswith("still armed"), text not in consequences),
+    )
+    for text in texts:
         yield Finding("resources", "released", text, False, "resources")
 
 

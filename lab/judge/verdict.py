@@ -95,8 +95,6 @@ def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judge
 
 def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     expect = scenario.expect
-    # What a module left is the cause of what the kernel says after its unload.
-    yield from resource_findings(scenario, seen)
     yield kernel_finding(expect, seen)
     yield from report_findings(scenario, seen)
     absent: set[str] = set()
@@ -119,6 +117,7 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
         yield from interruption(scenario, seen)
         yield from totals(_without(expect, absent), seen.first)
     yield from aftermath(expect, seen)
+    yield from resource_findings(scenario, seen)
     if expect.reusable:
         yield from reuse(scenario, seen)
 

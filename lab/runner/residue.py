@@ -237,11 +237,12 @@ true
 """
 
 # A part begins with a line of its own. The caches are asked to give back what they only keep
-# (2), quietly (4): nodes, names, and what waits to be freed in a batch.
+# (2), from now on quietly (4): nodes, names, and what waits to be freed in a batch.
 _FENCE = "==kextlab== "
 _READ_MEMORY = f"""
 exec 2>/dev/null
-echo 6 > /proc/sys/vm/drop_caches
+echo 4 > /proc/sys/vm/drop_caches
+echo 2 > /proc/sys/vm/drop_caches
 for file in $(grep -l {_GONE} {_SLAB}/*/alloc_traces); do
   echo "{_FENCE}$file"; awk 'BEGIN {{ RS = "" }} /{_GONE}/ {{ print; print "" }}' $file
 done

@@ -354,6 +354,7 @@ static int take_ftrace(void)
 static void give_ftrace(void)
 {
 	unregister_ftrace_function(&hook);
+	ftrace_free_filter(&hook);
 }
 #endif
 
