@@ -57,7 +57,7 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
     trouble = lost_text(seen) if seen.trouble is None else str(seen.trouble)
     if trouble:
         # What the kernel did wrong is certain, whatever could not be seen after it.
-        certain = () if twin else tuple(_certain(scenario, seen))
+        certain = () if twin else _cause_first(tuple(_certain(scenario, seen)))
         if not certain:
             return Judgement("error", (), trouble)
         rest = Finding("the rest", "to be looked at, too", trouble, False)
@@ -72,8 +72,17 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
 
 
 def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Put what was left behind before all that may have come of it: reports, a crash."""
-    return tuple(sorted(findings, key=lambda one: one.holds or one.topic != "resources"))
+    """Put what was left behind before all that may have come of it: reports, a crash.
+
+    Named objects lead: the memory that they are made of says less.
+    """
+
+    def place(one: Finding) -> int:
+        if one.holds or one.topic != "resources":
+            return 2
+        return 0 if one.happened.startswith("left over") else 1
+
+    return tuple(sorted(findings, key=place))
 
 
 def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judgement:

@@ -39,14 +39,13 @@ def reading_of(kernel: Kernel) -> Reading:
 
 @dataclass
 class Found:
-    """What a look at the end found.
+    """The result of one look."""
 
-    `left` are texts, `not_looked_at` is what -> why. `touchy` says that a network device whose
-    code may be gone is left: no list of devices may be asked of the kernel.
-    """
-
+    #: One text for each object that is left over.
     left: list[str]
+    #: Kind of object, in plain words -> why it was not looked at.
     not_looked_at: dict[str, str]
+    #: A network device is left whose code may be gone: the kernel may not be asked to list them.
     touchy: bool = False
     #: The BPF objects, if they were read with the rest.
     ledger: Ledger | None = None

@@ -14,6 +14,7 @@ import pytest
 from lab.errors import InfraError
 from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
+from lab.judge.finding import Finding
 from lab.judge.item import count_steps
 from lab.oracle import machine
 from lab.oracle.console import Report
@@ -123,6 +124,19 @@ def test_what_a_module_left_comes_before_what_came_of_it(
     assert judge(scenario, seen).reasons[0].startswith(cause)
     seen.trouble = InfraError("the guest could not be asked")
     assert judge(scenario, seen).reasons[0].startswith(cause)
+
+
+def test_a_named_object_comes_before_the_memory_that_it_is_made_of(
+    load: Callable[[str], Scenario], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = load(SHORT)
+    seen = good(scenario)
+    seen.leaked = ["/proc entry pf (its code is gone)"]
+    happened = "1 object of the cache proc_dir_entry"
+    memory = Finding("resources", "released", happened, False, "resources")
+    monkeypatch.setattr("lab.judge.verdict.resource_findings", lambda *_: iter([memory]))
+    reasons = judge(scenario, seen).reasons
+    assert [reason.partition("but ")[2][:9] for reason in reasons] == ["left over", "1 object "]
 
 
 def test_what_is_left_comes_before_reports(load: Callable[[str], Scenario]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is left over: two inventories compared, in words that begin with the cause."""
+"""Compare two inventories and name what is left over, in words that begin with the cause."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FUNCTIONS = (
 
 @dataclass(frozen=True)
 class Context:
-    """What helps to name what is left: modules that were unloaded, and addresses' names.
+    """Helps to name what is left: the modules that were unloaded, and names of addresses.
 
     `functions` and `names` are those of nodes in the kernel's lists, as they were while the
     modules were loaded: (list, node) -> address or text.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sources of the inventory: what the guest is asked for, and how its answers are read.
+"""Sources of the inventory: the requests to the guest, and the readers of its answers.
 
 There are two groups. `safe` sources read names that the kernel has copied, or
 memory through /proc/kcore: reading them never runs or follows what an
