@@ -2,8 +2,8 @@
 /*
  * kextload: loads, attaches, runs and lists BPF programs inside a guest.
  *
- * Called by its other name, kexttrigger, it makes them run. One file, for each
- * carries a C library into every guest.
+ * Called by its other names it makes them run (kexttrigger), or reads for the host's
+ * oracles (kextwitness). One file, for each carries a C library into every guest.
  */
 #include "answer.h"
 #include "loader.h"
@@ -37,10 +37,8 @@ static int usage(void)
 	return 2;
 }
 
-int main(int count, char **words)
+int do_command(int count, char **words)
 {
-	if (count && !strcmp(basename(words[0]), "kexttrigger"))
-		return trigger_main(words + 1);
 	if (count == 2 && !strcmp(words[1], "serve"))
 		return serve();
 	if (count == 2 && !strcmp(words[1], "ledger"))
@@ -58,4 +56,13 @@ int main(int count, char **words)
 	if (count == 2 && !strcmp(words[1], "version"))
 		return version();
 	return usage();
+}
+
+int main(int count, char **words)
+{
+	if (count && !strcmp(basename(words[0]), "kexttrigger"))
+		return trigger_main(words + 1);
+	if (count && !strcmp(basename(words[0]), "kextwitness"))
+		return watch_for_host(words + 1);
+	return do_command(count, words);
 }

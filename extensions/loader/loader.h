@@ -89,11 +89,13 @@ void verb_unpin(struct loader *loader, const struct command *command, struct jso
 void verb_inventory(struct loader *loader, const struct command *command, struct json *answer);
 
 /* Whole commands of their own; the result is the exit status. */
+int do_command(int count, char **words); /* the one that `words[1]` names */
 int serve(void);
 int ledger(void);
 int inventory(void);
 int alive(char **words);
 int park(void);
+int watch_for_host(char **words);
 int kernel_log(char **words);
 int peek(char **words);
 

@@ -27,6 +27,7 @@ from lab.guest.job import Job
 from lab.guest.loader import Loader
 from lab.guest.release import await_parked, release
 from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
+from lab.guest.witness import NoWitness, Witness
 from lab.vm.argv import Shape
 from lab.vm.machine import Boot, Machine, Restore
 from lab.vm.snapshot import Snapshot
@@ -36,6 +37,7 @@ from lab.vm.symbols import Symbols
 BOOT_SECONDS = 60.0
 # From a panic to the restart, which comes after the report is printed.
 LAST_WORDS_SECONDS = 5.0
+READ_SECONDS = 15.0  # all that an oracle reads at once
 # Longer than any item; a machine is stopped by whoever started it.
 FOR_EVER = 1e7
 # How long a kernel that did not come up gets to say where its CPUs are.
@@ -64,6 +66,8 @@ class Guest:
         self.ready_after = machine.age
         self.how = "cold"
         self._loader: Loader | None = None
+        self._witness: Witness | None = None
+        self._witness_lost = False
         self._job_numbers = itertools.count(1)
         threading.Thread(target=self._hang_up, name="guest-end", daemon=True).start()
 
@@ -130,6 +134,8 @@ class Guest:
         Raises `ConnectionLost` if nobody answers.
         """
         self.forget_loader()
+        self._witness_lost = self._witness_lost or self._witness is not None
+        self._witness = None
         self.ssh.close()
         self.ssh = _dial(self.machine, self.identity)
         self.ssh.connect(deadline)
@@ -183,10 +189,28 @@ class Guest:
 
     # Observation
 
+    @property
+    def witness(self) -> Witness:
+        """The process that reads for the oracles, started when first needed: before the steps.
+
+        Raises `NoWitness` if it went with a connection that broke: one that starts later
+        could run what a step put into its place.
+        """
+        if self._witness_lost:
+            raise NoWitness
+        if self._witness is None:
+            self._witness = Witness(self.ssh, scaled(READ_SECONDS))
+        return self._witness
+
     def ledger(self, deadline: Deadline | None = None) -> dict[str, Any]:
         """All BPF objects and net attachments, by id, as the guest reports them."""
-        done = self.run("kextload ledger", deadline)
-        return _report(done)
+        return self._tell(("ledger",), deadline)
+
+    def _tell(self, words: Sequence[str], deadline: Deadline | None = None) -> dict[str, Any]:
+        """Return what `kextload WORDS` answers; the witness is asked if it was started."""
+        if self._witness is None and not self._witness_lost:
+            return _report(self.run(shlex.join(["kextload", *words]), deadline))
+        return self.witness.do(words, deadline or scaled(READ_SECONDS))
 
     def kernel_log(
         self, word: str, since: int | None, paths: Sequence[str], deadline: Deadline | None = None
@@ -197,15 +221,17 @@ class Guest:
         that was written, `files` holds small files, None for one that can't be read.
         """
         number = "-" if since is None else str(since)
-        line = shlex.join(["kextload", "log", word, number, *paths])
-        return _report(self.run(line, deadline))
+        return self._tell(("log", word, number, *paths), deadline)
 
     def inventory(self, sources: bytes, deadline: Deadline | None = None) -> dict[str, Any]:
         """Return the kernel's named objects; `sources` are lines that say what to read.
 
-        A loader that runs is asked, so that no process has to be started. Raises
+        A process that runs is asked, so that none has to be started. Raises
         `InfraError` if the answer is no inventory.
         """
+        if self._witness is not None or self._witness_lost:
+            limit = deadline or scaled(READ_SECONDS)
+            return self.witness.call("inventory", limit, sources=sources.decode())
         loader = self._loader
         if loader is None or loader.busy:
             return _report(self.run("kextload inventory", deadline, sources))
@@ -217,7 +243,9 @@ class Guest:
     def read_files(
         self, paths: Sequence[str], deadline: Deadline | None = None
     ) -> dict[str, str | None]:
-        """Small files of the guest, read with one command; None for one that can't be read."""
+        """Small files of the guest, read at once; None for one that can't be read."""
+        if self._witness is not None or self._witness_lost:
+            return self.witness.read_files(paths, deadline or scaled(READ_SECONDS))
         fence = f"--{secrets.token_hex(8)}--"
         script = "\n".join(
             f"echo {fence}; cat {shlex.quote(path)} 2>/dev/null || echo {fence}-" for path in paths
@@ -255,7 +283,7 @@ def where_cpus_are(machine: Machine, vmlinux: Path | None) -> str:
 def _report(done: Completed) -> dict[str, Any]:
     try:
         data = json.loads(done.stdout)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InfraError(
             f"`{done.command}` answered something that is no JSON",
             details=done.stdout[:400] + done.stderr[:400],

@@ -19,7 +19,7 @@ from lab.image import cpio, debs, describe, elf
 FILE_NAME = "image.cpio"
 MODULES_FOLDER = "lib/modules-lab"
 LOADER_PATH = "/usr/bin/kextload"
-_LOADER_LINKS = ("/usr/bin/kexttrigger",)
+_LOADER_LINKS = ("/usr/bin/kexttrigger", "/usr/bin/kextwitness")
 
 # Part of every key: raise it when the same inputs shall give other bytes.
 _FORMAT = 1

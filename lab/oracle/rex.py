@@ -115,6 +115,26 @@ def increase(baseline: Snapshot | None, now: Snapshot | None) -> dict[RexCounter
     return changes
 
 
+# How runs end that both count. What is `refused` is not: nested runs are in one of the two.
+_ENDINGS: tuple[RexCounter, ...] = ("returned", "panicked", "faulted", "terminated", "overflowed")
+
+
+def check_counted(counted: Mapping[str, int], rose: Mapping[RexCounter, int]) -> None:
+    """Raise `InfraError` if more runs were counted for programs than for all of them.
+
+    `counted` are runs by outcome, as the programs' own files have them; `rose` is what
+    `increase` gave. A write to rex/reset shows no other trace where all began at zero.
+    """
+    for word in _ENDINGS:
+        count = counted.get(word, 0)
+        if count and count > rose.get(word, 0):
+            raise InfraError(
+                f"{STATS} counts {rose.get(word, 0)} runs that {word}, the programs' own "
+                f"files at least {count}",
+                hint="did the scenario write to rex/reset?",
+            )
+
+
 def left_held(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
     """What is held now and was not at the baseline: `rex spin_lock 1`. Raises as `increase`."""
     if not _comparable(baseline, now):

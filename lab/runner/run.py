@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import kmsg
+from lab.oracle import rex as rex_oracle
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.console_settings import console_level
 from lab.oracle.leak_reports import causes
@@ -27,13 +29,16 @@ from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.residue import Residue, not_looked_at
 from lab.runner.steps import StepDriver
+from lab.runner.tool_check import ToolCheck
 from lab.runner.watch import Baseline, Watch, take_baseline
-from lab.scenario.extensions import ModuleExtension
+from lab.scenario.extensions import CExtension, ModuleExtension
 from lab.scenario.steps import SetStep
 from lab.words import RexCounter
 
 # The dossier has more of them.
 EVIDENT_FORGERIES = 10
+
+_MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(eq=False)
@@ -47,6 +52,7 @@ class Run:
     seen: Observation = field(default_factory=Observation)
     guest: Guest | None = None
     _watch: Watch | None = None
+    _tools: ToolCheck | None = None
     _residue: Residue | None = None
     _stopped: bool = False
     _cleaned: bool = False
@@ -101,6 +107,12 @@ class Run:
             seen.trouble = error
         except DeadlineExceeded as error:
             seen.trouble = InfraError(f"the lab lost the guest: {error}")
+        except _MALFORMED as error:
+            # Of answers that no tool of the lab gives: it was replaced, or it is the lab's bug.
+            seen.trouble = InfraError(
+                f"the lab could not make sense of the guest: {error!r}",
+                details=traceback.format_exc(),
+            )
         if seen.trouble is not None and self._watch is not None and not self._read:
             # What the kernel said is on this side, whatever went wrong after it.
             self._read_console(self._watch)
@@ -127,6 +139,7 @@ class Run:
             guest.push(files)
         if scenario.extensions:
             _ = guest.loader
+        self._tools = ToolCheck(guest)
         kernel = self.plan.kernel
         if any(isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
             # Its trace instances must be there at the census's baseline.
@@ -282,9 +295,12 @@ class Run:
                 # The first use did not end well, and nothing ran after it.
                 seen.rex = books.rex
             seen.taint, seen.counters = books.taint, books.counters
+            self._check_counted(books.rex)
             if self._residue is not None:
                 self._add([self._residue.settle(leak_expected=self.plan.item.keeps)])
             watch.check_console(*self._own_settings())
+            if self._tools is not None:
+                self._tools.end()
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.
             watch.wait_for_late_news()
@@ -292,6 +308,13 @@ class Run:
             self._add(evidence)
             if seen.state == "alive":
                 raise InfraError(f"the guest is alive, but could not be asked: {error}") from error
+
+    def _check_counted(self, rose: Mapping[RexCounter, int]) -> None:
+        extensions = self.plan.item.scenario.extensions.values()
+        if not rose or any(isinstance(one, CExtension) for one in extensions):
+            return  # outcomes are then of both kinds of program
+        counted = self.seen.first.outcomes + (self.seen.second or Pass()).outcomes
+        rex_oracle.check_counted(counted, rose)
 
     def _own_settings(self) -> tuple[set[str], int | None]:
         """Return what the scenario's own `set:` steps excuse: settings, and a quiet console.

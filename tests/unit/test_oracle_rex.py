@@ -254,3 +254,9 @@ def test_no_answer_is_left_to_the_oracles_that_come_after() -> None:
 
     run: Any = Run(SimpleNamespace())  # type: ignore[arg-type]
     assert run._read_rex(SimpleNamespace(rex=broken)) is None
+
+
+def test_counters_that_were_reset_are_fewer_than_their_programs_say() -> None:
+    rex.check_counted({"panicked": 3, "rejected": 1}, {"panicked": 4, "runs": 4})
+    with pytest.raises(InfraError, match="counts 0 runs that panicked"):
+        rex.check_counted({"panicked": 3}, {"runs": 4})

@@ -447,5 +447,5 @@ def test_a_file_of_the_guest_may_have_a_name_with_blanks(tmp_path: Path) -> None
     def run(command: str, _deadline: Any) -> Any:
         return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
 
-    guest: Any = SimpleNamespace(run=run)
+    guest: Any = SimpleNamespace(run=run, _witness=None, _witness_lost=False)
     assert Guest.read_files(guest, [str(path)]) == {str(path): "text\n"}

@@ -54,9 +54,10 @@ def drive(tmp_path: Path, knobs: Path) -> Callable[[Item], StepDriver]:
             stdout=done.stdout,
             stderr=done.stderr,
             seconds=0.1,
+            truncated=False,
         )
 
-    guest: Any = SimpleNamespace(run=run)
+    guest: Any = SimpleNamespace(run=run, _witness=None, _witness_lost=False)
     guest.read_files = lambda paths, limit=None: Guest.read_files(guest, paths, limit)
 
     def drive(item: Item) -> StepDriver:
