@@ -8,6 +8,8 @@ for the user's mistakes (`UserError`) and for the lab's own inability to tell
 
 from __future__ import annotations
 
+from lab.plain import plain
+
 
 class LabError(Exception):
     """Base of every error that the lab raises on purpose.
@@ -30,7 +32,8 @@ class LabError(Exception):
             parts.append(self.details.rstrip())
         if self.hint:
             parts.append(f"hint: {self.hint}")
-        return "\n".join(parts)
+        # What a guest said may be among it, and all of it may go to a terminal.
+        return plain("\n".join(parts))
 
     def __reduce__(self) -> tuple[object, ...]:
         # pytest-xdist and multiprocessing move errors between processes.

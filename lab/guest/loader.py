@@ -17,6 +17,9 @@ PROTOCOL = 1
 # The verifier's log of a program that was rejected after 100,000 instructions
 # is some 8 MB; the loader prints no longer ones.
 MAX_ANSWER = 64 << 20
+# An empty list of three bytes is an object of 64 here: an answer has few lists and objects,
+# and a log has no more brackets than this.
+MAX_BRACKETS = 1 << 20
 
 
 class LoaderAnswer(dict[str, Any]):
@@ -44,9 +47,11 @@ def command_line(verb: str, arguments: dict[str, Any]) -> str:
 
 def parse_answer(line: bytes) -> LoaderAnswer:
     """An answer from its line; raises `InfraError` for what is no answer."""
+    if line.count(b"[") + line.count(b"{") > MAX_BRACKETS:
+        raise InfraError(f"the loader answered more than {MAX_BRACKETS} lists and objects")
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         shown = line[:400].decode(errors="replace")
         raise InfraError("the loader answered something that is no JSON", details=shown) from error
     if not isinstance(data, dict) or not isinstance(data.get("ok"), bool):

@@ -22,6 +22,10 @@ from lab.deadline import Deadline
 from lab.errors import InfraError
 
 MAX_OUTPUT = 1 << 20
+# Bytes of one packet: RFC 4253, section 6.1, asks for 35,000, and servers send no larger ones.
+MAX_PACKET = 256 << 10
+# Bytes before the server has named its protocol.
+MAX_BANNER = 64 << 10
 _TICK = 0.01
 
 # A guest that dies mid-sentence is a finding of the oracles, not a traceback.
@@ -77,12 +81,18 @@ class Running:
         """Write to the command's standard input."""
         self._channel.settimeout(max(0.1, deadline.remaining))
         try:
-            self._channel.sendall(data)
+            # One that takes a byte now and then keeps `sendall` within its timeout for ever.
+            with _closed_after(self._channel, max(0.1, deadline.remaining)):
+                self._channel.sendall(data)
         except TimeoutError as error:
             raise CommandTimeout(
                 f"the guest does not read what `{self.command}` is sent"
             ) from error
         except OSError as error:
+            if deadline.expired and self._alive():
+                raise CommandTimeout(
+                    f"the guest does not read what `{self.command}` is sent"
+                ) from error
             raise ConnectionLost(
                 f"the connection broke while writing to `{self.command}`"
             ) from error
@@ -159,7 +169,7 @@ class Running:
         ):
             while ready():
                 data = read(65536)
-                room = self._limit - len(kept)
+                room = (self._limit if kept is self._out else MAX_OUTPUT) - len(kept)
                 if len(data) > room:
                     self.truncated = True
                 kept.extend(data[: max(0, room)])
@@ -311,10 +321,33 @@ def _archive(files: Mapping[str, Path | bytes]) -> bytes:
     return buffer.getvalue()
 
 
+class _BoundedPackets(paramiko.packet.Packetizer):
+    """paramiko's reader of packets, which by itself takes any length from the other side."""
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """Read `n` bytes; raise `SSHException` for a packet that nobody sends."""
+        if n > MAX_PACKET:
+            raise paramiko.SSHException(f"a packet of {n} bytes")
+        return bytes(super().read_all(n, check_rekey))
+
+    def readline(self, timeout: float) -> str:
+        """Read a line before the first packet, as `Packetizer` does, but not for ever."""
+        self._room, self._until = MAX_BANNER, time.monotonic() + timeout
+        return str(super().readline(timeout))
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        if self._room <= 0 or time.monotonic() > self._until:
+            raise paramiko.SSHException("the server does not come to the end of its banner")
+        data = bytes(super()._read_timeout(timeout))  # type: ignore[misc]
+        self._room -= len(data)
+        return data
+
+
 def _frugal_transport(sock: socket.socket, **options: Any) -> paramiko.Transport:
     # Under emulation the guest pays for every byte of cryptography: only what
     # is cheapest there is offered.
     transport = paramiko.Transport(sock, **options)
+    transport.packetizer = _BoundedPackets(sock)
     security = transport.get_security_options()
     security.kex = ("curve25519-sha256@libssh.org",)
     security.key_types = ("ssh-ed25519",)

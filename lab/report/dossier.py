@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from lab import __version__, events
+from lab.plain import bounded, plain
 from lab.report.result import Result, explain, forgery_line
 
 # Runs kept in the results folder; the oldest give way.
 KEPT_RUNS = 20
+# Characters of one file. A guest can print more than a disk should hold.
+MAX_TEXT = 8 << 20
 RUN_VARIABLE = "LAB_RUN"
 _RUN = re.compile(r"^\d{8}-\d{6}-\d+$")
 
@@ -81,7 +84,8 @@ class Dossier:
         }
         for name, text in texts.items():
             if text:
-                (target / name).write_text(text, encoding="utf-8")
+                safe = bounded(plain(bounded(text, MAX_TEXT)), MAX_TEXT)
+                (target / name).write_text(safe, encoding="utf-8")
         return target
 
 

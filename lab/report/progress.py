@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from lab.events import Event, Notice, StageFinished, StageProgress, StageStarted
+from lab.plain import plain
 
 # Without a terminal, a stage tells of itself at each of these parts of its total.
 _PLAIN_PARTS = 10
@@ -74,7 +75,7 @@ class ProgressReport:
                     self._finish(event)
                 case Notice():
                     style = "yellow" if event.level == "warning" else "cyan"
-                    self.console.print(f"[{style}]{escape(event.text)}[/]", soft_wrap=True)
+                    self.console.print(f"[{style}]{escape(plain(event.text))}[/]", soft_wrap=True)
 
     def _start(self, event: StageStarted) -> None:
         if self._live:
@@ -114,4 +115,4 @@ class ProgressReport:
         self._print(f"{event.job}: {event.stage} done in {event.seconds:.1f} s")
 
     def _print(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(plain(text), markup=False, highlight=False, soft_wrap=True)

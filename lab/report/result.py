@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.plain import plain
 from lab.words import Verdict
 
 # Raised when a reader of an older version would misread a newer result.
@@ -30,9 +31,12 @@ class Result:
 
     `seconds` is the time on the host's clock, without waiting for a guest's slot;
     `parts` are its parts by name, and that wait (`wait`). `findings` are all that the
-    judge looked at, `reasons` those that did not hold. `extension_reports` is what the
-    kernel said of programs that it ended, as text. `forgeries` are the first texts that have
-    the form of a report and are not the kernel's, of `forged` in all. `guest` is `fork` or `cold`.
+    judge looked at, `reasons` those that did not hold. `rests_on` is
+    the source of the verdict and `trust` how far it can be trusted: of a pass the least
+    trusted source, of a failure the most trusted one of what failed. `extension_reports`
+    is what the kernel said of programs that it ended, as text. `forgeries` are the first
+    texts that have the form of a report and are not the kernel's, of `forged` in all.
+    `guest` is `fork` or `cold`.
     `rerun` is the line that runs the item again.
     """
 
@@ -44,6 +48,8 @@ class Result:
     reasons: tuple[str, ...] = ()
     findings: tuple[dict[str, Any], ...] = ()
     evidence: tuple[dict[str, Any], ...] = ()
+    trust: str = ""
+    rests_on: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
     state: str = ""
     guest: str = ""
@@ -75,9 +81,14 @@ class Result:
 
 
 def explain(result: Result) -> str:
-    """A failure for a person: what was expected and what happened, then evidence, then console."""
+    """Return a failure for a person: what was expected and happened, evidence, console.
+
+    Nothing in it can steer a terminal, whatever the guest wrote.
+    """
     lines = [f"{result.item}: {result.verdict}  ({result.summary})", ""]
     lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]
+    if result.rests_on:
+        lines += ["", f"the verdict rests on {result.rests_on} (trust: {result.trust})"]
     if result.evidence:
         lines += ["", "evidence:"]
         lines += _evidence_lines(result.evidence)
@@ -93,7 +104,7 @@ def explain(result: Result) -> str:
     lines += ["", f"run it again:  {result.rerun}"]
     if result.dossier:
         lines.append(f"everything else: {result.dossier}")
-    return "\n".join(lines)
+    return plain("\n".join(lines))
 
 
 def forgery_line(forgery: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ found out afterwards, by the oracles.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ import pexpect
 
 from lab import events
 from lab.deadline import Deadline, DeadlineExceeded, host_factor
+from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.job import Job
 from lab.guest.loader import LoaderAnswer
-from lab.guest.ssh import CommandTimeout, ConnectionLost
+from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Completed, ConnectionLost
 from lab.oracle.console import Report
 from lab.runner import settings, shell
 from lab.runner.objects import Artifact, Objects, Unloading
@@ -49,6 +51,11 @@ STEP_SECONDS = 20.0
 
 # At most this many samples are taken over the repetitions of a `repeat`.
 GAUGE_SAMPLES = 20
+
+# Characters of output that are kept of all steps together, and then of each one more. A step
+# that floods its output may be repeated a thousand times.
+ALL_OUTPUT = 16 << 20
+LEAST_OUTPUT = 400
 
 
 @dataclass
@@ -87,6 +94,7 @@ class StepDriver:
         self._triggers: dict[str, tuple[Job | None, StepResult]] = {}
         self._undo: list[tuple[str, str]] = []
         self._talk: Any = None
+        self._kept = 0
 
     # The pass
 
@@ -178,6 +186,7 @@ class StepDriver:
         else:
             limit = self._limit(trigger.timeout)
             done = self.guest.run(self._trigger_line(step), limit)
+            self._check_whole(done, result)
             self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
         self._count(step, result)
 
@@ -211,6 +220,7 @@ class StepDriver:
             self._take_run(self.guest.loader.collect(limit), result, trigger)
         else:
             done = job.wait(limit)
+            self._check_whole(done, result)
             self._take_shell(done.status, done.stdout, done.stderr, done.seconds, trigger, result)
         self._count(result.step, result)
 
@@ -239,16 +249,17 @@ class StepDriver:
         trigger: BaseTrigger,
         result: StepResult,
     ) -> None:
-        result.status, result.output, result.seconds = status, stdout + stderr, seconds
+        result.status, result.seconds = status, seconds
+        self._keep(stdout + stderr, result)
         if trigger.kind in ("shell", "sysrq", "wait"):
             return
         try:
             answer = json.loads(stdout)
+            result.seconds = _duration(answer["seconds"])
             result.answers.append(answer)
-            result.seconds = float(answer["seconds"])
             if answer.get("ok") is True and "received" in answer:
                 result.received = int(answer["received"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             result.problem = f"the trigger did not report: {(stdout + stderr).strip()[:400]}"
             return
         if answer.get("ok") is not True:
@@ -288,8 +299,25 @@ class StepDriver:
     def _do_shell(self, step: ShellStep, result: StepResult) -> None:
         line = shell.on_cpu(step.shell.command, step.shell.cpu)
         done = self.guest.run(line, self._limit(step.shell.timeout))
-        result.status, result.output = done.status, done.stdout + done.stderr
-        result.seconds = done.seconds
+        result.status, result.seconds = done.status, done.seconds
+        self._check_whole(done, result)
+        self._keep(done.stdout + done.stderr, result)
+
+    def _check_whole(self, done: Completed, result: StepResult) -> None:
+        """Raise `InfraError` if output that an expectation is about was dropped."""
+        if _wants_output(result.step) and done.truncated:
+            raise InfraError(
+                f"{result.path} printed more than {MAX_OUTPUT} bytes: what was dropped can't be "
+                "held to what is expected of it",
+                hint="print less, or write it to a file and print what matters",
+            )
+
+    def _keep(self, output: str, result: StepResult) -> None:
+        """Keep what a step printed; of steps that nothing expects of, only so much together."""
+        if not _wants_output(result.step):
+            output = output[-max(LEAST_OUTPUT, ALL_OUTPUT - self._kept) :]
+        self._kept += len(output)
+        result.output = output
 
     def _do_console(self, step: ConsoleStep, result: StepResult) -> None:
         if self._talk is None:
@@ -330,6 +358,18 @@ class StepDriver:
                 self._step(inner, f"{result.path}, turn {turn}, step {number}")
             if self.sample is not None and (turn - 1) % every == 0:
                 self.done.gauges.append({"turn": float(turn), **self.sample()})
+
+
+def _wants_output(step: BaseStep) -> bool:
+    return getattr(getattr(step, "expect", None), "output", None) is not None
+
+
+def _duration(said: Any) -> float:
+    """Return seconds that a guest measured; raise `ValueError` for what is no duration."""
+    seconds = float(said)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{seconds} is no duration")
+    return seconds
 
 
 def _run_arguments(trigger: RunTrigger) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from lab.deadline import Deadline, DeadlineExceeded
 HEAD_LINES = 4000
 TAIL_LINES = 8000
 MAX_LINE = 4096
+# Bytes that were printed and that a conversation has not looked at.
+MAX_WAITING = 4 << 20
 
 _CHUNK = 65536
 # Colours and cursor movements of an interactive shell are no text.
@@ -237,13 +239,18 @@ class Conversation(SpawnBase):  # type: ignore[misc]
         self._pending: deque[bytes] = deque()
         self._arrived = threading.Condition()
         self._ended = False
+        self._waiting = 0
+        self._lost = False
         self._untap = console.tap(self._hear)
         self.closed = False
 
     def _hear(self, data: bytes) -> None:
         with self._arrived:
-            if data:
+            if data and self._waiting < MAX_WAITING:
+                self._waiting += len(data)
                 self._pending.append(data)
+            elif data:
+                self._lost = True
             else:
                 self._ended = True
             self._arrived.notify_all()
@@ -255,6 +262,8 @@ class Conversation(SpawnBase):  # type: ignore[misc]
         limit = Deadline(self.timeout if timeout == -1 else (timeout if timeout else 0.0))
         with self._arrived:
             while not self._pending:
+                if self._lost:
+                    raise pexpect.EOF("more was printed than a conversation holds")
                 if self._ended:
                     raise pexpect.EOF("the console is closed")
                 if limit.expired:
@@ -264,6 +273,7 @@ class Conversation(SpawnBase):  # type: ignore[misc]
             if len(data) > size:
                 self._pending.appendleft(data[size:])
                 data = data[:size]
+            self._waiting -= len(data)
         text: str = self._decoder.decode(data, final=False)
         self._log(text, "read")
         return text
