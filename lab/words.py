@@ -46,8 +46,11 @@ VERIFY: LoadStage = "verify"
 # State of the kernel at the end. `stalled`: some CPU no longer makes progress.
 KernelState = Literal["alive", "stalled", "crashed"]
 
-# What became of the objects that an extension had acquired.
-Resources = Literal["released", "kept"]
+# What became of the objects that an extension had acquired; `any` does not ask.
+Resources = Literal["released", "kept", "any"]
+
+# Whose word a pass may rest on. `host`: only what the host itself sees counts.
+TrustLevel = Literal["guest", "host"]
 
 # `error`: the lab could not tell. It is never mixed up with `failed`.
 Verdict = Literal["passed", "failed", "error"]

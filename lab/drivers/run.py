@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import events, paths
@@ -211,7 +211,7 @@ def to_result(
     rerun: str = "",
 ) -> Result:
     """The result of an item that was run and judged; `rerun` if the usual line does not do."""
-    failed = judgement.verdict != "passed"
+    failed, source = judgement.verdict != "passed", judgement.rests_on
     return Result(
         item=item.id,
         scenario=str(item.scenario.path),
@@ -219,7 +219,9 @@ def to_result(
         flavor=item.flavor,
         verdict=judgement.verdict,
         reasons=judgement.reasons,
-        findings=tuple(asdict(finding) for finding in judgement.findings),
+        trust=source.trust.name.lower() if source else "",
+        rests_on=source.words if source else "",
+        findings=tuple(finding.to_json() for finding in judgement.findings),
         evidence=tuple(evidence.to_json() for evidence in seen.evidence),
         outcomes=dict(seen.first.outcomes),
         state=seen.state or "",

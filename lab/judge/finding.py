@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lab.oracle.evidence import Trust
 from lab.scenario.base import Bound, Ref
 from lab.scenario.expect import TextExpect
 from lab.words import OUTCOMES, Topic
@@ -15,11 +16,60 @@ _LOGS: tuple[Topic, ...] = ("verifier_log", "compiler_log")
 
 
 @dataclass(frozen=True)
+class Source:
+    """The origin of a finding, in words, and how far it can be trusted."""
+
+    words: str
+    trust: Trust
+
+    @property
+    def is_host(self) -> bool:
+        """Tell whether the host sees it itself and needs no word of the guest."""
+        return self.trust >= Trust.CONSOLE
+
+
+# The host runs it, before there is a guest.
+COMPILER = Source("the compiler", Trust.QMP_OR_EXIT)
+QEMU = Source("QEMU's events", Trust.QMP_OR_EXIT)
+NONCE = Source("a nonce over SSH", Trust.WIRE_NONCE)
+CONSOLE = Source("the console", Trust.CONSOLE)
+COUNTERS = Source("counters in the guest", Trust.COUNTER)
+STATISTICS = Source("the loader's statistics", Trust.COUNTER)
+LOADER = Source("the loader's answers", Trust.GUEST_TEXT)
+GUEST_CLOCK = Source("the guest's clock", Trust.GUEST_TEXT)
+GUEST_TOOLS = Source("what tools in the guest say", Trust.GUEST_TEXT)
+
+# What a finding on each topic rests on, if it does not say so itself.
+SOURCE_OF: Mapping[Topic, Source] = {
+    "kernel": NONCE,
+    "reports": CONSOLE,
+    "forged": CONSOLE,
+    "counters": COUNTERS,
+    "resources": COUNTERS,
+    "ledger": COUNTERS,
+    "rex": COUNTERS,
+    "reusable": STATISTICS,
+    "outcome": STATISTICS,
+    "maps": LOADER,
+    "misses": STATISTICS,
+    "received": GUEST_TOOLS,
+    "verifier_log": LOADER,
+    "compiler_log": COMPILER,
+    "extension_report": CONSOLE,
+    "slopes": COUNTERS,
+    "time": GUEST_CLOCK,
+    "steps": GUEST_TOOLS,
+}
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing that was looked at: what was expected, what happened, whether that holds.
 
     `topic` is None where nothing was seen of what is expected: a step could not
-    be done, or what it is about could not be read.
+    be done, or what it is about could not be read. `source` is given where the
+    topic does not say on what the finding rests. `asked` is false where
+    the scenario expects nothing, such as the success of a step that is only to be done.
     """
 
     what: str
@@ -27,9 +77,30 @@ class Finding:
     happened: str
     holds: bool
     topic: Topic | None = None
+    source: Source | None = None
+    asked: bool = True
 
     def __str__(self) -> str:
         return f"{self.what}: expected {self.expected}, but {self.happened}"
+
+    @property
+    def rests_on(self) -> Source:
+        """The source of what the finding says, with how far it can be trusted."""
+        return self.source or (SOURCE_OF[self.topic] if self.topic else GUEST_TOOLS)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as plain data, with its source and the source's trust."""
+        source = self.rests_on
+        return {
+            "what": self.what,
+            "expected": self.expected,
+            "happened": self.happened,
+            "holds": self.holds,
+            "topic": self.topic,
+            "asked": self.asked,
+            "trust": source.trust.name.lower(),
+            "rests_on": source.words,
+        }
 
 
 def bound_finding(what: str, bound: Bound, value: float | None, topic: Topic) -> Finding:
@@ -47,6 +118,8 @@ def outcome_finding(
     `complete` says that all programs were asked: only then did none run where none is counted.
     """
     finding = bound_finding(f"{what} {outcome}", bound, counts.get(outcome, 0), "outcome")
+    if outcome == "not_compiled":
+        finding = replace(finding, source=COMPILER)
     if finding.holds:
         return finding
     others = [f"{one} {counts[one]}" for one in OUTCOMES if one != outcome and counts.get(one)]

@@ -118,7 +118,7 @@ def is_unexpected(expect: Expect, result: StepResult) -> bool:
 
 def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     """What is left when the steps are over."""
-    if expect.resources is not None and seen.state == "alive":
+    if expect.resources not in (None, "any") and seen.state == "alive":
         if seen.leaked is None and seen.left_at_unload and expect.resources == "released":
             yield left_at_unload(expect, seen)
         elif seen.leaked is None:

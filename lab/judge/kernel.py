@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from lab.judge.finding import Finding, bound_finding
+from lab.judge.finding import COUNTERS, NONCE, QEMU, Finding, Source, bound_finding
 from lab.oracle import allow
 from lab.oracle.reports import Report
 from lab.runner.observation import Observation
@@ -23,14 +23,29 @@ def kernel_finding(expect: Expect, seen: Observation) -> Finding:
     happened = f"it is {seen.state}" + (f" ({why})" if why else "")
     holds = seen.state == expect.kernel
     if holds and expect.kernel == "crashed":
-        # A kernel that was switched off in good order did not crash.
+        # A kernel that was switched off or restarted in good order did not crash.
+        in_order = any(words in seen.console for words in _RESTARTED_IN_ORDER)
         holds = any(
-            evidence.kind == "guest-panic" or evidence.data.get("reason") == "guest-reset"
+            evidence.kind == "guest-panic"
+            or (evidence.data.get("reason") == "guest-reset" and not in_order)
             for evidence in seen.evidence
         ) or any(report.kind in FATAL_REPORTS for report in seen.reports)
-    return Finding("kernel", expect.kernel, happened, holds, "kernel")
+        happened += "; it was restarted in good order" if in_order and not holds else ""
+    return Finding("kernel", expect.kernel, happened, holds, "kernel", _source_of_state(seen))
 
 
+def _source_of_state(seen: Observation) -> Source:
+    kinds = {evidence.kind for evidence in seen.evidence}
+    if seen.state == "crashed":
+        return QEMU
+    if seen.state == "stalled" and "interrupts-off" in kinds:
+        return QEMU
+    return NONCE
+
+
+# What reboot(2) and SysRq's `b` print (kernel/reboot.c, drivers/tty/sysrq.c); a panic, which
+# may restart the machine as well, prints neither.
+_RESTARTED_IN_ORDER = ("reboot: Restarting system", "sysrq: Resetting")
 _STATE_EVIDENCE = ("guest-panic", "qemu-exit", "interrupts-off", "liveness", "shutdown")
 
 
@@ -56,7 +71,8 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
         )
         happened = f"the kernel is tainted: {seen.taint}"
         expected = "none that no allowed report explains"
-        yield Finding("taint", expected, happened, explained, "reports")
+        # Nothing rests on a taint that is explained.
+        yield Finding("taint", expected, happened, explained, "reports", COUNTERS, asked=False)
     for counter, value in seen.counters.items():
         bound = scenario.expect.counters.get(counter)  # type: ignore[call-overload]
         if bound is not None:

@@ -4,8 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
+from lab.judge.finding import (
+    COMPILER,
+    CONSOLE,
+    LOADER,
+    Finding,
+    bound_finding,
+    map_findings,
+    outcome_finding,
+    text_findings,
+)
 from lab.runner.observation import StepResult
 from lab.scenario.base import Bound
 from lab.scenario.expect import (
@@ -70,12 +80,17 @@ def step_findings(result: StepResult) -> Iterator[Finding]:
                 yield bound_finding(f"{what}: value", expect.value, result.value, "steps")
         case "shell":
             yield from _shell(what, expect or ShellExpect(), result)
+        case "wait_for":
+            yield replace(_done(what, result), source=CONSOLE, asked=True)
+        case "console":
+            yield replace(_done(what, result), asked=True)
         case _:
             yield _done(what, result)
 
 
 def _done(what: str, result: StepResult) -> Finding:
-    return Finding(what, "it to succeed", result.problem or "it did", not result.problem)
+    happened = result.problem or "it did"
+    return Finding(what, "it to succeed", happened, not result.problem, asked=False)
 
 
 def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding]:
@@ -89,7 +104,8 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
     asked: Topic | None = "outcome" if failure_of(result) or not result.problem else None
     if expect.outcome is not None:
         holds = failure_of(result) == expect.outcome
-        yield Finding(what, f"to be {expect.outcome}", _fate(result), holds, asked)
+        source = COMPILER if expect.outcome == "not_compiled" else LOADER
+        yield Finding(what, f"to be {expect.outcome}", _fate(result), holds, asked, source)
     if expect.program is not None:
         happened = f"it rejected {result.rejected}" if result.rejected else _fate(result)
         holds = result.rejected == expect.program
@@ -156,7 +172,8 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
     if isinstance(step, TriggerStep) and step.trigger.background and step.expect is not None:
         # Until it was waited for, nothing of it was counted.
         over = result.status is not None or result.returns is not None or bool(result.problem)
-        yield Finding(what, "to end", "it ended" if over else "it was not waited for", over)
+        happened = "it ended" if over else "it was not waited for"
+        yield Finding(what, "to end", happened, over, asked=False)
     for outcome, bound in (expect.outcome or {}).items():
         counts, ended = result.outcomes, result.ended
         yield outcome_finding(f"{what}: outcome", outcome, bound, counts, complete=ended)
@@ -164,8 +181,8 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
     if expect.status is not None or (shell and result.ended and result.status is not None):
         wanted = expect.status or 0
         said = f"it was {result.status} ({result.output.strip()[-200:] or 'it printed nothing'})"
-        holds = result.status == wanted
-        yield Finding(f"{what}: exit status", str(wanted), said, holds, "steps")
+        holds, asked = result.status == wanted, expect.status is not None
+        yield Finding(f"{what}: exit status", str(wanted), said, holds, "steps", asked=asked)
     if expect.returns is not None:
         returned = _as_asked(expect.returns, result.returns)
         yield bound_finding(f"{what}: returned value", expect.returns, returned, "steps")
@@ -195,7 +212,8 @@ def _shell(what: str, expect: ShellExpect, result: StepResult) -> Iterator[Findi
     happened = f"it was {result.status}"
     if result.status != expect.status and result.output:
         happened += f" ({result.output.strip()[-200:]})"
-    holds = result.status == expect.status
-    yield Finding(f"{what}: exit status", str(expect.status), happened, holds, "steps")
+    holds, asked = result.status == expect.status, "status" in expect.model_fields_set
+    finding = Finding(f"{what}: exit status", str(expect.status), happened, holds, "steps")
+    yield replace(finding, asked=asked)
     if expect.output is not None:
         yield from text_findings(f"{what}: output", expect.output, result.output, "steps")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.judge.finding import Finding
+from lab.judge.finding import Finding, Source
 from lab.judge.item import (
     aftermath,
     interruption,
@@ -29,7 +29,7 @@ from lab.runner.observation import Observation
 from lab.scenario.expect import Expect
 from lab.scenario.model import Scenario, Twin
 from lab.scenario.steps import LoadStep
-from lab.words import Verdict
+from lab.words import TrustLevel, Verdict
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,20 @@ class Judgement:
     verdict: Verdict
     findings: tuple[Finding, ...]
     trouble: str = ""
+
+    @property
+    def rests_on(self) -> Source | None:
+        """The least trusted source of a pass, or the most trusted one of a failure.
+
+        A pass needs all of its findings, a failure any one. None for an `error`.
+        """
+        if self.verdict == "error" or not self.findings:
+            return None
+        if self.verdict == "passed":
+            relied = [one for one in self.findings if one.asked and one.holds]
+            return min((one.rests_on for one in relied), key=_trust, default=None)
+        wrong = [one for one in self.findings if not one.holds]
+        return max((one.rests_on for one in wrong), key=_trust, default=None)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -66,9 +80,29 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
         return Judgement("error", (), "the state of the kernel could not be told")
     findings = _cause_first(tuple(_all(scenario, seen)))
     if twin is not None:
-        return _twin(twin, seen, findings)
-    holds = all(finding.holds for finding in findings)
-    return Judgement("passed" if holds else "failed", findings)
+        return _twin(twin, seen, findings, scenario.trust)
+    if not all(finding.holds for finding in findings):
+        return Judgement("failed", findings)
+    if scenario.trust == "host":
+        return _by_the_host(findings)
+    return Judgement("passed", findings)
+
+
+def _trust(source: Source) -> int:
+    return source.trust
+
+
+def _by_the_host(findings: tuple[Finding, ...]) -> Judgement:
+    """Let a pass stand only if the host itself saw each thing that was asked for."""
+    word = [one for one in findings if one.asked and not one.rests_on.is_host]
+    if not word:
+        return Judgement("passed", findings)
+    named = ", ".join(dict.fromkeys(f"{one.what} ({one.rests_on.words})" for one in word))
+    hint = (
+        "hint: with 'trust: host' only kernel, reports, extension_report and wait_for count; "
+        "leave the others out, and say 'resources: any'"
+    )
+    return Judgement("error", findings, f"passes only by the guest's word: {named}\n{hint}")
 
 
 def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -85,14 +119,19 @@ def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=place))
 
 
-def _twin(twin: Twin, seen: Observation, findings: tuple[Finding, ...]) -> Judgement:
+def _twin(
+    twin: Twin, seen: Observation, findings: tuple[Finding, ...], trust: TrustLevel
+) -> Judgement:
     """A twin's verdict: it shows nothing if its protection was still on, or for another reason."""
     wrong = [finding for finding in findings if not finding.holds]
     still_on = any(
         result.step.verb == "set" and result.ended and result.problem
         for result in seen.first.results
     )
-    if not still_on and any(finding.topic in twin.topics for finding in wrong):
+    failing = [finding for finding in wrong if finding.topic in twin.topics]
+    if failing and not still_on:
+        if trust == "host" and not any(finding.rests_on.is_host for finding in failing):
+            return _by_the_host(tuple(failing))
         return Judgement("passed", findings)
     if still_on:
         happened = f"{twin.without} could not be switched off"

@@ -32,7 +32,7 @@ from lab.scenario.extensions import Extension
 from lab.scenario.steps import RepeatStep, Settings, Step
 from lab.scenario.triggers import Trigger
 from lab.scenario.yamlpos import Map
-from lab.words import TWIN_TOPICS, Topic
+from lab.words import TWIN_TOPICS, Topic, TrustLevel
 
 # What the kernel's sysctl takes, in ms; 0 is no end.
 Budget = Annotated[Int, Field(ge=0, le=10_000)]
@@ -139,6 +139,7 @@ class Common(Part):
     timeout: Seconds = 60
     background: dict[Name, Background] = Field(default_factory=dict)
     allow_console: tuple[AllowConsole, ...] = ()
+    trust: TrustLevel = "guest"
     twins: tuple[Twin, ...] = ()
     compare: Compare | None = None
 

@@ -45,6 +45,7 @@ _MEANINGS = {
     "budget_ms": "Milliseconds that a run of a Rust program may take; 0: no end.",
     "set": "Sysctls, debugfs files and boot arguments, set before the first step.",
     "allow_console": "Kinds of report that may appear, each with its reason.",
+    "trust": "guest, or host: a pass that rests on the guest's word is an error.",
     "twins": "The same with a protection switched off: the expectation has to fail.",
     "compare": "Variants to compare; not in this version of the lab.",
 }
@@ -54,7 +55,7 @@ _EXPECTED = {
     "compiler_log": "What the compiler's messages look like, of an extension that is not_compiled.",
     "maps": "Values in maps, just before their extension is unloaded.",
     "kernel": "State of the kernel at the end.",
-    "resources": "Whether all is released; default: released, if the kernel is alive.",
+    "resources": "Whether all is released, as by default if the kernel is alive; any: not asked.",
     "reusable": "Load and trigger again, with the same outcome.",
     "reports": "Kinds of report that must be on the console.",
     "forged": "Texts on the console that have the form of a report and are not the kernel's.",
