@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What safe Rust can write against those who read it, for the tests of the lab alone.
+#![no_std]
+use rex::prelude::*;
+
+/// Clears a terminal's screen, sets its title, and looks like the end of a line and a prefix.
+const NASTY: &str = "\x1b[2J\x1b]0;owned\x07\u{202e}\u{9b}31m\r\n<3>[    1.000000][    T1] x";
+
+fn wanted() -> bool {
+    kernel::current_comm().text() == "kexttrigger"
+}
+
+/// Says why it panics in a text that nobody should print as it is.
+#[rex_kprobe("__x64_sys_getpgid")]
+fn nasty(_context: &Kprobe) {
+    if wanted() {
+        panic!("nasty: {NASTY}");
+    }
+}
+
+/// Writes to the kernel's log until it is ended.
+#[rex_kprobe("__x64_sys_getppid")]
+fn flood(_context: &Kprobe) {
+    while wanted() {
+        rex_printk!("{NASTY}{:->200}", "flood");
+    }
+}
