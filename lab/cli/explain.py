@@ -18,6 +18,7 @@ from lab.oracle.explain import Explanation, explain
 from lab.oracle.log_forms import NAMES
 from lab.oracle.reports import Report
 from lab.oracle.rust_names import readable
+from lab.plain import plain
 
 EXIT_REPORTS = 1
 # How many texts that are not the kernel's are shown.
@@ -79,21 +80,26 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
+def _say(text: str) -> None:
+    """Print a line; what a log holds must not steer the terminal."""
+    typer.echo(plain(text))
+
+
 def _print(name: str, explanation: Explanation) -> None:
     count = len(explanation.reports) + explanation.more
     reports = "1 report" if count == 1 else f"{count or 'no'} reports"
-    typer.echo(f"{name}: {explanation.form.title}, {explanation.lines} lines, {reports}")
+    _say(f"{name}: {explanation.form.title}, {explanation.lines} lines, {reports}")
     for report in explanation.reports:
-        typer.echo(f"  line {report.first_line}: {report.title}")
-        typer.echo(f"    {', '.join(_facts(report))}")
+        _say(f"  line {report.first_line}: {report.title}")
+        _say(f"    {', '.join(_facts(report))}")
     if explanation.more:
-        typer.echo(f"  and {explanation.more} more")
+        _say(f"  and {explanation.more} more")
     for loss in explanation.losses:
-        typer.echo(f"  missing: {loss}")
+        _say(f"  missing: {loss}")
     for forgery in explanation.forgeries[:_SHOWN]:
-        typer.echo(f"  not from the kernel: {forgery}")
+        _say(f"  not from the kernel: {forgery}")
     if explanation.forged > _SHOWN:
-        typer.echo(f"  not from the kernel: {explanation.forged} such texts in all")
+        _say(f"  not from the kernel: {explanation.forged} such texts in all")
 
 
 def _facts(report: Report) -> Iterator[str]:
