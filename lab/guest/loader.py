@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from typing import Any
 from urllib.parse import quote
 
+from lab import jsontext
 from lab.deadline import Deadline
 from lab.errors import InfraError
 from lab.guest.ssh import Running, Ssh
@@ -45,7 +45,7 @@ def command_line(verb: str, arguments: dict[str, Any]) -> str:
 def parse_answer(line: bytes) -> LoaderAnswer:
     """An answer from its line; raises `InfraError` for what is no answer."""
     try:
-        data = json.loads(line)
+        data = jsontext.parse(line)
     except ValueError as error:
         shown = line[:400].decode(errors="replace")
         raise InfraError("the loader answered something that is no JSON", details=shown) from error

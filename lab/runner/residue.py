@@ -8,12 +8,12 @@ make each allocation a little dearer, and their guests are snapshots of their ow
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab import jsontext
 from lab.deadline import DeadlineExceeded, scaled
 from lab.errors import InfraError
 from lab.extension.module_symbols import module_symbols
@@ -168,7 +168,7 @@ class Residue:
         line = f"kextload peek {armed.PEEK_BYTES} {addresses}"
         done = self.guest.run(line, scaled(READ_SECONDS))
         try:
-            memory = json.loads(done.stdout).get("memory", [])
+            memory = jsontext.parse(done.stdout).get("memory", [])
             found = [bytes.fromhex(text) if text else None for text in memory]
         except (ValueError, AttributeError, TypeError):
             found = []

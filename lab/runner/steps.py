@@ -8,7 +8,6 @@ found out afterwards, by the oracles.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 import pexpect
 
-from lab import events
+from lab import events, jsontext
 from lab.deadline import Deadline, DeadlineExceeded, host_factor
 from lab.guest.guest import Guest
 from lab.guest.job import Job
@@ -243,7 +242,7 @@ class StepDriver:
         if trigger.kind in ("shell", "sysrq", "wait"):
             return
         try:
-            answer = json.loads(stdout)
+            answer = jsontext.parse(stdout)
             result.answers.append(answer)
             result.seconds = float(answer["seconds"])
             if answer.get("ok") is True and "received" in answer:
