@@ -41,6 +41,18 @@ def test_what_is_no_json_is_refused_in_one_way(text: str) -> None:
         Guest.ledger(guest)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r'"a\ud800b"', "a?b"),
+        (r'{"\uDFFF": "\ud83d\ude00"}', {"?": "\U0001f600"}),
+        (r'"\\ud800"', r"\ud800"),
+    ],
+)
+def test_every_text_can_be_written_to_a_file(text: str, value: Any) -> None:
+    assert jsontext.parse(text) == jsontext.parse(text.encode()) == value
+
+
 def test_what_may_be_nested_is() -> None:
     text = "[" * jsontext.MAX_DEPTH + "]" * jsontext.MAX_DEPTH
     assert str(jsontext.parse(text)) == text
