@@ -16,10 +16,8 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse(text: str | bytes) -> Any:
     """Return the value of a JSON text whose numbers are all finite.
 
-    Half a surrogate pair, which no file takes, becomes a question mark.
-
-    Raises `ValueError` for all else, also for a text that is nested too deep or that has a
-    number of too many digits.
+    Half a surrogate pair, which no file takes, becomes a question mark. Raises `ValueError`
+    for all else, also for a text that is nested too deep or has a number of too many digits.
     """
     try:
         value = json.loads(text, parse_float=_finite, parse_constant=_finite)
