@@ -7,7 +7,6 @@ import base64
 import contextlib
 import io
 import itertools
-import json
 import secrets
 import shlex
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import paramiko
 
+from lab import jsontext
 from lab.deadline import Deadline, DeadlineExceeded, scaled
 from lab.errors import InfraError
 from lab.guest import boot_errors, identity
@@ -282,8 +282,8 @@ def where_cpus_are(machine: Machine, vmlinux: Path | None) -> str:
 
 def _report(done: Completed) -> dict[str, Any]:
     try:
-        data = json.loads(done.stdout)
-    except (ValueError, RecursionError) as error:
+        data = jsontext.parse(done.stdout)
+    except ValueError as error:
         raise InfraError(
             f"`{done.command}` answered something that is no JSON",
             details=done.stdout[:400] + done.stderr[:400],

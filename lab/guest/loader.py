@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from typing import Any
 from urllib.parse import quote
 
+from lab import jsontext
 from lab.deadline import Deadline
 from lab.errors import InfraError
 from lab.guest.ssh import Running, Ssh
@@ -50,8 +50,8 @@ def parse_answer(line: bytes) -> LoaderAnswer:
     if line.count(b"[") + line.count(b"{") > MAX_BRACKETS:
         raise InfraError(f"the loader answered more than {MAX_BRACKETS} lists and objects")
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        data = jsontext.parse(line)
+    except ValueError as error:
         shown = line[:400].decode(errors="replace")
         raise InfraError("the loader answered something that is no JSON", details=shown) from error
     if not isinstance(data, dict) or not isinstance(data.get("ok"), bool):

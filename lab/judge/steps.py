@@ -120,7 +120,11 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
         )
     if expect.compiler_log is not None:
         yield from text_findings(
-            f"{what}: compiler log", expect.compiler_log, result.compiler_log, "compiler_log"
+            f"{what}: compiler log",
+            expect.compiler_log,
+            result.compiler_log,
+            "compiler_log",
+            needed=True,
         )
 
 

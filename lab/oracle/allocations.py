@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -190,8 +190,3 @@ def _joined(leaks: Sequence[Leak]) -> Iterator[Leak]:
             yield members[0]
         else:
             yield Leak(memory, sum(leak.count for leak in members), 0, "", place, via)
-
-
-def group(texts: Mapping[str, str]) -> list[Allocation]:
-    """All allocations of the texts of `alloc_traces` by cache."""
-    return [one for cache, text in texts.items() for one in parse_slab(cache, text)]

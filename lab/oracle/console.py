@@ -112,7 +112,7 @@ class Parser:
     def reports(self) -> tuple[Report, ...]:
         """All reports so far by first line, those that are still being printed included."""
         with self._lock:
-            drafts = [draft.report(self._marked) for draft in self._drafts if draft.kind]
+            drafts = [draft.report(self._marked) for draft in self._drafts]
             return tuple(sorted([*self._done, *drafts], key=lambda report: report.first_line))
 
     @property
@@ -357,9 +357,6 @@ class Parser:
             del self._open[caller]
         if draft.kind not in patterns.MARKED_END and (not ended or draft.ends_with_stack):
             draft.complete = True
-        if draft.kind is None:
-            # A rule with nothing behind it that anybody could name.
-            draft.kind, draft.title = "other-splat", "report cut short"
         if len(self._done) >= MAX_REPORTS:
             self.dropped += 1
             return

@@ -122,7 +122,7 @@ def parse(text: str) -> Record:
     head = _HEAD.match(text)
     if head is None:
         raise InfraError("the guest's kernel log has something that is no record", details=text)
-    raw = text[head.end() :].encode()
+    raw = text[head.end() :].encode(errors="replace")
     raw = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
     priority = int(head["priority"])
     lines = raw.decode("utf-8", errors="replace").split("\n")

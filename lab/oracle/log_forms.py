@@ -22,11 +22,11 @@ kernel's.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from lab import jsontext
 from lab.oracle.lines import Line, Origin
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -187,11 +187,14 @@ def _continued(line: str, state: State) -> list[Record] | None:
     return [replace(state.last, text=line[state.margin :])]
 
 
+_DIGITS = re.compile(r"[0-9]{1,20}")
+
+
 def _journal_json(line: str, _state: State) -> list[Record] | None:
     if not line.startswith("{"):
         return None
     try:
-        entry = json.loads(line)
+        entry = jsontext.parse(line)
     except ValueError:
         return None
     if not isinstance(entry, dict) or "MESSAGE" not in entry:
@@ -202,7 +205,7 @@ def _journal_json(line: str, _state: State) -> list[Record] | None:
             "utf-8", errors="replace"
         )
     stamp = entry.get("_SOURCE_MONOTONIC_TIMESTAMP") or entry.get("__MONOTONIC_TIMESTAMP")
-    seconds = int(stamp) / 1e6 if stamp is not None and str(stamp).isdecimal() else None
+    seconds = int(str(stamp)) / 1e6 if _DIGITS.fullmatch(str(stamp)) else None
     of_kernel = entry.get("_TRANSPORT") == "kernel"
     return [Record(str(message or ""), seconds, "", Origin.KERNEL if of_kernel else Origin.TEXT)]
 

@@ -90,11 +90,13 @@ class Joiner:
         self._held: list[Line] = []
         self._kind: _Named | None = None
         self._last: Line | None = None
+        # The head was whole without what follows, and was handed out.
+        self._out = False
 
     def take(self, line: Line) -> Iterator[Line]:
         """Take the next line; yield those that are now known to be whole."""
         kind, first = self._kind, self._last
-        if kind is not None and first is not None and _follows(first, line, kind.last):
+        if kind is not None and first is not None and self._goes_on(kind, first, line):
             if kind.tail.match(line.text):
                 yield from self._join(line)
                 return
@@ -111,7 +113,8 @@ class Joiner:
         self._kind = _kind_of(line.text)
         line = self._with_name(line)
         self._last = line if self._kind else None
-        if self._kind is None or self._whole(line):
+        self._out = self._kind is None or self._whole(line)
+        if self._out:
             yield line
         else:
             self._held.append(line)
@@ -121,6 +124,13 @@ class Joiner:
         held, self._held = self._held, []
         self._kind = self._last = None
         yield from held
+
+    def _goes_on(self, kind: _Named, last: Line, line: Line) -> bool:
+        """Return True if a line may be more of the record whose last line is known."""
+        # Behind a whole record another of its form is more likely than a name in that form:
+        # of one record all lines have the same time.
+        again = self._out and bool(kind.head.match(line.text))
+        return _follows(last, line, kind.last or again)
 
     def _with_name(self, line: Line) -> Line:
         """Put a name where there is none: of one of control characters nothing is left."""
@@ -139,14 +149,13 @@ class Joiner:
         return head is not None and bool(kind.tail.match(line.text[head.end() :]))
 
     def _join(self, line: Line) -> Iterator[Line]:
-        kind = self._kind
         held, self._held = self._held, []
-        if held and kind is not None and kind.head.match(held[0].text):
-            yield replace(held[0], text=" ".join(one.text for one in [*held, line]))
-        else:
-            # The head was whole, and is out already.
+        if self._out:
             for one in [*held, line]:
                 yield replace(one, part=True)
+        else:
+            yield replace(held[0], text=" ".join(one.text for one in [*held, line]))
+            self._out = True
         self._last = line
 
 

@@ -137,9 +137,10 @@ class Draft:
         return bool(self.lines) and self.lines[-1].strip() == "</TASK>"
 
     def report(self, marked: bool) -> Report:
-        """The report as far as it has come. The draft must have a kind."""
-        assert self.kind is not None
+        """The report as far as it has come."""
         self.identify()
+        # A rule may have nothing behind it that this module has a name for.
+        kind: ReportKind = self.kind or "other-splat"
         search = stacks.Search(
             stalled=self.kind in _STALLS,
             anywhere=self.kind in _STALLS or self.kind == "stack-overflow",
@@ -148,13 +149,13 @@ class Draft:
         lines = self.lines if self.sequel is None else [*self.lines, *self.sequel.lines]
         found = stacks.find(stacks.relevant(lines), search)
         function = found.function
-        title = _LONG_NUMBER.sub("N", self.title)
+        title = _LONG_NUMBER.sub("N", self.title if self.kind else "report cut short")
         if self.kind == "page-fault" and stacks.jumped_to(self.lines):
             title = "call of NULL" if title.startswith("NULL") else "call of a bad address"
         if function and self.kind not in ("panic", "oom", "wq-lockup"):
             title = f"{title} in {function}"
         return Report(
-            kind=self.kind,
+            kind=kind,
             title=title,
             lines=tuple(self.lines),
             first_line=self.first.number,

@@ -25,7 +25,9 @@ from lab.oracle import console_settings, kmsg
 from lab.oracle.kmsg import Comparison
 from lab.oracle.lines import Line, Origin, Shape
 
-FENCE_SECONDS = 5.0  # on the reference host
+# Seconds on the reference host.
+FENCE_SECONDS = 5.0
+READ_SECONDS = 20.0  # of a log that is full
 # More than the kernel's log can hold.
 KEPT_LINES = 20_000
 
@@ -127,10 +129,8 @@ class Audit:
         return answer, arrived
 
     def _ask(self, since: int | None) -> _Answer:
-        data = self._guest.kernel_log(
-            self._word, since, console_settings.FILES, scaled(FENCE_SECONDS)
-        )
-        return _answer(data)
+        limit = scaled(READ_SECONDS)
+        return _answer(self._guest.kernel_log(self._word, since, console_settings.FILES, limit))
 
     def _check_form(self, fence: Line) -> None:
         shape = self._shape
@@ -153,14 +153,20 @@ class Audit:
 
 
 def _answer(data: dict[str, Any]) -> _Answer:
-    try:
-        records = tuple(kmsg.parse(str(text)) for text in data["records"])
-        fence = data.get("fence")
-        return _Answer(records, int(data["omitted"]), fence, dict(data["files"]))
-    except (KeyError, TypeError, ValueError) as error:
+    """Return the guest's answer; raises `InfraError` for one of another form."""
+    records, omitted, fence = data.get("records"), data.get("omitted"), data.get("fence")
+    files = data.get("files")
+    if not (
+        isinstance(records, list)
+        and isinstance(omitted, int)
+        and isinstance(fence, int | None)
+        and isinstance(files, dict)
+        and all(isinstance(text, str | None) for text in files.values())
+    ):
         raise InfraError(
-            "the guest's answer about its kernel's log has another form", details=repr(error)
-        ) from error
+            "the guest's answer about its kernel's log has another form", details=repr(data)[:400]
+        )
+    return _Answer(tuple(kmsg.parse(str(text)) for text in records), omitted, fence, dict(files))
 
 
 def _changed(changed: list[str]) -> InfraError:

@@ -8,15 +8,17 @@ make each allocation a little dearer, and their guests are snapshots of their ow
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab import jsontext
 from lab.deadline import DeadlineExceeded, scaled
+from lab.errors import InfraError
 from lab.extension.module_symbols import module_symbols
 from lab.guest.guest import Guest
+from lab.guest.ssh import Completed
 from lab.kernel.artifact import Kernel
 from lab.oracle import allocations, armed
 from lab.oracle.allocations import Allocation
@@ -45,6 +47,8 @@ _TRACING = "/sys/kernel/tracing/instances"
 _STARTS, _PER_CPU = f"{_TRACING}/kextlab-starts", f"{_TRACING}/kextlab-percpu"
 _SLAB = "/sys/kernel/debug/slab"
 _PROFILING = "/proc/sys/vm/mem_profiling"
+
+_UNREADABLE = "what modules left could not be read"
 
 # The kernel's text ends, and modules begin, not below this (without and with KASLR).
 _MODULES = "0xffffffffa0000000"
@@ -82,10 +86,10 @@ def insert_line(path: str, words: Sequence[str], module: str) -> str:
     return f"{load} && {{ grep -s . {folder}/* {folder}/.[a-z]*; true; }}"
 
 
-# Prints what was started, and by its end whether a buffer was too small.
+# Prints what was started, and by its end whether a buffer was too small. The longest comes last.
 _READ_STARTS = (
-    f"cat {_STARTS}/trace 2>/dev/null; cat {_STARTS}/per_cpu/cpu*/stats 2>/dev/null;"
-    f" grep -s ', {_GONE}' /proc/timer_list"
+    f"grep -s ', {_GONE}' /proc/timer_list; cat {_STARTS}/per_cpu/cpu*/stats 2>/dev/null;"
+    f" cat {_STARTS}/trace 2>/dev/null; true"
 )
 
 
@@ -105,9 +109,11 @@ class Residue:
     _before: list[Allocation] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Switch the trace points on, and read what is there before the item."""
-        answer = self._run(_BEGIN)
-        words = set(answer.split())
+        """Switch the trace points on, and read what is there before the item.
+
+        This and the other readers raise `InfraError` if the guest's answer is not whole.
+        """
+        words = set(self._run(_BEGIN).stdout.split())
         self.missing += [text for word, text in _MISSING.items() if word in words]
         if "modules" in words:
             self._before = self._allocations()
@@ -119,8 +125,9 @@ class Residue:
     def removed(self, module: str) -> None:
         """See which timers and work items of a module wait that was unloaded a moment ago."""
         self.layouts.remove(module)
-        output = self._run(_READ_STARTS)
-        if armed.overrun(output):
+        done = self._run(_READ_STARTS)
+        output = done.stdout
+        if done.truncated or armed.overrun(output):
             self._miss("timers that were started early (too many started after them)")
         found = armed.high_resolution(output, self.layouts)
         wanted = armed.candidates(output)
@@ -158,9 +165,10 @@ class Residue:
         if not wanted:
             return []
         addresses = " ".join(hex(one.address) for one in wanted)
-        output = self._run(f"kextload peek {armed.PEEK_BYTES} {addresses}")
+        line = f"kextload peek {armed.PEEK_BYTES} {addresses}"
+        done = self.guest.run(line, scaled(READ_SECONDS))
         try:
-            memory = json.loads(output).get("memory", [])
+            memory = jsontext.parse(done.stdout).get("memory", [])
             found = [bytes.fromhex(text) if text else None for text in memory]
         except (ValueError, AttributeError, TypeError):
             found = []
@@ -170,7 +178,10 @@ class Residue:
         return found
 
     def _allocations(self) -> list[Allocation]:
-        parts = split_parts(self._run(_READ_MEMORY))
+        done = self._run(_READ_MEMORY)
+        parts = split_parts(done.stdout)
+        if done.truncated and _PER_CPU not in parts:
+            raise InfraError(f"{_UNREADABLE}: the guest prints too much of memory")
         found = [
             one
             for name, text in parts.items()
@@ -179,14 +190,19 @@ class Residue:
         ]
         found += allocations.parse_vmalloc(parts.get("/proc/vmallocinfo", ""))
         traced = parts.get(_PER_CPU, "")
-        per_cpu = armed.per_cpu(traced)
-        if per_cpu and armed.overrun(traced):
+        if done.truncated or armed.overrun(traced):
             self._miss("per-CPU memory (too much was freed to follow it)")
-            per_cpu = []
-        return found + per_cpu
+            return found
+        return found + armed.per_cpu(traced)
 
-    def _run(self, line: str) -> str:
-        return self.guest.run(line, scaled(READ_SECONDS)).stdout
+    def _run(self, line: str) -> Completed:
+        """Run a command that ends well unless it is killed."""
+        done = self.guest.run(line, scaled(READ_SECONDS))
+        if not done.ok:
+            raise InfraError(
+                f"{_UNREADABLE}: the command ended with status {done.status}", details=done.stderr
+            )
+        return done
 
     def _miss(self, what: str) -> None:
         if what not in self.missing:

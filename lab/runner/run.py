@@ -13,7 +13,7 @@ from typing import Any
 
 from lab import events
 from lab.deadline import Deadline, DeadlineExceeded, host_factor, scaled
-from lab.errors import InfraError
+from lab.errors import InfraError, LabError
 from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
@@ -37,8 +37,6 @@ from lab.words import RexCounter
 
 # The dossier has more of them.
 EVIDENT_FORGERIES = 10
-
-_MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(eq=False)
@@ -107,15 +105,18 @@ class Run:
             seen.trouble = error
         except DeadlineExceeded as error:
             seen.trouble = InfraError(f"the lab lost the guest: {error}")
-        except _MALFORMED as error:
-            # Of answers that no tool of the lab gives: it was replaced, or it is the lab's bug.
+        except LabError:
+            raise
+        except Exception as error:
+            # A guest may answer what no reader expects: that ends its item, and no other.
             seen.trouble = InfraError(
-                f"the lab could not make sense of the guest: {error!r}",
+                f"the lab met something that it does not know: {error!r}",
                 details=traceback.format_exc(),
             )
         if seen.trouble is not None and self._watch is not None and not self._read:
             # What the kernel said is on this side, whatever went wrong after it.
-            self._read_console(self._watch)
+            with contextlib.suppress(InfraError):
+                self._read_console(self._watch)
         guest = self.guest
         if guest is not None:
             seen.console = guest.machine.console.stamped()

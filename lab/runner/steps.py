@@ -8,7 +8,6 @@ found out afterwards, by the oracles.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 
 import pexpect
 
-from lab import events
+from lab import events, jsontext
 from lab.deadline import Deadline, DeadlineExceeded, host_factor
 from lab.errors import InfraError
 from lab.guest.guest import Guest
@@ -254,7 +253,7 @@ class StepDriver:
         if trigger.kind in ("shell", "sysrq", "wait"):
             return
         try:
-            answer = json.loads(stdout)
+            answer = jsontext.parse(stdout)
             result.seconds = _duration(answer["seconds"])
             result.answers.append(answer)
             if answer.get("ok") is True and "received" in answer:

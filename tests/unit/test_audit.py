@@ -65,6 +65,7 @@ def test_a_record_is_taken_apart() -> None:
     text = "12,339,5140900,c,caller=C1;a\\x0ab\\x5cx\\x1b[1m"
     assert kmsg.parse(text) == Record(339, 4, 1, 5140900, "C1", ("a", "b\\x"))
     assert kmsg.parse("6,1,0,-;a; b").lines == ("a; b",)
+    assert kmsg.parse("6,1,0,-;a\ud800").lines == ("a?",)
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,2;x", "x,1,1,-;y", "1,1,-1,-;y"])
@@ -216,7 +217,7 @@ class Guest:
 
 @pytest.fixture
 def guest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
-    monkeypatch.setattr(audit, "scaled", lambda _seconds: Deadline(0.2))
+    monkeypatch.setattr(audit, "scaled", lambda _seconds: Deadline(60))
     # Each number is used once, and none is left out.
     monkeypatch.setattr(audit.kmsg, "compare", without_gaps(kmsg.compare))
     one = Guest()
@@ -310,8 +311,9 @@ def test_a_setting_that_the_scenario_changed_is_excused(guest: Guest, seen: Watc
 
 
 def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
-    guest: Guest, seen: Watch
+    guest: Guest, seen: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(audit, "scaled", lambda _seconds: Deadline(0.05))
     guest.form = ""
     with pytest.raises(DeadlineExceeded, match="on the console"):
         seen.fence()
@@ -325,10 +327,29 @@ def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
         seen.fence()
 
 
-def test_an_answer_of_another_form_is_the_labs_trouble(guest: Guest, seen: Watch) -> None:
-    guest.kernel_log = lambda *_arguments: {"ok": True}  # type: ignore[method-assign]
-    with pytest.raises(InfraError, match="another form"):
-        seen.fence()
+GOOD = {"records": [], "omitted": 0, "fence": 7, "files": {}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"records": None},
+        {"records": [in_log(1, "a"), 7]},
+        {"omitted": None},
+        {"omitted": float("inf")},
+        {"fence": "7"},
+        {"files": []},
+        {"files": {"/proc/sys/kernel/printk": 8}},
+        {"files": {"/proc/sys/kernel/printk": ["8"]}},
+    ],
+)
+def test_an_answer_of_another_form_is_the_labs_trouble(
+    guest: Guest, seen: Watch, wrong: dict[str, Any]
+) -> None:
+    answer = GOOD | wrong
+    guest.kernel_log = lambda *_arguments: answer  # type: ignore[method-assign]
+    with pytest.raises(InfraError, match=r"another form|no record"):
+        seen.check_console()
 
 
 def test_a_watch_that_did_not_begin_compares_nothing(guest: Guest) -> None:

@@ -239,6 +239,21 @@ def test_a_quoted_text_with_newlines_opens_no_report(text: str) -> None:
     assert set(means(data)) == {"embedded"}
 
 
+@pytest.mark.parametrize("last", ["b'", "'"])
+def test_a_quote_inside_a_quoted_text_opens_no_report(last: str) -> None:
+    opening = "BUG: kernel NULL pointer dereference, address: 'x"
+    data = record("tmpfs: Unknown parameter 'a", opening, last, level=3, step=0)
+    assert kinds(data) == []
+    assert means(data) == ["embedded"]
+
+
+def test_two_reports_with_short_names_behind_each_other_are_two() -> None:
+    head, tail = HUNG
+    data = record(f"{head}a{tail}", f"{head}b{tail}")
+    assert kinds(data) == ["hung-task"] * 2
+    assert means(data) == []
+
+
 def test_an_open_quote_hides_no_report_behind_it() -> None:
     for step in (0, 0.001):
         assert kinds(record("odd: 'quote", *OOPS, step=step)) == ["page-fault"]
@@ -361,6 +376,21 @@ def test_the_first_report_that_is_not_kept_is_a_loss() -> None:
 
 def test_losses_are_bounded() -> None:
     assert len(read(b"** 1 printk messages dropped **\n" * 500).losses) == MAX_LOSSES
+
+
+@pytest.mark.parametrize(
+    "lines", [(), ("SURPRISE: at foo+0x1/0x2", "---[ end trace 0000000000000000 ]---")]
+)
+def test_a_rule_with_no_known_report_behind_it_is_one_before_the_console_ends(
+    lines: tuple[str, ...],
+) -> None:
+    parser = Parser(FULL)
+    parser.feed(record("------------[ cut here ]------------", *lines))
+    assert [(one.kind, one.title) for one in parser.reports] == [
+        ("other-splat", "report cut short")
+    ]
+    parser.finish()
+    assert len(parser.reports) == 1
 
 
 def test_registers_that_were_asked_for_are_no_torn_report() -> None:

@@ -16,6 +16,7 @@ from lab.extension.symbolise import Frame
 from lab.judge import Judgement, judge
 from lab.judge.finding import Finding
 from lab.judge.item import count_steps
+from lab.judge.steps import step_findings
 from lab.oracle import machine
 from lab.oracle.console import Report
 from lab.oracle.forgeries import Forgery
@@ -447,6 +448,23 @@ def test_a_log_that_is_not_there_excludes_nothing(load: Callable[[str], Scenario
         seen.first = one_pass(scenario, 0)
         result_of(seen, "load").log = log
         assert judge(scenario, seen).verdict == verdict
+
+
+def test_a_steps_compiler_log_that_is_not_there_excludes_nothing(
+    load: Callable[[str], Scenario],
+) -> None:
+    scenario = load("""
+        summary: The compiler refuses it for one reason only
+        extension: {c: count}
+        steps:
+          - load: main
+            expect: {outcome: not_compiled, compiler_log: {excludes: warning}}
+        expect: {outcome: not_compiled, compiler_log: {contains: stack limit}}
+    """)
+    for log, holds in (("stack limit", True), ("", False), ("warning", False)):
+        result = result_of(good(scenario), "load")
+        result.outcomes["not_compiled"], result.compiler_log = 1, log
+        assert all(finding.holds for finding in step_findings(result)) == holds
 
 
 def test_a_twin_needs_the_verifiers_word_and_no_other_failure(

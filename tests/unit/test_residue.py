@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from lab.errors import InfraError
 from lab.guest.ssh import Completed
-from lab.runner.residue import Residue, arguments, insert_line, split_parts
+from lab.runner.residue import _PER_CPU, Residue, arguments, insert_line, split_parts
 
 SECTIONS = "/sys/module/pf/sections/.text:0xffffffffa0000000\n"
 LEAK = """\
@@ -43,16 +44,22 @@ class Guest:
     def __init__(self, **answers: str | list[str]) -> None:
         self.answers = answers
         self.asked: list[str] = []
+        # Words of the commands that are killed.
+        self.broken: tuple[str, ...] = ()
+        # Words of the commands that print more than the lab takes.
+        self.long: tuple[str, ...] = ()
 
     def run(self, line: str, _deadline: Any) -> Completed:
         self.asked.append(line)
+        if any(word in line for word in self.broken):
+            return Completed(line, 137, "", "Killed", 0.0)
         for word, answer in self.answers.items():
             if word in line:
                 text = answer if isinstance(answer, str) else answer[0]
                 if isinstance(answer, list) and len(answer) > 1:
                     answer.pop(0)
-                return Completed(line, 0, text, "", 0.0)
-        return Completed(line, 0, "", "", 0.0)
+                return Completed(line, 0, text, "", 0.0, any(one in line for one in self.long))
+        return Completed(line, 0, "", "", 0.0, any(one in line for one in self.long))
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +154,39 @@ def test_memory_that_cannot_be_read_is_not_passed_over() -> None:
     guest.answers = {"kextload peek": '{"ok":false}', "mkdir": "", "trace": STARTED}
     found = follow(guest)
     assert found.missing == ["timers and work items (/proc/kcore cannot be read)"]
+
+
+@pytest.mark.parametrize("word", ["mkdir", "timer_list", "drop_caches"])
+def test_a_command_that_is_killed_is_the_labs_trouble_and_no_clean_module(word: str) -> None:
+    guest = Guest()
+    guest.broken = (word,)
+    with pytest.raises(InfraError, match="what modules left could not be read"):
+        follow(guest).settle()
+
+
+def test_memory_of_which_too_much_is_printed_is_the_labs_trouble() -> None:
+    guest = Guest(drop_caches=LEAK)
+    guest.long = ("drop_caches",)
+    with pytest.raises(InfraError, match="what modules left could not be read"):
+        follow(guest).settle()
+
+
+def test_of_traces_that_are_too_long_the_rest_is_not_passed_over() -> None:
+    guest = Guest(drop_caches=f"{LEAK}==kextlab== {_PER_CPU}\n")
+    guest.long = ("timer_list", "drop_caches")
+    found = follow(guest)
+    found.settle(leak_expected=True)
+    assert found.found == ["12 objects of 1 KiB, allocated in pf_write (pf), are not freed"]
+    assert found.missing == [
+        "timers that were started early (too many started after them)",
+        "per-CPU memory (too much was freed to follow it)",
+    ]
+
+
+def test_per_cpu_memory_of_which_all_trace_was_overwritten_is_not_passed_over() -> None:
+    found = follow(Guest(drop_caches=f"==kextlab== {_PER_CPU}\noverrun: 7\n"))
+    found.settle()
+    assert found.missing == ["per-CPU memory (too much was freed to follow it)"]
 
 
 def test_parts_are_told_apart() -> None:

@@ -243,6 +243,37 @@ def test_a_run_that_is_stopped_while_it_boots_does_nothing() -> None:
     assert seen.facts["qemu"] == "qemu -append 'a b'"
 
 
+@pytest.mark.parametrize("wrong", [KeyError("retval"), AttributeError("x"), RecursionError()])
+def test_what_no_reader_expects_of_a_guest_is_trouble_of_one_item(
+    monkeypatch: pytest.MonkeyPatch, wrong: Exception
+) -> None:
+    def inside(_guest: Any) -> None:
+        raise wrong
+
+    def unreadable(_watch: Any) -> None:
+        raise InfraError("the console could not be parsed")
+
+    run = Run(SimpleNamespace(guest=None), start=booting(lambda: None))  # type: ignore[arg-type]
+    run._watch = SimpleNamespace()  # type: ignore[assignment]
+    monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
+    monkeypatch.setattr(run, "_inside", inside)
+    monkeypatch.setattr(run, "_read_console", unreadable)
+    trouble = run.go().trouble
+    assert isinstance(trouble, InfraError)
+    assert repr(wrong) in trouble.message
+    assert "in inside" in trouble.details
+
+
+def test_a_mistake_of_the_user_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ready(_guest: Any, _waited: float) -> None:
+        raise UserError("no such image")
+
+    run = Run(SimpleNamespace(guest=None), start=booting(lambda: None))  # type: ignore[arg-type]
+    monkeypatch.setattr(run, "_ready", ready)
+    with pytest.raises(UserError):
+        run.go()
+
+
 def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     plan: Any = SimpleNamespace(guest=None, artifacts={})
     run = Run(plan, start=booting(lambda: None))
