@@ -5,7 +5,8 @@
  * The host sends addresses and offsets of its vmlinux. The kernel says by its
  * VMCOREINFO how far it was moved at boot; `stext` tells that it is the same
  * kernel. What was freed reads as zeros, so a list that runs through a module
- * that has gone ends there.
+ * that has gone ends there. A list that does not end is `absent`: it is not known
+ * what is on it.
  */
 #include "inventory.h"
 
@@ -20,9 +21,10 @@
 #include <unistd.h>
 
 #define MAX_SEGMENTS 64
-#define MAX_ENTRIES 4096 /* a list that is longer is torn or goes round */
+#define MAX_ENTRIES 16384 /* of one source; a list that is longer is torn or goes round */
+#define MAX_DEPTH 8	  /* of a tree of resources */
 #define KERNEL_SPACE (1ULL << 63)
-#define NOTES ((size_t)16 << 10)
+#define NOTES ((size_t)64 << 10) /* a task's registers before VMCOREINFO may take 12 KiB */
 
 static struct {
 	int file; /* 0: not opened yet; negative: -errno */
@@ -52,6 +54,12 @@ static void read_notes(const Elf64_Phdr *segment)
 	core.stext = note_value(notes, (size_t)got, "\nSYMBOL(_stext)=");
 }
 
+static int give_up(void)
+{
+	close(core.file);
+	return core.file = -ENOEXEC;
+}
+
 static int open_core(void)
 {
 	Elf64_Ehdr header;
@@ -64,11 +72,11 @@ static int open_core(void)
 		return core.file = -errno;
 	if (pread(core.file, &header, sizeof(header), 0) != sizeof(header) ||
 	    header.e_phnum > MAX_SEGMENTS || header.e_phentsize != sizeof(Elf64_Phdr))
-		return core.file = -ENOEXEC;
+		return give_up();
 	core.count = header.e_phnum;
 	if (pread(core.file, core.segments, core.count * sizeof(Elf64_Phdr),
 		  (off_t)header.e_phoff) != (ssize_t)(core.count * sizeof(Elf64_Phdr)))
-		return core.file = -ENOEXEC;
+		return give_up();
 	for (i = 0; i < core.count; i++)
 		if (core.segments[i].p_type == PT_NOTE)
 			read_notes(&core.segments[i]);
@@ -168,14 +176,22 @@ static void add_object(const struct command *command, uint64_t node, struct json
 	add_node(answer, node, value, text);
 }
 
+/* Close the list of what was found; `left` of the entries that it may have are not used. */
+static void end_nodes(struct json *answer, size_t left)
+{
+	json_close(answer, ']');
+	if (!left)
+		source_absent(answer, "it does not end", 0);
+}
+
 /* One list of pointers, up to NULL or the address `end`. */
-static void walk_chain(const struct command *command, uint64_t node, uint64_t end,
+static void walk_chain(const struct command *command, uint64_t node, uint64_t end, size_t *left,
 		       struct json *answer)
 {
 	uint64_t next = number(command, "next");
-	size_t left = MAX_ENTRIES;
 
-	while (node >= KERNEL_SPACE && node != end && left--) {
+	while (node >= KERNEL_SPACE && node != end && *left) {
+		--*left;
 		add_object(command, node, answer);
 		if (!peek_pointer(node + next, &node))
 			break;
@@ -186,6 +202,7 @@ static void walk_chain(const struct command *command, uint64_t node, uint64_t en
 void source_chain(const struct command *command, struct json *answer)
 {
 	uint64_t at, node, end, heads = number(command, "heads"), i;
+	size_t left = MAX_ENTRIES;
 
 	if (!address_of(command, "at", &at, answer) || !address_of(command, "end", &end, answer))
 		return;
@@ -196,8 +213,8 @@ void source_chain(const struct command *command, struct json *answer)
 	json_open(answer, "nodes", '[');
 	for (i = 0; i < (heads ? heads : 1) && i < MAX_ENTRIES; i++)
 		if (peek_pointer(at + i * sizeof(node), &node))
-			walk_chain(command, node, end, answer);
-	json_close(answer, ']');
+			walk_chain(command, node, end, &left, answer);
+	end_nodes(answer, left);
 }
 
 /* A circular list: its nodes are inside of objects, `link` bytes from their begin. */
@@ -213,12 +230,13 @@ void source_ring(const struct command *command, struct json *answer)
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	while (node >= KERNEL_SPACE && node != head && left--) {
+	while (node >= KERNEL_SPACE && node != head && left) {
+		left--;
 		add_object(command, node - link, answer);
 		if (!peek_pointer(node, &node))
 			break;
 	}
-	json_close(answer, ']');
+	end_nodes(answer, left);
 }
 
 /* `struct resource` of include/linux/ioport.h, the same since 4.6. */
@@ -258,8 +276,8 @@ void source_resources(const struct command *command, struct json *answer)
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	add_resources(answer, one.child, 8, &left);
-	json_close(answer, ']');
+	add_resources(answer, one.child, MAX_DEPTH, &left);
+	end_nodes(answer, left);
 }
 
 /* An array of `count` entries, `stride` bytes each; one whose pointer at `show` is NULL is free. */
@@ -317,12 +335,13 @@ void source_references(const struct command *command, struct json *answer)
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	while (node >= KERNEL_SPACE && node != head && left--) {
+	while (node >= KERNEL_SPACE && node != head && left) {
 		uint64_t device = node - link, percpu, ops = 0;
 		char line[96], name[64];
 		int32_t plain = 0;
 		int64_t sum = 0;
 
+		left--;
 		peek_text(device + number(command, "show"), name, sizeof(name));
 		if (offsets && peek_pointer(device + number(command, "count"), &percpu))
 			sum = sum_parts(percpu, offsets);
@@ -335,7 +354,7 @@ void source_references(const struct command *command, struct json *answer)
 		if (!peek_pointer(node, &node))
 			break;
 	}
-	json_close(answer, ']');
+	end_nodes(answer, left);
 }
 
 /* A struct percpu_counter, summed: the kernel's own files show what was folded in long ago. */
