@@ -12,7 +12,8 @@
 
 /*
  * One line of the host's, one object in the answer's list `sources`. Each
- * function adds the fields of its object; `absent` says why one can't be read.
+ * function adds the fields of its object; `absent` says why one can't be read,
+ * or why it has only a part.
  */
 typedef void (*inventory_source)(const struct command *command, struct json *answer);
 

@@ -2,98 +2,27 @@
 /*
  * Lists in the kernel's memory that no file shows, read through /proc/kcore.
  *
- * The host sends addresses and offsets of its vmlinux. The kernel says by its
- * VMCOREINFO how far it was moved at boot; `stext` tells that it is the same
- * kernel. What was freed reads as zeros, so a list that runs through a module
- * that has gone ends there.
+ * The host sends addresses and offsets of its vmlinux. The kernel says how far it
+ * was moved at boot; `stext` tells that it is the same kernel. What was freed reads
+ * as zeros, so a list that runs through a module that has gone ends there. Of a list
+ * that does not end the entries that were read are in the answer, and `absent`, too.
  */
+#include "core.h"
 #include "inventory.h"
 
-#include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
 
-#define MAX_SEGMENTS 64
-#define MAX_ENTRIES 4096 /* a list that is longer is torn or goes round */
+#define MAX_ENTRIES 16384 /* of one source; a list that is longer is torn or goes round */
+#define MAX_DEPTH 8	  /* of a tree of resources */
 #define KERNEL_SPACE (1ULL << 63)
-#define NOTES ((size_t)16 << 10)
-
-static struct {
-	int file; /* 0: not opened yet; negative: -errno */
-	size_t count;
-	Elf64_Phdr segments[MAX_SEGMENTS];
-	uint64_t moved; /* by how much the kernel's addresses differ from its vmlinux's */
-	uint64_t stext; /* where it is after that; 0: it does not say */
-} core;
-
-/* A number behind `key` in VMCOREINFO, as hex; 0 if it is not there. */
-static uint64_t note_value(const char *notes, size_t size, const char *key)
-{
-	const char *found = memmem(notes, size, key, strlen(key));
-
-	return found ? strtoull(found + strlen(key), NULL, 16) : 0;
-}
-
-static void read_notes(const Elf64_Phdr *segment)
-{
-	static char notes[NOTES + 1];
-	size_t size = segment->p_filesz < NOTES ? segment->p_filesz : NOTES;
-	ssize_t got = pread(core.file, notes, size, (off_t)segment->p_offset);
-
-	if (got <= 0)
-		return;
-	core.moved = note_value(notes, (size_t)got, "\nKERNELOFFSET=");
-	core.stext = note_value(notes, (size_t)got, "\nSYMBOL(_stext)=");
-}
-
-static int open_core(void)
-{
-	Elf64_Ehdr header;
-	size_t i;
-
-	if (core.file)
-		return core.file;
-	core.file = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
-	if (core.file < 0)
-		return core.file = -errno;
-	if (pread(core.file, &header, sizeof(header), 0) != sizeof(header) ||
-	    header.e_phnum > MAX_SEGMENTS || header.e_phentsize != sizeof(Elf64_Phdr))
-		return core.file = -ENOEXEC;
-	core.count = header.e_phnum;
-	if (pread(core.file, core.segments, core.count * sizeof(Elf64_Phdr),
-		  (off_t)header.e_phoff) != (ssize_t)(core.count * sizeof(Elf64_Phdr)))
-		return core.file = -ENOEXEC;
-	for (i = 0; i < core.count; i++)
-		if (core.segments[i].p_type == PT_NOTE)
-			read_notes(&core.segments[i]);
-	return core.file;
-}
-
-static bool peek(uint64_t address, void *data, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < core.count; i++) {
-		const Elf64_Phdr *one = &core.segments[i];
-
-		if (one->p_type == PT_LOAD && address >= one->p_vaddr &&
-		    address - one->p_vaddr + size <= one->p_memsz)
-			return pread(core.file, data, size,
-				     (off_t)(one->p_offset + (address - one->p_vaddr))) ==
-			       (ssize_t)size;
-	}
-	return false;
-}
 
 static bool peek_pointer(uint64_t address, uint64_t *pointer)
 {
-	return peek(address, pointer, sizeof(*pointer));
+	return core_read(address, pointer, sizeof(*pointer));
 }
 
 static uint64_t number(const struct command *command, const char *key)
@@ -111,10 +40,10 @@ static bool address_of(const struct command *command, const char *key, uint64_t 
 		       struct json *answer)
 {
 	uint64_t stext = number(command, "stext");
-	int file = open_core();
+	int error = core_open();
 
-	if (file < 0) {
-		source_absent(answer, "/proc/kcore", file);
+	if (error) {
+		source_absent(answer, "/proc/kcore", error);
 		return false;
 	}
 	if (stext && core.stext != stext + core.moved) {
@@ -127,14 +56,14 @@ static bool address_of(const struct command *command, const char *key, uint64_t 
 	return true;
 }
 
-/* The text at an address, without what is no ASCII; empty if it is gone. */
+/* The text at an address; empty if it is gone. */
 static void peek_text(uint64_t address, char *text, size_t room)
 {
 	size_t i;
 
 	/* A text near the end of what can be read is shorter than the room. */
 	for (i = 0; i + 8 < room; i += 8) {
-		if (address < KERNEL_SPACE || !peek(address + i, text + i, 8))
+		if (address < KERNEL_SPACE || !core_read(address + i, text + i, 8))
 			break;
 		text[i + 8] = '\0';
 		if (strlen(text + i) < 8)
@@ -168,14 +97,22 @@ static void add_object(const struct command *command, uint64_t node, struct json
 	add_node(answer, node, value, text);
 }
 
+/* Close the list of what was found; `left` of the entries that it may have are not used. */
+static void end_nodes(struct json *answer, size_t left)
+{
+	json_close(answer, ']');
+	if (!left)
+		source_absent(answer, "it does not end", 0);
+}
+
 /* One list of pointers, up to NULL or the address `end`. */
-static void walk_chain(const struct command *command, uint64_t node, uint64_t end,
+static void walk_chain(const struct command *command, uint64_t node, uint64_t end, size_t *left,
 		       struct json *answer)
 {
 	uint64_t next = number(command, "next");
-	size_t left = MAX_ENTRIES;
 
-	while (node >= KERNEL_SPACE && node != end && left--) {
+	while (node >= KERNEL_SPACE && node != end && *left) {
+		--*left;
 		add_object(command, node, answer);
 		if (!peek_pointer(node + next, &node))
 			break;
@@ -186,6 +123,7 @@ static void walk_chain(const struct command *command, uint64_t node, uint64_t en
 void source_chain(const struct command *command, struct json *answer)
 {
 	uint64_t at, node, end, heads = number(command, "heads"), i;
+	size_t left = MAX_ENTRIES;
 
 	if (!address_of(command, "at", &at, answer) || !address_of(command, "end", &end, answer))
 		return;
@@ -196,8 +134,8 @@ void source_chain(const struct command *command, struct json *answer)
 	json_open(answer, "nodes", '[');
 	for (i = 0; i < (heads ? heads : 1) && i < MAX_ENTRIES; i++)
 		if (peek_pointer(at + i * sizeof(node), &node))
-			walk_chain(command, node, end, answer);
-	json_close(answer, ']');
+			walk_chain(command, node, end, &left, answer);
+	end_nodes(answer, left);
 }
 
 /* A circular list: its nodes are inside of objects, `link` bytes from their begin. */
@@ -213,12 +151,13 @@ void source_ring(const struct command *command, struct json *answer)
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	while (node >= KERNEL_SPACE && node != head && left--) {
+	while (node >= KERNEL_SPACE && node != head && left) {
+		left--;
 		add_object(command, node - link, answer);
 		if (!peek_pointer(node, &node))
 			break;
 	}
-	json_close(answer, ']');
+	end_nodes(answer, left);
 }
 
 /* `struct resource` of include/linux/ioport.h, the same since 4.6. */
@@ -230,7 +169,7 @@ static void add_resources(struct json *answer, uint64_t node, unsigned int depth
 {
 	struct resource one;
 
-	while (node >= KERNEL_SPACE && *left && peek(node, &one, sizeof(one))) {
+	while (node >= KERNEL_SPACE && *left && core_read(node, &one, sizeof(one))) {
 		char line[160], text[64] = "";
 
 		--*left;
@@ -253,13 +192,13 @@ void source_resources(const struct command *command, struct json *answer)
 
 	if (!address_of(command, "at", &root, answer))
 		return;
-	if (!peek(root, &one, sizeof(one))) {
+	if (!core_read(root, &one, sizeof(one))) {
 		source_absent(answer, "its root can't be read", 0);
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	add_resources(answer, one.child, 8, &left);
-	json_close(answer, ']');
+	add_resources(answer, one.child, MAX_DEPTH, &left);
+	end_nodes(answer, left);
 }
 
 /* An array of `count` entries, `stride` bytes each; one whose pointer at `show` is NULL is free. */
@@ -294,7 +233,7 @@ static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 		int32_t part = 0;
 
 		if (peek_pointer(offsets + 8 * (uint64_t)cpu, &offset) &&
-		    peek(percpu + offset, &part, sizeof(part)))
+		    core_read(percpu + offset, &part, sizeof(part)))
 			sum += part;
 	}
 	return sum;
@@ -317,16 +256,17 @@ void source_references(const struct command *command, struct json *answer)
 		return;
 	}
 	json_open(answer, "nodes", '[');
-	while (node >= KERNEL_SPACE && node != head && left--) {
+	while (node >= KERNEL_SPACE && node != head && left) {
 		uint64_t device = node - link, percpu, ops = 0;
 		char line[96], name[64];
 		int32_t plain = 0;
 		int64_t sum = 0;
 
+		left--;
 		peek_text(device + number(command, "show"), name, sizeof(name));
 		if (offsets && peek_pointer(device + number(command, "count"), &percpu))
 			sum = sum_parts(percpu, offsets);
-		else if (!offsets && peek(device + number(command, "count"), &plain, sizeof(plain)))
+		else if (!offsets && core_read(device + number(command, "count"), &plain, sizeof(plain)))
 			sum = plain;
 		if (command_value(command, "ops"))
 			peek_pointer(device + number(command, "ops"), &ops);
@@ -335,7 +275,7 @@ void source_references(const struct command *command, struct json *answer)
 		if (!peek_pointer(node, &node))
 			break;
 	}
-	json_close(answer, ']');
+	end_nodes(answer, left);
 }
 
 /* A struct percpu_counter, summed: the kernel's own files show what was folded in long ago. */
@@ -376,7 +316,7 @@ void source_probes(const struct command *command, struct json *answer)
 	if (!address_of(command, "at", &at, answer))
 		return;
 	room = count && stride >= 8 && count <= (4U << 20) / stride ? malloc(count * stride) : NULL;
-	if (!room || offset > stride - sizeof(functions) || !peek(at, room, count * stride)) {
+	if (!room || offset > stride - sizeof(functions) || !core_read(at, room, count * stride)) {
 		source_absent(answer, "its array can't be read", 0);
 		free(room);
 		return;

@@ -29,6 +29,7 @@ struct walk {
 	bool inodes, links;
 	bool here;      /* may something in the folder at hand be skipped? */
 	size_t numbers; /* length of the path of the folder whose numbers are left out, or 0 */
+	int error;      /* errno, if a part could not be listed */
 	char path[PATH_MAX];
 };
 
@@ -117,8 +118,10 @@ static void walk_below(struct walk *walk, int folder, size_t length, const char 
 	size_t longer;
 
 	longer = length + 1 + strlen(name);
-	if (longer >= sizeof(walk->path))
+	if (longer >= sizeof(walk->path)) {
+		walk->error = ENAMETOOLONG;
 		return;
+	}
 	walk->path[length] = '/';
 	memcpy(walk->path + length + 1, name, longer - length);
 	if (walk->only && !word_in_list(walk->path, walk->only, ','))
@@ -144,8 +147,10 @@ static void walk_folder(struct walk *walk, int folder, size_t length, unsigned i
 	static _Alignas(struct record) char room[32 << 10];
 	long got;
 
-	if (!names)
+	if (!names) {
+		walk->error = errno;
 		return;
+	}
 	walk->path[length] = '\0';
 	walk->here = skips_in(walk);
 	json_open(walk->answer, walk->path, '[');
@@ -163,6 +168,8 @@ static void walk_folder(struct walk *walk, int folder, size_t length, unsigned i
 				fwrite(record->name, 1, strlen(record->name) + 1, names);
 		}
 	}
+	if (got < 0 && errno != ENOENT) /* else it went away meanwhile */
+		walk->error = errno;
 	json_close(walk->answer, ']');
 	fclose(names);
 	for (at = 0; at < below_length; at += strlen(below + at) + 1)
@@ -183,6 +190,7 @@ void source_tree(const struct command *command, struct json *answer)
 		return;
 	}
 	walk.answer = answer;
+	walk.error = 0;
 	walk.skip = skip ? skip : "";
 	walk.count = command_value(command, "count");
 	walk.only = command_value(command, "only");
@@ -193,5 +201,7 @@ void source_tree(const struct command *command, struct json *answer)
 	json_open(answer, "folders", '{');
 	walk_folder(&walk, folder, strlen(path), depth ? (unsigned int)atoi(depth) : 0);
 	json_close(answer, '}');
+	if (walk.error)
+		source_absent(answer, path, walk.error);
 	close(folder);
 }

@@ -58,10 +58,11 @@ def build_module(
             hint="use a flavor that the lab builds from source, such as stock",
         )
     compiler = _compiler(kernel)
+    sources = _digests(source)
     key = key_of(
         what="module",
         name=name,
-        sources={str(path.relative_to(source)): file_digest(path) for path in _sources(source)},
+        sources=sources,
         kernel=kernel.key,
         compiler=compiler,
         installed=_installed(compiler),
@@ -71,7 +72,8 @@ def build_module(
 
     def build(aside: Path) -> Inputs:
         emit(events.StageStarted(job, "compile"))
-        read = _build(source, name, kernel, compiler, aside)
+        work = _copy(source, name, sources, aside)
+        read = _build(source, name, kernel, compiler, work)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
         return read
 
@@ -110,6 +112,10 @@ def _sources(source: Path) -> list[Path]:
     )
 
 
+def _digests(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): file_digest(path) for path in _sources(folder)}
+
+
 def _compiler(kernel: Kernel) -> str:
     """What the kernel was compiled with, as its configuration tells it."""
     return kernel.symbols.get("CONFIG_CC_VERSION_TEXT", "gcc")
@@ -136,13 +142,23 @@ def _installed(compiler: str) -> str:
     return process.run([name, "--version"], check=False).stdout.partition("\n")[0]
 
 
-def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) -> Inputs:
+def _copy(source: Path, name: str, digests: dict[str, str], aside: Path) -> Path:
+    """Copy a module's files into a folder of their own, which is returned.
+
+    Raises `UserError` if they are no longer those of the key, which has these `digests`.
+    """
     work = aside / "work"
     work.mkdir()
     for path in _sources(source):
         copy = work / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
+    if _digests(work) != digests:
+        raise UserError(f"module {name} was changed while it was built", hint="run it again")
+    return work
+
+
+def _build(source: Path, name: str, kernel: Kernel, compiler: str, work: Path) -> Inputs:
     result = process.run(
         [
             *process.in_environment(process.bare_environment()),
@@ -172,9 +188,9 @@ def _build(source: Path, name: str, kernel: Kernel, compiler: str, aside: Path) 
         )
     assert kernel.build_tree is not None
     read = module_inputs.read(work, kernel.build_tree)
-    debug = aside / f"{name}.ko.debug"
+    debug = work.with_name(f"{name}.ko.debug")
     made.rename(debug)
-    process.run(["strip", "--strip-debug", "-o", aside / f"{name}.ko", debug])
+    process.run(["strip", "--strip-debug", "-o", work.with_name(f"{name}.ko"), debug])
     shutil.rmtree(work)
     return read
 

@@ -22,9 +22,15 @@ _LISTED = re.compile(r"^deps_\S+ := \\\n(.*?)\n\n", re.M | re.S)
 # Folders whose headers are in Kbuild's lists, which leave out those of the system.
 _LISTED_OPTIONS = ("-I", "-iquote")
 # What a Kbuild file may read that no `.cmd` file tells of. Makefiles that can also be called
-# from outside of Kbuild ask where they are, and for what kernel.
+# from outside of Kbuild ask where they are, and for what kernel, and call make again.
 _UNTOLD = re.compile(
-    r"^\s*[-s]?include\s|\$[({](?:shell\s+(?!pwd\b|uname\b)|wildcard\s|file\s|eval\s)", re.M
+    r"^\s*[-s]?include\s|\$[({](?:shell\s+(?!pwd\b|uname\b)|wildcard\s|file\s|eval\s)"
+    r"|^[^#\n]*!="  # a variable that is a command's output
+    # A recipe's line. Conditions and assignments may begin with a tab, too.
+    r"|^\t[ \t@+-]*(?!\$[({]MAKE[)}]|make\b|rm\b|if|else|endif|[\w$(){}.-]+\s*[:+?]?=)[^\s@+#-]"
+    r"|^[^#\t\n=][^#\n=]*:[^#\n=]*;"  # the same behind its target
+    r"|^\s*(?:KBUILD_EXTRA_SYMBOLS|ldflags-|LDFLAGS)",
+    re.M,
 )
 _RECIPES = ("Kbuild", "Makefile")
 
@@ -89,4 +95,5 @@ def _recipes(work: Path) -> Iterator[Path]:
 
 
 def _is_untold(recipe: Path) -> bool:
-    return _UNTOLD.search(recipe.read_text(errors="replace")) is not None
+    text = recipe.read_text(errors="replace").replace("\\\n", " ")
+    return _UNTOLD.search(text) is not None

@@ -11,7 +11,7 @@ import pytest
 
 from lab.extension.module import build_module
 from lab.guest.forks import Forks
-from lab.guest.guest import GuestSpec
+from lab.guest.guest import Guest, GuestSpec
 from lab.judge import judge
 from lab.kernel.artifact import Kernel
 from lab.runner.census import Census, reading_of
@@ -20,6 +20,7 @@ from lab.runner.run import Run
 from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
+from lab.vm.symbols import data_symbols
 
 pytestmark = pytest.mark.integration
 
@@ -112,6 +113,22 @@ def test_a_correct_module_leaves_nothing(
         found = census.look(modules_ran=True)
         assert census.left_at_unload == []
     assert (found.left, found.not_looked_at) == ([], {})
+
+
+def test_a_list_that_does_not_end_is_told(guest: Guest, stock: Kernel) -> None:
+    symbols = data_symbols(stock.vmlinux)
+    at, stext = (f"{symbols[name][0]:#x}" for name in ("pernet_list", "_stext"))
+    lines = f"chain name=round at={at} next=0 show=16\nring name=ends at={at} link=0 show=16\n"
+    other = f"ring name=other at={at} link=0 show=16 stext={int(stext, 16) + 4096:#x}\n"
+    found = guest.inventory((lines + other).encode())["sources"]
+    assert [one.get("absent") for one in found] == [
+        "it does not end",
+        None,
+        "the host's vmlinux is of another kernel",
+    ]
+    # As a ring it has the entries that a walk without its end goes through again and again.
+    round_, ends = ({*one["nodes"]} for one in found[:2])
+    assert ends < round_
 
 
 @pytest.mark.parametrize(

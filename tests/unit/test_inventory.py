@@ -322,6 +322,21 @@ def test_an_absent_source_is_no_error_and_is_said() -> None:
     assert said.trust is Trust.COUNTER
 
 
+def test_what_was_read_of_a_list_that_does_not_end_counts() -> None:
+    """A module can tie its notifier to itself: what stands behind it is not seen."""
+    nodes = [*ANSWERS["reboot_notifier_list"]["nodes"], *["ffffffffa0001000 ffffffffa0000000"] * 3]
+    endless = {"nodes": nodes, "absent": "it does not end"}
+    before = inventory.parse(report(), SOURCES)
+    now = inventory.parse(report(reboot_notifier_list=endless), SOURCES)
+    assert [item.node for item in inventory.left_over(before, now)] == [0xFFFFFFFFA0001000]
+    assert inventory.unseen(before, now) == {"notifiers": "it does not end"}
+
+
+def test_one_of_several_sources_of_a_kind_that_is_absent_is_said() -> None:
+    now = inventory.parse(report(netdev_chain={"absent": "its head can't be read"}), SOURCES)
+    assert inventory.unseen(now, now) == {"notifiers": "its head can't be read"}
+
+
 def test_evidence_leads_with_what_is_left() -> None:
     said = inventory.evidence(["/proc entry pf (its code is gone)"], {})
     assert said.summary == "left over: /proc entry pf (its code is gone)"

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab import events
+from lab import events, inputs
 from lab.cache import Cache
 from lab.errors import NotCompiled, UserError
 from lab.extension import module
@@ -179,7 +180,14 @@ def test_a_header_from_elsewhere_is_in_the_key(
         ("obj-m := good.o\n# include x\n", True),
         ("ifneq ($(X),)\nelse\nK := /lib/$(shell uname -r)\nendif\nobj-m := good.o\n", True),
         ("obj-m := good.o\n-include /etc/other.mk\n", False),
+        ("obj-m := good.o\nall:\n\t$(MAKE) -C /lib M=$(PWD)\n\t-@rm -f x\n", True),
+        ("obj-m := good.o\ngood-y := a.o \\\n\tb.o\nifdef X\n\tccflags-y += -DX\nendif\n", True),
         ("obj-m := good.o\nccflags-y := $(shell cat /etc/flags)\n", False),
+        ("obj-m := good.o\nccflags-y != cat /etc/flags\n", False),
+        ("obj-m := good.o\n$(obj)/made.h: /etc/input\n\t@cp $< $@\n", False),
+        ("obj-m := good.o\n$(obj)/made.h: ; cp /etc/input $@\n", False),
+        ("obj-m := good.o\nKBUILD_EXTRA_SYMBOLS := /srv/Module.symvers\n", False),
+        ("obj-m := good.o\nldflags-y += -T /etc/good.lds\n", False),
     ],
 )
 def test_what_a_recipe_reads_elsewhere_is_asked_for_each_time(
@@ -189,6 +197,22 @@ def test_what_a_recipe_reads_elsewhere_is_asked_for_each_time(
     for _ in range(2):
         build_module("good", kernel, cache, folder=folder)
     assert asked(tree) == (1 if once else 2)
+
+
+def test_a_source_that_changes_before_it_is_copied_is_told(
+    kernel: Kernel, cache: Cache, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is of the old text: built under it, the new one would be taken for the old."""
+    get = inputs.get
+
+    def late(*words: Any, **more: Any) -> Path:
+        (folder / "good/good.c").write_text(GOOD + "int late;\n")
+        return get(*words, **more)
+
+    monkeypatch.setattr(inputs, "get", late)
+    with pytest.raises(UserError, match="good was changed while it was built"):
+        build_module("good", kernel, cache, folder=folder)
+    assert build_module("good", kernel, cache, folder=folder).is_file()
 
 
 def test_variables_of_the_user_are_not_for_the_build(

@@ -94,8 +94,8 @@ def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
     """Return the inventory from the guest's answer.
 
     Raises `InfraError` if a source is missing or malformed: an inventory that
-    cannot be read in full proves nothing. A source that the kernel does not
-    have is `unseen`.
+    cannot be read in full proves nothing. The kinds of a source that the kernel does not
+    have, or of which only a part could be read, are `unseen`.
     """
     entries = report.get("sources")
     if not isinstance(entries, list):
@@ -109,17 +109,17 @@ def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
             raise InfraError(f"the guest's inventory lacks {source.name}")
         if "absent" in answer:
             unseen.update({kind: str(answer["absent"]) for kind in source.kinds})
-            continue
+            if not {"nodes", "folders"} & answer.keys():
+                continue  # else the part that could be read is there
         try:
             items.update(source.read(answer))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise InfraError(
                 f"the guest's inventory has a malformed entry in {source.name}: {str(error)[:100]}"
             ) from error
-    seen = {item.kind for item in items}
     return Inventory(
         frozenset(items),
-        {kind: why for kind, why in unseen.items() if kind not in seen},
+        unseen,
         tuple(answers["sysctl"]["folders"]) if "folders" in answers.get("sysctl", {}) else (),
         frozenset(readers.processes(answers)),
         readers.open_files(answers),
