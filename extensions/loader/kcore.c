@@ -2,10 +2,11 @@
 /*
  * Lists in the kernel's memory that no file shows, read through /proc/kcore.
  *
- * The host sends addresses and offsets of its vmlinux. The kernel says how far it
- * was moved at boot; `stext` tells that it is the same kernel. What was freed reads
- * as zeros, so a list that runs through a module that has gone ends there. Of a list
- * that does not end the entries that were read are in the answer, and `absent`, too.
+ * The host sends addresses and offsets from its vmlinux. The kernel's
+ * VMCOREINFO says how far it was moved at boot; `stext` shows that it is the same
+ * kernel. Freed memory of modules reads as zeros, so a list that runs through a
+ * module that is gone ends there. If a list does not end, the answer has the
+ * entries that were read, and `absent` as well.
  */
 #include "core.h"
 #include "inventory.h"
@@ -35,7 +36,7 @@ static uint64_t number(const struct command *command, const char *key)
 	return value;
 }
 
-/* The address `key` where this kernel has it; false if the memory can't be read, and why is said. */
+/* The address `key` in this kernel; false with the reason in the answer if it can't be read. */
 static bool address_of(const struct command *command, const char *key, uint64_t *address,
 		       struct json *answer)
 {
@@ -61,7 +62,7 @@ static void peek_text(uint64_t address, char *text, size_t room)
 {
 	size_t i;
 
-	/* A text near the end of what can be read is shorter than the room. */
+	/* A text near the end of readable memory is shorter than the buffer. */
 	for (i = 0; i + 8 < room; i += 8) {
 		if (address < KERNEL_SPACE || !core_read(address + i, text + i, 8))
 			break;
@@ -138,7 +139,7 @@ void source_chain(const struct command *command, struct json *answer)
 	end_nodes(answer, left);
 }
 
-/* A circular list: its nodes are inside of objects, `link` bytes from their begin. */
+/* A circular list: its nodes are inside objects, `link` bytes from their start. */
 void source_ring(const struct command *command, struct json *answer)
 {
 	uint64_t head, node, link = number(command, "link");
@@ -222,7 +223,7 @@ void source_array(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
-/* The parts of a per-CPU number of 4 bytes at `percpu`, summed. */
+/* The sum of a per-CPU number of 4 bytes at `percpu`. */
 static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 {
 	int cpu, cpus = get_nprocs_conf();
@@ -278,7 +279,7 @@ void source_references(const struct command *command, struct json *answer)
 	end_nodes(answer, left);
 }
 
-/* A struct percpu_counter, summed: the kernel's own files show what was folded in long ago. */
+/* The sum of a struct percpu_counter: the kernel's own files lag behind its per-CPU parts. */
 void source_counter(const struct command *command, struct json *answer)
 {
 	uint64_t at, offsets, percpu, sum;

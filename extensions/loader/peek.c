@@ -16,7 +16,7 @@ static int peek_at(struct json *answer, const char *word, uint64_t length)
 	uint64_t address;
 
 	if (!parse_unsigned(word, &address))
-		return fail(answer, "peek", EINVAL, "%s is no address", word);
+		return fail(answer, "peek", EINVAL, "%s is not an address", word);
 	if (core_read(address, bytes, length))
 		json_hex(answer, NULL, bytes, length);
 	else

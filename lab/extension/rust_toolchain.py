@@ -193,8 +193,8 @@ def compile_rust(
 ) -> Inputs:
     """Compile a part of the lab itself, in a folder whose path must not appear in what is built.
 
-    Returns what was read; `output` is the file to write, if the words name no folder.
-    Raises `ToolFailed` if that fails.
+    Returns the inputs that were read; `output` is the file to write, if the words name no
+    folder. Raises `ToolFailed` if the compilation fails.
     """
     nowhere = f"--remap-path-prefix={folder}="  # first: what comes later counts before it
     depends = folder / "files.d"
@@ -213,7 +213,7 @@ def inputs_in(depends: str) -> Inputs:
     for line in depends.splitlines():
         if variable := _VARIABLE.match(line):
             variables[variable[1]] = variable[2]
-        # Each file read stands alone as a target, too, so that make knows it.
+        # Each file read is also a target without inputs, so that make knows it.
         elif line.endswith(":"):
             files.add(line[:-1].replace("\\ ", " "))
     return Inputs(frozenset(files), variables=variables)

@@ -2,22 +2,22 @@
 """Settings that the console and the kernel's detectors depend on. Trust: COUNTER.
 
 They are read at the baseline and again at the end. A guest that changes one of
-them may have hidden a report, so the console's silence proves nothing then.
+them may have hidden a report; then the console's silence proves nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-# Whether records come to the console, and in which form.
+# These decide which records come to the console, and in which form.
 CONSOLE_FILES = (
-    "/proc/sys/kernel/printk",  # the first number: records below it are shown
+    "/proc/sys/kernel/printk",  # the first number: records with a lower level are shown
     "/proc/sys/kernel/printk_devkmsg",
     "/sys/module/printk/parameters/time",
     "/sys/module/printk/parameters/ignore_loglevel",
     "/proc/consoles",
 )
-# Whether the detectors look, and what the kernel does after a panic.
+# These switch the detectors, and choose the kernel's action after a panic.
 DETECTOR_FILES = (
     "/proc/sys/kernel/watchdog",
     "/proc/sys/kernel/soft_watchdog",
@@ -43,7 +43,7 @@ def console_level(files: Files) -> int:
 
 
 def changes(before: Files, now: Files, excused: Collection[str] = ()) -> list[str]:
-    """Return in words the settings that differ from the baseline, without those excused."""
+    """Describe the settings that differ from the baseline, without those excused."""
     return [
         f"{path} was {_shown(before.get(path))} and is {_shown(now.get(path))}"
         for path in FILES

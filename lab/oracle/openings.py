@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The first lines of the kernel's reports, as patterns on the text of a line.
 
-Taken from the sources of Linux 5.15, 6.1, 6.12 and 7.x on x86-64, with the words
+They are from the sources of Linux 5.15, 6.1, 6.12 and 7.x on x86-64, with the words
 of older kernels where they cost nothing. All are anchored: a word like BUG inside
 a line begins no report.
 """
@@ -18,9 +18,9 @@ from lab.words import ReportKind
 class Opening:
     """A line that begins a report of a kind; the groups are used in its title.
 
-    `inner`: the line stands inside a report, and begins one only where the first lines
-    of that one were lost. `whole`: the line alone is the report, though more may follow.
-    `head`: the line stands before the rule of a BUG or a warning that is the same report.
+    `inner`: the line is inside a report, and begins one only if the first lines of that
+    report were lost. `whole`: the line alone is the report, though more may follow.
+    `head`: the line comes before the rule of a BUG or a warning that is the same report.
     """
 
     kind: ReportKind
@@ -43,14 +43,14 @@ def _opening(
     return Opening(kind, re.compile(pattern), title, inner, whole, head)
 
 
-# How die() ends its first line: the error code and the number of the oops.
+# The end of die()'s first line: the error code and the number of the oops.
 DIE = r": (?:0x)?[0-9a-f]{1,16} \[#\d+\]"
 _SYMBOL = r"[\w.$]+\+0x[0-9a-f]+/0x[0-9a-f]+"
 _WATCHDOG = r"^(?:(?:NMI )?watchdog: )?"
-# Since 6.13 a condition may stand before the place of a warning or of a BUG.
+# Since 6.13 a condition may come before the place of a warning or of a BUG.
 _CONDITION = r"(?:\[.*\] )?"
 
-# What lockdep says behind `WARNING:`, `BUG:` or, before 4.11, `INFO:`.
+# Lockdep's text after `WARNING:`, `BUG:` or, before 4.11, `INFO:`.
 _LOCKDEP = (
     r"possible circular locking dependency detected|possible recursive locking detected"
     r"|possible irq lock inversion dependency detected|inconsistent lock state"
@@ -163,7 +163,7 @@ _STALLS: tuple[Opening, ...] = (
         "transmit queue timed out",
         whole=True,
     ),
-    _opening("irq-unhandled", r"^irq \d+: nobody cared", "interrupt that nobody handles"),
+    _opening("irq-unhandled", r"^irq \d+: nobody cared", "interrupt without a handler"),
 )
 
 _CONTEXT: tuple[Opening, ...] = (
@@ -287,14 +287,14 @@ _OTHERS: tuple[Opening, ...] = (
     ),
 )
 
-# Where two match, the first one counts.
+# If two match, the first one counts.
 OPENINGS: tuple[Opening, ...] = (
     *_FAULTS, *_STALLS, *_CONTEXT, *_SANITIZERS, *_ASSERTIONS, *_OTHERS,
 )  # fmt: skip
 
 
 def opening_of(text: str) -> tuple[Opening, re.Match[str]] | None:
-    """Return the opening that a line's text is, with its match."""
+    """Return the opening that matches a line's text, with its match; None if none does."""
     for opening in OPENINGS:
         match = opening.pattern.match(text)
         if match:
