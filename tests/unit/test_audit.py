@@ -348,7 +348,7 @@ def test_an_answer_of_another_form_is_the_labs_trouble(
 ) -> None:
     answer = GOOD | wrong
     guest.kernel_log = lambda *_arguments: answer  # type: ignore[method-assign]
-    with pytest.raises(InfraError, match=r"another form|no record"):
+    with pytest.raises(InfraError, match=r"another form|not a record"):
         seen.check_console()
 
 

@@ -36,9 +36,11 @@ def test_what_is_no_json_is_refused_in_one_way(text: str) -> None:
             jsontext.parse(form)
     with pytest.raises(InfraError):
         parse_answer(text.encode())
-    guest: Any = SimpleNamespace(run=lambda *_rest: Completed("x", 0, text, "", 0.0))
+    guest: Any = SimpleNamespace(
+        run=lambda *_rest: Completed("x", 0, text, "", 0.0), _witness=None, _witness_lost=False
+    )
     with pytest.raises(InfraError):
-        Guest.ledger(guest)
+        Guest._tell(guest, ("ledger",))
 
 
 @pytest.mark.parametrize(
