@@ -23,12 +23,21 @@ def kernel_finding(expect: Expect, seen: Observation) -> Finding:
     happened = f"it is {seen.state}" + (f" ({why})" if why else "")
     holds = seen.state == expect.kernel
     if holds and expect.kernel == "crashed":
-        # A kernel that was switched off in good order did not crash.
-        holds = any(
-            evidence.kind == "guest-panic" or evidence.data.get("reason") == "guest-reset"
-            for evidence in seen.evidence
-        ) or any(report.kind in FATAL_REPORTS for report in seen.reports)
+        holds = _crashed(seen)
     return Finding("kernel", expect.kernel, happened, holds, "kernel")
+
+
+def _crashed(seen: Observation) -> bool:
+    """Return True if the kernel's end was a crash.
+
+    One that was switched off in good order did not crash, whatever the console shows: a
+    program may have written that.
+    """
+    if any(evidence.kind == "guest-panic" for evidence in seen.evidence):
+        return True
+    reasons = {evidence.data.get("reason") for evidence in seen.evidence}
+    fatal = any(report.kind in FATAL_REPORTS for report in seen.reports)
+    return "guest-reset" in reasons or (fatal and "guest-shutdown" not in reasons)
 
 
 _STATE_EVIDENCE = ("guest-panic", "qemu-exit", "interrupts-off", "liveness", "shutdown")
