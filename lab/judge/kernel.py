@@ -23,15 +23,29 @@ def kernel_finding(expect: Expect, seen: Observation) -> Finding:
     happened = f"it is {seen.state}" + (f" ({why})" if why else "")
     holds = seen.state == expect.kernel
     if holds and expect.kernel == "crashed":
-        # A kernel that was switched off or restarted in good order did not crash.
-        in_order = any(words in seen.console for words in _RESTARTED_IN_ORDER)
-        holds = any(
-            evidence.kind == "guest-panic"
-            or (evidence.data.get("reason") == "guest-reset" and not in_order)
-            for evidence in seen.evidence
-        ) or any(report.kind in FATAL_REPORTS for report in seen.reports)
-        happened += "; it was restarted in good order" if in_order and not holds else ""
+        holds = _crashed(seen)
+        happened += "; it was restarted in good order" if not holds and _in_order(seen) else ""
     return Finding("kernel", expect.kernel, happened, holds, "kernel", _source_of_state(seen))
+
+
+def _crashed(seen: Observation) -> bool:
+    """Return True if the kernel's end was a crash.
+
+    A kernel that was switched off or restarted in good order did not crash, whatever the
+    console shows: a program may have written that.
+    """
+    if any(evidence.kind == "guest-panic" for evidence in seen.evidence):
+        return True
+    reasons = {evidence.data.get("reason") for evidence in seen.evidence}
+    if "guest-shutdown" in reasons or _in_order(seen):
+        return False
+    fatal = any(report.kind in FATAL_REPORTS for report in seen.reports)
+    return fatal or "guest-reset" in reasons
+
+
+def _in_order(seen: Observation) -> bool:
+    """Return True if the console says that the kernel was restarted on request."""
+    return any(words in seen.console for words in _RESTARTED_IN_ORDER)
 
 
 def _source_of_state(seen: Observation) -> Source:

@@ -8,7 +8,7 @@ program imitates the kernel, that is a finding of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from lab.oracle import patterns
 from lab.oracle.evidence import Evidence
@@ -27,7 +27,6 @@ Means = Literal[
     "embedded",  # it is inside a record, after what looks like a prefix
     "serial",  # the kernel's own log does not have it
 ]
-MEANS: tuple[Means, ...] = get_args(Means)
 
 _WORDS: dict[Means, str] = {
     "text": "a program wrote it to the console",

@@ -20,7 +20,6 @@ _NAME = r"(?P<name>[\w.$]+|<?[\w<][^+]{0,200}?::[^+]{1,200})"
 _SYMBOL = rf"{_NAME}{_OFFSET}(?: \[(?P<module>[\w-]+)(?: [0-9a-f]+)?\])?"
 _ADDRESS = r"\[<(?:0x)?[0-9a-f]+>\]"
 _FRAME = re.compile(rf"^(?:\s+|\s*{_ADDRESS}\s+)(?:\((?:e|r)\w+\)\s+)?(?P<doubt>\? )?{_SYMBOL}")
-_BARE_FRAME = re.compile(rf"^(?P<doubt>\? )?(?:{_ADDRESS}\s+)?{_SYMBOL}(?: \S+:\d+)?$")
 # A line that a symboliser inserts: a function that was inlined into the next frame.
 _INLINED = re.compile(r"^\s*(?P<doubt>\? )?(?P<name>[\w.$]+) \S+:\d+ \[inline\]$")
 # Segment 0010 is the kernel's; 0033 is where a program was interrupted.

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.deadline import DeadlineExceeded, scaled
+from lab.extension.module_symbols import module_symbols
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.kernel.btf import layout
@@ -20,14 +20,14 @@ from lab.oracle import ledger as ledger_oracle
 from lab.oracle.inventory import Inventory, Reading
 from lab.oracle.inventory.memory import STRUCTURES
 from lab.oracle.ledger import Ledger
-from lab.vm.symbols import Symbols, data_symbols, module_symbols
+from lab.oracle.modules import Layouts, parse_sections
+from lab.vm.symbols import Symbols, data_symbols
 
 # A function's name has no offset at its first byte.
 _BEGIN = "+0x0"
 # The request for the lists of BPF objects.
 LEDGER = b"ledger name=ledger\n"
 
-_SECTION = re.compile(r"^(\.\S+):(0x[0-9a-f]{1,16})$", re.M)
 # Time for frees that the kernel does after a module's unload (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
 
@@ -67,7 +67,7 @@ class Census:
     _doubtful: list[str] = field(default_factory=list)
     _functions: dict[tuple[str, int], int] = field(default_factory=dict)
     _names: dict[tuple[str, int], str] = field(default_factory=dict)
-    _symbols: list[tuple[int, int, str, str]] = field(default_factory=list)
+    _layouts: Layouts = field(default_factory=Layouts)
 
     def __post_init__(self) -> None:
         # Nothing was unloaded yet, so all sources can be read at once.
@@ -95,12 +95,7 @@ class Census:
             return
         folder = shlex.quote(f"/sys/module/{name}/sections")
         done = self.guest.run(f"cd {folder} && grep -H 0x .[a-z]* 2>/dev/null; true")
-        starts = dict(_SECTION.findall(done.stdout))
-        self._symbols += [
-            (int(starts[section], 16) + offset, size, symbol, name)
-            for section, offset, size, symbol in module_symbols(path)
-            if section in starts
-        ]
+        self._layouts.add(name, parse_sections(done.stdout), module_symbols(path))
 
     def look_after_unload(self) -> None:
         """Note what is left over just after a module was unloaded, by the safe sources.
@@ -156,9 +151,9 @@ class Census:
 
     def name_of(self, address: int) -> tuple[str, str] | None:
         """Return the symbol at an address and its module ("": the kernel's own), or None."""
-        for start, size, symbol, module in self._symbols:
-            if start <= address < start + max(size, 1):
-                return symbol, module
+        place = self._layouts.at(address)
+        if place is not None:
+            return place.function, place.module
         if self.vmlinux is None or not self.vmlinux.exists():
             return None
         name = Symbols.of(self.vmlinux).name(address)

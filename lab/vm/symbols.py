@@ -46,23 +46,6 @@ def _read(vmlinux: Path, _version: int) -> Symbols:
     return Symbols(functions)
 
 
-def module_symbols(path: Path) -> list[tuple[str, int, int, str]]:
-    """Return (section, offset in it, size in bytes, name) of a module's functions and variables."""
-    found = []
-    with path.open("rb") as stream:
-        elf = ELFFile(stream)
-        table = elf.get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return []
-        for symbol in table.iter_symbols():
-            section = symbol["st_shndx"]
-            if symbol["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT") and isinstance(section, int):
-                name = str(elf.get_section(section).name)
-                place = (name, int(symbol["st_value"]), int(symbol["st_size"]))
-                found.append((*place, str(symbol.name)))
-    return found
-
-
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym: name, info, other, section, value, size
 _OBJECT_TYPES = (0, 1)  # STT_NOTYPE (the linker's own marks), STT_OBJECT
 

@@ -603,6 +603,29 @@ def test_a_stall_needs_its_report_and_allows_no_other(load: Callable[[str], Scen
     assert judge(scenario, seen).verdict == "failed"
 
 
+@pytest.mark.parametrize(
+    ("event", "said", "verdict"),
+    [
+        ("GUEST_PANICKED", None, "passed"),
+        ("guest-reset", None, "passed"),
+        ("guest-shutdown", None, "failed"),
+        # A program can print what it likes before it switches the machine off.
+        ("guest-shutdown", "panic", "failed"),
+    ],
+)
+def test_a_guest_that_switches_itself_off_did_not_crash(
+    load: Callable[[str], Scenario], event: str, said: str | None, verdict: str
+) -> None:
+    scenario = load(STALLED.replace("stalled, reports: [soft-lockup]", "crashed"))
+    seen = good(scenario)
+    seen.state = "crashed"
+    name = event if event.isupper() else "SHUTDOWN"
+    data = {"action": "poweroff"} if event.isupper() else {"reason": event, "guest": True}
+    seen.evidence = machine.evidence([(name, data, 1.0)], None, "")
+    seen.reports = [report(said)] if said else []
+    assert judge(scenario, seen).verdict == verdict
+
+
 STEPS = """
     summary: Every kind of expectation on a step
     extensions: {a: {c: count}}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.vm.symbols import data_symbols, module_symbols
+from lab.extension.module_symbols import module_symbols
+from lab.vm.symbols import data_symbols
 
 SOURCE = """
 static int twice[4];
@@ -49,7 +50,11 @@ def test_a_kernel_without_a_vmlinux_has_no_symbols(tmp_path: Path) -> None:
 
 
 def test_symbols_of_a_module_are_in_sections(built: tuple[Path, Path]) -> None:
-    found = {name: (section, size) for section, _, size, name in module_symbols(built[1])}
+    found = {
+        name: (section, size)
+        for section, symbols in module_symbols(built[1]).items()
+        for _, size, name in symbols
+    }
     assert found["reboot_notifier_list"] == (".data", 48)
     assert found["main"][0] == ".text"
     assert found["twice"] == (".bss", 16)
