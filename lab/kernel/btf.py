@@ -21,9 +21,9 @@ _EACH = {_STRUCT: 12, _UNION: 12, 6: 8, 13: 8, 15: 12, 19: 12}
 def offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
     """Return `structure.member` -> offset in bytes, for each member of the structures `wanted`.
 
-    The name of a structure alone has its size in bytes. A bit field's offset is
+    The name of a structure alone maps to its size in bytes. A bit field's offset is
     that of its byte. Structures that the BTF lacks are left out. Raises
-    `ValueError` for what is not BTF.
+    `ValueError` if the data is not BTF.
     """
     try:
         return _offsets(data, wanted)
@@ -58,7 +58,7 @@ def _offsets(data: bytes, wanted: frozenset[str]) -> dict[str, int]:
 
 
 def layout(btf: Path | None, wanted: frozenset[str]) -> Mapping[str, int]:
-    """Return `offsets` of a file; empty without one, or if it cannot be read."""
+    """Return the `offsets` of a file; empty if there is none, or if it cannot be read."""
     if btf is None or not btf.is_file():
         return {}
     return _layout(btf, btf.stat().st_mtime_ns, wanted)

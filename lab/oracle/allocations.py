@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The allocation oracle: memory that a module allocated and nobody freed. Trust: COUNTER.
+"""The allocation oracle: memory that a module allocated and that is not freed. Trust: COUNTER.
 
 Pure functions over texts of the guest: alloc_traces of slab caches (since 5.14; whole stacks
 since 5.19) and /proc/vmallocinfo. A module that is gone has no names there: its frames are
-addresses, which `Layouts` knows. Each allocation is charged to the innermost frame of a module
+addresses, which `Layouts` resolves. Each allocation is charged to the innermost frame of a module
 that is gone, so `kstrdup` in `pf_write` is pf's.
 """
 
@@ -63,7 +63,7 @@ class Leak:
 
 
 def size_text(size: int) -> str:
-    """`1 KiB`, or the bytes where that is not a whole number."""
+    """Format a size as `1 KiB`, or in bytes if it is not a whole number of KiB."""
     for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= unit and size % unit == 0:
             return f"{size // unit} {name}"
@@ -79,7 +79,7 @@ _VMALLOC = re.compile(rf"^0x[0-9a-f]+-0x[0-9a-f]+ +(?P<size>\d+) {_PLACE}")
 
 
 def parse_slab(cache: str, text: str) -> Iterator[Allocation]:
-    """The entries of a cache's alloc_traces."""
+    """Parse the entries of a cache's alloc_traces."""
     size = _object_size(cache)
     count, bytes_, stack = 0, 0, [""]
 
@@ -107,7 +107,7 @@ def _object_size(cache: str) -> int:
 
 
 def parse_vmalloc(text: str) -> Iterator[Allocation]:
-    """The entries of /proc/vmallocinfo; each area has a guard page, which is not counted."""
+    """Parse the entries of /proc/vmallocinfo. The guard page of each area is not counted."""
     for line in text.splitlines():
         match = _VMALLOC.match(line)
         if match and not match["place"].startswith(("unpurged", "pages=")):
@@ -121,11 +121,11 @@ _SUFFIX = re.compile(r"(?:_noprof|\.(?:constprop|isra|part|cold)\b.*)+$")
 _ALLOCATOR = re.compile(
     r"^_*(?:kmalloc|kzalloc|krealloc|kvmalloc|kmem_cache_alloc|kcalloc|kvrealloc|do_kmalloc)\w*$"
 )
-# What the kernel keeps for its own use once something made it allocate: nobody leaked that.
+# The kernel keeps these for its own use once something made it allocate them: no leaks.
 _KEPT = re.compile(
     r"^(?:fill_pool|debug_objects?_\w+"  # records of DEBUG_OBJECTS
     r"|allocate_slab|new_slab|alloc_slab_obj_exts|__?memcg_slab_\w+"  # a cache's new pages
-    # nodes of trees, which hold what others put there, too
+    # nodes of trees, which hold entries of others, too
     r"|(?:ida|idr)_\w+|radix_tree_\w+|xas_\w+|__xa_\w+|(?:__)?ma[st]_\w+|mtree_\w+"
     r"|__?d_alloc\w*|alloc_inode|new_inode\w*"  # names and inodes that were looked up
     r"|pcpu_\w+|__alloc_percpu\w*"  # a chunk of many per-CPU objects
@@ -135,9 +135,9 @@ _KEPT = re.compile(
 
 
 def left(before: Iterable[Allocation], now: Iterable[Allocation], layouts: Layouts) -> list[Leak]:
-    """What modules that are gone have left, the largest first.
+    """Return what modules that are gone have left, the largest first.
 
-    What was there `before` the item is not counted.
+    Allocations that existed `before` the item are not counted.
     """
     known = Counter[tuple[str, str, tuple[str, ...]]]()
     for one in before:
@@ -158,7 +158,7 @@ def left(before: Iterable[Allocation], now: Iterable[Allocation], layouts: Layou
 
 
 def _charged(one: Allocation, count: int, layouts: Layouts) -> Leak | None:
-    """The leak that an allocation is, its count left out; None if it is none of a module's."""
+    """Return an allocation as a leak without its count; None if no module made it."""
     if count <= 0:
         return None
     inner: list[str] = []
@@ -178,7 +178,7 @@ def _charged(one: Allocation, count: int, layouts: Layouts) -> Leak | None:
 
 
 def _joined(leaks: Sequence[Leak]) -> Iterator[Leak]:
-    """The leaks; what one function of the kernel allocated at once for a caller is one."""
+    """Merge leaks: objects that one kernel function allocated at once for a caller are one."""
     groups: dict[tuple[Place, str, Memory], list[Leak]] = {}
     for leak in leaks:
         if leak.via and leak.memory == "slab":
@@ -193,5 +193,5 @@ def _joined(leaks: Sequence[Leak]) -> Iterator[Leak]:
 
 
 def group(texts: Mapping[str, str]) -> list[Allocation]:
-    """All allocations of the texts of `alloc_traces` by cache."""
+    """Return all allocations in the texts of `alloc_traces` by cache."""
     return [one for cache, text in texts.items() for one in parse_slab(cache, text)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The oracle of what still waits to run code that is gone: timers and work items. Trust: COUNTER.
+"""The oracle of pending timers and work items whose code is gone. Trust: COUNTER.
 
-Who was started is read from the kernel's trace points; whether one is still armed, from the
-memory of the timer or work item itself, whose first fields are the same from 5.15 to 7.x
+The kernel's tracepoints show which ones were started. The memory of the timer or work item
+itself shows whether it is still armed; its first fields are the same from 5.15 to 7.x
 (include/linux/timer_types.h, workqueue_types.h). A high-resolution timer that is armed is in
 /proc/timer_list. Pure functions over these texts.
 """
@@ -63,7 +63,7 @@ class Armed:
 
 
 def candidates(trace: str) -> list[Candidate]:
-    """The timers and work items that a trace says were started, each once, the first first."""
+    """Return the timers and work items that a trace shows as started, each once, in order."""
     found: dict[Candidate, None] = {}
     for event, fields in _events(trace):
         function = fields.get("function", "")
@@ -78,9 +78,9 @@ def candidates(trace: str) -> list[Candidate]:
 
 
 def armed(candidate: Candidate, memory: bytes | None, layouts: Layouts) -> Armed | None:
-    """What is still armed at a candidate's address, by its memory.
+    """Return what is still armed at a candidate's address, by its memory.
 
-    None if it is not armed, if its function is not gone, or if there is something else now.
+    None if it is not armed, if its function is not gone, or if the memory was reused.
     """
     if memory is None or len(memory) < PEEK_BYTES:
         return None
@@ -94,13 +94,13 @@ def armed(candidate: Candidate, memory: bytes | None, layouts: Layouts) -> Armed
     else:
         state, _, _, function = _WORK.unpack_from(memory)
         waits = bool(state & _PENDING) and _same(candidate.function, function, layouts)
-    # The memory holds addresses of the kernel's own functions, too, without their names.
+    # The memory also holds addresses of the kernel's own functions, without names.
     place = layouts.gone_at(function)
     return Armed(candidate.kind, place) if waits and place is not None else None
 
 
 def _same(printed: str, address: int, layouts: Layouts) -> bool:
-    """Whether an address is the function that the kernel printed, by name or as an address."""
+    """Tell whether an address is the function that the kernel printed, by name or address."""
     if printed.startswith("0x"):
         return int(printed, 16) == address
     place = layouts.at(address)
@@ -108,7 +108,7 @@ def _same(printed: str, address: int, layouts: Layouts) -> bool:
 
 
 def high_resolution(timer_list: str, layouts: Layouts) -> list[Armed]:
-    """The high-resolution timers in /proc/timer_list whose function is gone."""
+    """Return the high-resolution timers in /proc/timer_list whose function is gone."""
     found = []
     for line in timer_list.splitlines():
         match = _TIMER_LIST.match(line)
@@ -119,7 +119,7 @@ def high_resolution(timer_list: str, layouts: Layouts) -> list[Armed]:
 
 
 def per_cpu(trace: str) -> list[Allocation]:
-    """The per-CPU memory that a trace says was allocated and not freed."""
+    """Return the per-CPU memory that a trace shows as allocated and not freed."""
     live: dict[str, Allocation] = {}
     for event, fields in _events(trace):
         pointer = fields.get("ptr", "")
@@ -132,7 +132,7 @@ def per_cpu(trace: str) -> list[Allocation]:
 
 
 def overrun(stats: str) -> int:
-    """How many events the trace buffers lost, from their `stats` files."""
+    """Return how many events the trace buffers lost, from their `stats` files."""
     return sum(
         int(line.split(":")[1])
         for line in stats.splitlines()
@@ -155,5 +155,5 @@ def _address(text: str | None) -> int:
 
 
 def sentences(found: Iterable[Armed]) -> list[str]:
-    """What is armed, in words, each once."""
+    """Describe what is armed, each sentence once."""
     return list(dict.fromkeys(str(one) for one in found))

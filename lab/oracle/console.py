@@ -8,9 +8,9 @@
     parser.reports
 
 Reports are the same however the stream is cut into chunks. Trust: CONSOLE.
-What could be forged is said in `lab.oracle.lines`; a `Report` says whether its
-own lines are at least marked as the kernel's (`marked`). Text of others in a
-report's form is in `forgeries`, signs that text of the kernel is missing are in
+`lab.oracle.lines` explains what could be forged; a `Report` says whether its
+own lines are at least marked as the kernel's (`marked`). Text of programs in a
+report's form is in `forgeries`; signs that text of the kernel is missing are in
 `losses`.
 """
 
@@ -33,8 +33,8 @@ _GAP = 2.0
 # A panic waits for the other CPUs before it goes on.
 _PANIC_GAP = 30.0
 
-# Where lines do not say who printed them, others' may stand between a report's: so
-# many in a row are left out of one that has no end marker.
+# Where lines do not name their caller, lines of others may be between a report's: at most
+# this many in a row are left out of a report that has no end marker.
 _STRANGERS = 4
 
 # A backtrace is of a CPU that was interrupted somewhere.
@@ -123,13 +123,13 @@ class Parser:
 
     @property
     def forgeries(self) -> tuple[Forgery, ...]:
-        """The first texts in a report's form that the kernel did not say; `forged` counts all."""
+        """Return the first texts that only have a report's form; `forged` counts all."""
         with self._lock:
             return tuple(self._forgeries)
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """The first signs that text of the kernel, or a report, is missing."""
+        """Return the first signs that text of the kernel, or a report, is missing."""
         with self._lock:
             losses = list(self._losses)
             if self.dropped:
@@ -150,7 +150,7 @@ class Parser:
             self._take(whole)
 
     def _note(self, line: Line) -> None:
-        """Keep what a line by itself says of forgeries and losses."""
+        """Keep the forgery and the loss that a line alone shows."""
         forgery = forgery_of(line)
         if forgery is not None:
             self.forged += 1
@@ -216,7 +216,7 @@ class Parser:
         if previous:
             self._close(previous)
         while len(self._drafts) >= MAX_OPEN:
-            # Each line is held against all that are open: their number must not be the guest's.
+            # Each line is compared with all open reports: the guest must not control their number.
             self._close(min(self._drafts, key=lambda one: one.last_stamp or 0.0))
         self._orphans.forget(line.caller)
         draft = Draft(line)
@@ -234,7 +234,7 @@ class Parser:
     ) -> None:
         oops = bool(patterns.OOPS_LINE.search(line.text))
         if draft and draft.kind == opening.kind == "memory-leak" and len(draft.lines) == 1:
-            draft.add(line)  # kmemleak's own first line behind that of a program
+            draft.add(line)  # kmemleak's own first line after that of a program
             return
         if draft and opening.inner and not draft.summing_up:
             self._continue(line, draft)
@@ -270,7 +270,7 @@ class Parser:
         draft.oopsed = oops
 
     def _lead_on(self, draft: Draft, line: Line) -> Draft:
-        """Begin the crash that cut a report off; its stack is that report's too."""
+        """Begin the crash that cut a report off; its stack belongs to that report, too."""
         for caller in [name for name, one in self._open.items() if one is draft]:
             del self._open[caller]
         draft.complete = draft.kind not in patterns.MARKED_END

@@ -2,7 +2,7 @@
 """Settings that the console and the kernel's detectors depend on. Trust: COUNTER.
 
 They are read at the baseline and again at the end. A guest that changes one of
-them may have hidden a report, so the console's silence proves nothing then.
+them may have hidden a report; then the console's silence proves nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 # Whether records come to the console, and in which form.
 CONSOLE_FILES = (
-    "/proc/sys/kernel/printk",  # the first number: records below it are shown
+    "/proc/sys/kernel/printk",  # the first number: records with a lower level are shown
     "/proc/sys/kernel/printk_devkmsg",
     "/sys/module/printk/parameters/time",
     "/sys/module/printk/parameters/ignore_loglevel",
@@ -43,7 +43,7 @@ def console_level(files: Files) -> int:
 
 
 def changes(before: Files, now: Files, excused: Collection[str] = ()) -> list[str]:
-    """Return in words the settings that differ from the baseline, without those excused."""
+    """Describe the settings that differ from the baseline, without those excused."""
     return [
         f"{path} was {_shown(before.get(path))} and is {_shown(now.get(path))}"
         for path in FILES

@@ -89,7 +89,7 @@ def snapshot(files: Mapping[str, str | None]) -> Snapshot:
 def modules_ran(now: Snapshot) -> bool:
     """Tell whether a module from outside the kernel's tree was ever loaded.
 
-    All modules under test are such; the flag stays when they are unloaded.
+    All modules under test are out of tree; the flag stays when they are unloaded.
     """
     return any(flag.letter == "O" for flag in flags(now.taint))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's reports in a log of any form: find the form, then read it as the console."""
+"""Find the form of a log, then read the kernel's reports in it as on a console."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _MAX_LINE = 16384
 _SAMPLE_BYTES = 4 << 20
 _SAMPLE_LINES = 1000
 
-# A kernel's prefix behind what a program left on the console's line.
+# A kernel's prefix after text that a program left on the console's line.
 _INSIDE = re.compile(r"\[\s{0,5}\d{1,7}\.\d{6}\](?:\[\s*[CT]\d+\])? \S")
 
-# So many times may the lines of a console be outnumbered by those of another form.
+# A log is a console's even if lines of another form outnumber the console's by this factor.
 _RARE = 20
 
-# What only a kernel says, in a log whose lines have neither time nor origin.
+# Texts that only a kernel prints, in a log whose lines have neither time nor origin.
 _KERNELS_WORDS = re.compile(
     r"^(?:Linux version \d|Command line: |Call Trace:|Modules linked in:|RIP: 0010:"
     r"|Hardware name: |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Kernel panic |BIOS-provided "
@@ -51,7 +51,7 @@ _KERNELS_WORDS = re.compile(
 class Explanation:
     """The reports of a log, by line; `more` reports were left out. `lines` counts all lines.
 
-    `forgeries` are the first texts in a report's form that the kernel did not say, and
+    `forgeries` are the first texts in a report's form that are not the kernel's, and
     `forged` counts all; `losses` are the first signs that text of the kernel is missing.
     """
 
@@ -108,8 +108,8 @@ def find_form(sample: list[bytes]) -> Form:
         elif _KERNELS_WORDS.match(text) or opening_of(text):
             kernels += 1
     if counts:
-        # On a console there may be more of what daemons say than of the kernel's lines; in
-        # the other forms no line begins as a console's.
+        # On a console there may be more lines of daemons than of the kernel; in the other
+        # forms no line begins as a console's.
         name, best = counts.most_common(1)[0]
         return CONSOLE if _RARE * counts[CONSOLE.name] >= best else _named(name)
     if inside:
@@ -125,7 +125,7 @@ def find_form(sample: list[bytes]) -> Form:
 def _named(name: str) -> Form:
     form = next((form for form in (*FORMS, BARE) if form.name == name), None)
     if form is None:
-        raise UserError(f"there is no form '{name}'", hint=f"one of {', '.join(NAMES)}")
+        raise UserError(f"no form is called '{name}'", hint=f"one of {', '.join(NAMES)}")
     return form
 
 

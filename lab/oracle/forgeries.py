@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Forgeries: text that has the form of the kernel's reports and is not the kernel's.
 
-A forgery is never believed, and never dropped in silence: an extension or a
-program that tries to be taken for the kernel is a finding of its own.
+A forgery is never believed, and never dropped in silence: if an extension or a
+program imitates the kernel, that is a finding of its own.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Line, Origin, embedded, without_prefix
 from lab.oracle.rex_reports import is_head
 
-# A guest decides how much it forges: this many are kept, all are counted.
+# A guest controls how much it forges: keep this many, count all.
 MAX_FORGERIES = 200
 _MOST_TEXT = 300
 
-# How a forgery was told from the kernel's own words.
+# How a forgery was recognised.
 Means = Literal[
-    "text",  # it has no prefix of the kernel's
-    "prefix",  # its prefix is none that the kernel writes
+    "text",  # it has no prefix of the kernel
+    "prefix",  # the kernel writes no such prefix
     "kmsg",  # the prefix has the facility of programs
-    "embedded",  # it stands inside a record, behind what reads as a prefix
+    "embedded",  # it is inside a record, after what looks like a prefix
     "serial",  # the kernel's own log does not have it
 ]
 MEANS: tuple[Means, ...] = get_args(Means)
 
 _WORDS: dict[Means, str] = {
     "text": "a program wrote it to the console",
-    "prefix": "its prefix is none that the kernel writes",
+    "prefix": "the kernel writes no such prefix",
     "kmsg": "a program wrote it to /dev/kmsg",
-    "embedded": "it stands inside another record",
+    "embedded": "it is inside another record",
     "serial": "the kernel's own log does not have it",
 }
 
@@ -49,7 +49,7 @@ class Forgery:
 
     @property
     def why(self) -> str:
-        """Return in words how the text was told from the kernel's own."""
+        """Describe how the text was recognised as a forgery."""
         return _WORDS[self.means]
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Forgery:
 
 
 def forgery_of(line: Line) -> Forgery | None:
-    """Return the forgery that a line holds, if it holds one."""
+    """Return the forgery in a line, or None."""
     text, means = _claim(line)
     return Forgery(line.number, line.at, text[:_MOST_TEXT], means) if text else None
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own log, held against the console. Trust: COUNTER, for the guest reads it.
+"""The kernel's own log, compared with the console. Trust: COUNTER, as the guest reads it.
 
     6,339,5140900,-,caller=T1;text
 
 is a record as /dev/kmsg gives it (Documentation/ABI/testing/dev-kmsg): priority
-with facility, number, microseconds, flags, caller; in the text, what can't be
-printed and the backslash are `\\xNN`.
+with facility, number, microseconds, flags, caller; in the text, backslashes and
+unprintable characters are `\\xNN`.
 
 The two have different weaknesses. The console can be made quiet, and programs can
-write to the serial line. The log is what the kernel wrote, but the guest reads it.
-So neither overrules the other: where they differ, nothing is certain.
+write to the serial line. The kernel writes the log, but the guest reads it.
+So neither overrules the other: if they differ, nothing is certain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HEAD = re.compile(
     r"[^,;]*(?:,caller=(?P<caller>[CT][0-9]{1,10}))?[^;]*;"
 )
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
-# The console's buffer for one record cuts those with very many lines.
+# The console's buffer for one record cuts records with very many lines.
 _MOST_LINES = 16
 
 # A line as both have it: from a program or not, microseconds, caller, text.
@@ -54,10 +54,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The console against the log.
+    """The result of comparing the console with the log.
 
     `records` were compared; `hidden` are in the log and not on the console. Of the lines that
-    were believed to begin a report, `unknown` are not in the log, and `inner` stand inside
+    were believed to begin a report, `unknown` are not in the log, and `inner` are inside
     other records. `overwritten` records were gone when the log was read, and `undecided`
     reports are as old as those.
     """
@@ -71,10 +71,10 @@ class Comparison:
 
     @property
     def problem(self) -> str:
-        """Return in words why the console can't be relied on; "" if it can."""
+        """Say why the console can't be relied on; "" if it can."""
         found = []
         if self.hidden:
-            # What begins a report says the most.
+            # A line that begins a report says the most.
             first = next((one for one in self.hidden if claims(one.lines[0])), self.hidden[0])
             found.append(
                 f"the console does not show {len(self.hidden)} records of the kernel's own log, "
@@ -96,7 +96,7 @@ class Comparison:
         if self.overwritten:
             found.append(
                 f"{self.overwritten} records of the kernel's log were overwritten before they "
-                f"could be held against the console, which shows {self.undecided} reports of then"
+                f"could be compared with the console, which shows {self.undecided} reports of then"
             )
         return "; ".join(found)
 
@@ -112,16 +112,16 @@ class Comparison:
 
 
 def unchecked(why: str) -> Evidence:
-    """Return evidence that the console was not held against the log, and why."""
-    summary = f"the console was not held against the kernel's own log: {why}"
+    """Return evidence that the console was not compared with the log, and why."""
+    summary = f"the console was not compared with the kernel's own log: {why}"
     return Evidence("audit", "kernel log", summary, {"records": 0, "hidden": [], "overwritten": 0})
 
 
 def parse(text: str) -> Record:
-    """Parse a record; raises `InfraError` for what is none."""
+    """Parse a record; raise `InfraError` if it is not one."""
     head = _HEAD.match(text)
     if head is None:
-        raise InfraError("the guest's kernel log has something that is no record", details=text)
+        raise InfraError("the guest's kernel log has an entry that is not a record", details=text)
     raw = text[head.end() :].encode()
     raw = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), raw)
     priority = int(head["priority"])
@@ -149,8 +149,8 @@ def compare(
     """Compare a console's lines with the log's records after number `since`.
 
     The console shows records below `level`; `believed` are the numbers of the lines that
-    begin reports. `marked` says that it shows priorities; `omitted` records were left out by
-    the one who read the log.
+    begin reports. `marked` says that it shows priorities; the reader of the log left out
+    `omitted` records.
     """
     shown = [line for line in lines if line.origin is not Origin.TEXT]
     left = Counter(_key_of_line(line, marked) for line in shown)
@@ -174,7 +174,7 @@ def compare(
         key = _key_of_line(line, marked)
         if not _take(begins, key):
             (inner if _take(inside, key) else unknown).append(line)
-    # What the log does not have any more can't be said to be forged.
+    # A report older than the log's first record can't be called forged.
     oldest = records[0].stamp if records and gone else 0
     decided = [] if omitted else [line for line in unknown if _age(line) >= oldest]
     return Comparison(
@@ -188,7 +188,7 @@ def compare(
 
 
 def _take(left: Counter[_Key], *keys: _Key) -> bool:
-    """Take one of the first key that there is one of."""
+    """Take one from the first key that has any left."""
     for key in keys:
         if left[key] > 0:
             left[key] -= 1

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel reports that are about what a module left, and in words what that is.
+"""Recognise kernel reports about what a module left, and describe what that is.
 
-Some reports are the kernel's way to say that something was not given back:
-DEBUG_OBJECTS when memory with an armed timer is freed, the profiling of
-allocations when a module is unloaded, a slab cache that is destroyed with
-objects in it. Others are the consequence: code or data of a module is used that
-is no longer there. Pure functions over reports.
+Some reports say that something was not given back: DEBUG_OBJECTS when memory
+with an armed timer is freed, the profiling of allocations when a module is
+unloaded, a slab cache that is destroyed with objects in it. Others are the
+consequence: code or data of a module is used after it is gone. Pure functions
+over reports.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from lab.oracle.reports import Report
 class Cause:
     """What a report says about resources.
 
-    `leak` says that the report itself is the kernel's word for a leak, and
-    nothing else went wrong: it counts as `resources`, not as a report. `place`
-    is the function that allocated what is left, where the report knows it.
+    `leak` says that the report itself is about a leak, and nothing else went
+    wrong: it counts as `resources`, not as a report. `place` is the function
+    that allocated the leftover, if the report names it.
     """
 
     text: str
@@ -57,7 +57,7 @@ _OBJECTS = {
 }
 _DELAYED_WORK = "delayed_work_timer_fn"
 
-# Who calls a module's functions: by a function on the stack.
+# The caller of a module's functions, by a function on the stack.
 _CALLERS = (
     ("__hrtimer_run_queues", "a high-resolution timer"),
     ("call_timer_fn", "a timer"),
@@ -67,7 +67,7 @@ _CALLERS = (
 
 
 def causes(reports: Iterable[Report], layouts: Layouts) -> list[Cause]:
-    """What each report says about resources, in their order."""
+    """Return what each report says about resources, in their order."""
     return [cause for report in reports if (cause := _cause(report, layouts)) is not None]
 
 
@@ -79,7 +79,7 @@ def _cause(report: Report, layouts: Layouts) -> Cause | None:
 
 
 def _leaks(report: Report, layouts: Layouts) -> Iterator[tuple[str, str]]:
-    """Each sentence, with the function that allocated."""
+    """Yield each sentence, with the function that allocated."""
     cache = ""
     for line in report.lines:
         if match := _ODEBUG.match(line):
@@ -107,13 +107,13 @@ def _still_armed(match: re.Match[str], layouts: Layouts) -> str:
 
 
 def _used_when_gone(report: Report, layouts: Layouts) -> str:
-    """In words that code or data of a module was used that is no longer there; "" if not so."""
+    """Describe the use of a module's code or data that is gone; "" if there was none."""
     for line in report.lines:
         match = _RIP.match(line)
         place = layouts.place(match["address"]) if match else None
         if place is not None and place.gone:
             return f"{_code(place)}{_caller(report)}"
-    # What is not mapped is gone, also while the unload has not returned.
+    # Unmapped memory is gone, also while the unload has not returned.
     absent = any(_NOT_PRESENT.search(line) for line in report.lines)
     for line in report.lines:
         match = _FAULT.match(line)

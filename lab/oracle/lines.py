@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A serial console's bytes -> lines, each with what the kernel put before its text.
+"""A serial console's bytes -> lines, each with the prefix that the kernel put before it.
 
 The kernel writes its records to the console as
 
@@ -49,7 +49,7 @@ _PRIORITY = r"<(?P<priority>0|[1-9][0-9]{0,2})>"
 _STAMP = r"\[ {0,5}(?P<stamp>[0-9]{1,7}\.[0-9]{6})\]"
 _CALLER = r"\[ {0,5}(?P<caller>[CT][0-9]{1,10})\]"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-# Reads as a prefix to a person, whatever it is made of.
+# Looks like a prefix to a person, whatever its characters are.
 _LOOSE = re.compile(r"(?:<\d{1,3}>\s*)?\[\s*(?:\d+\.\d+|[CT]\d+)\](?:\s*\[\s*[CT]\d+\])?\s?")
 
 
@@ -66,8 +66,8 @@ class Line:
     """One line: its text without prefix, `at` in host's seconds, `stamp` in the kernel's.
 
     `shaped` says that the prefix has the parts that are expected of it. `part` is set on a
-    later line of the record before it (`lab.oracle.records`). `damage` says in words what is
-    wrong with the line, so that text of the kernel may be lost.
+    later line of the record before it (`lab.oracle.records`). `damage` says what is wrong with
+    the line, so that text of the kernel may be lost.
     """
 
     number: int
@@ -117,7 +117,7 @@ class Shape:
     def patterns(self) -> tuple[tuple[re.Pattern[str], bool], ...]:
         """Return the prefixes that this kernel can write; True marks the one expected.
 
-        The longer one first: the shorter one may match its beginning.
+        The longer one comes first: the shorter one may match its beginning.
         """
         both = replace(self, stamp=True), replace(self, stamp=False)
         return tuple((one.pattern(), one == self) for one in both if one == self or not one.empty)
@@ -125,13 +125,13 @@ class Shape:
 
 _OTHER_CALLER = _CALLER.replace("caller", "other")
 _ANY = re.compile(f"(?:{_PRIORITY})?(?:{_STAMP}(?:{_CALLER})?|{_OTHER_CALLER}) ?")
-# What is left of a prefix of priority and time when the time is switched off.
+# The rest of a prefix of priority and time when the time is switched off.
 _BARE = re.compile(_PRIORITY)
 _ANY_PARTS = tuple(
     parts(priority, True, caller) for priority in (True, False) for caller in (True, False)
 )
 _BANNER = re.compile(r"^(?P<prefix>.*?)Linux version [0-9]+\.[0-9]+")
-# A guest decides how often it writes what reads as a prefix.
+# A guest controls how often it writes something like a prefix.
 _INSIDE = re.compile(rf"{_LOOSE.pattern}|<\d{{1,3}}>\s?")
 _MOST_INSIDE = 64
 
@@ -151,7 +151,7 @@ class Splitter:
         self._patterns = shape.patterns() if shape else ((_ANY, True),)
         self._prefixes = (parts(*astuple(shape)),) if shape else _ANY_PARTS
         self._shaped = shape is not None or prefixed
-        # Whether the time has come or gone; before that it is looked for at the start only.
+        # True once the time was switched on or off; until then it is looked for at the start only.
         self._changed = False
         self._buffer = bytearray()
         self._cut = self._owned = False
@@ -211,12 +211,12 @@ class Splitter:
                 return found, expected
         if self.shape is not None and self.shape.empty:
             return None
-        # A program may leave its line unfinished; the kernel's record follows on the same one.
+        # A program may leave its line unfinished; the kernel's record then follows on that line.
         inside = [
             (found, expected)
             for pattern, expected in self._patterns
             if (expected or self._changed)
-            # A priority alone is text of a program too often.
+            # A priority alone is too often text of a program.
             and pattern.pattern != _BARE.pattern
             and (found := pattern.search(raw))
         ]
@@ -243,7 +243,7 @@ class Splitter:
         groups = match.groupdict()
         if self.shape is None and groups.get("priority"):
             self._patterns = ((_ANY, True), (_BARE, False))
-        # The pattern of all shapes has one of two places for the caller.
+        # The pattern of all shapes has two places for the caller, of which one is used.
         yield Line(
             self._number,
             self._begun,
@@ -277,13 +277,13 @@ def clean(text: str) -> str:
 
 
 def without_prefix(text: str) -> str | None:
-    """Return the text behind what reads as a prefix, valid or not; None if there is none."""
+    """Return the text after what looks like a prefix, valid or not; None if there is none."""
     found = _LOOSE.match(text)
     return text[found.end() :] if found else None
 
 
 def embedded(text: str) -> Iterator[str]:
-    """Yield the text behind each thing in a line that reads as a prefix, or as a priority."""
+    """Yield the text after each part of a line that looks like a prefix or a priority."""
     if "<" not in text and "[" not in text:
         return
     for found in itertools.islice(_INSIDE.finditer(text), _MOST_INSIDE):

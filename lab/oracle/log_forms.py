@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Logs in the forms that people have them -> the lines that the console's parser takes.
+"""Logs in common forms -> the lines that the console's parser takes.
 
 | form          | a line                                                          |
 |---------------|-----------------------------------------------------------------|
@@ -15,9 +15,8 @@
 |               | extended form, with `ncfrag=`                                   |
 | `bare`        | `text`: no time, no origin                                      |
 
-A text alone does not prove who wrote it. What a form says of it is used: a line of
-another program in a journal, and one of another facility than the kernel's, is not the
-kernel's.
+A text alone does not prove who wrote it, but the form helps: a line of a program in a
+journal, or one of another facility than the kernel's, is not the kernel's.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _MONTHS = {
 
 @dataclass(frozen=True)
 class Record:
-    """A kernel's record, or a line of a program: its text may have several lines."""
+    """A kernel's record, or a line of a program. Its text may have several lines."""
 
     text: str
     stamp: float | None = None
@@ -59,12 +58,12 @@ class State:
     fragments: dict[str, bytes] = field(default_factory=dict)
 
 
-# Returns the records of a line, or None for a line of another form.
+# Return the records of a line, or None for a line of another form.
 Reader = Callable[[str, State], "list[Record] | None"]
 
 
 def _seconds(date: str, clock: str) -> float:
-    """Return seconds for a date and a time of day; only differences have a meaning."""
+    """Return seconds for a date and a time of day. Only differences have a meaning."""
     hours, minutes, seconds = clock.replace(",", ".").split(":")
     numbers = [int(number) for number in re.findall(r"\d+", date)]
     month = next(
@@ -78,7 +77,7 @@ def _seconds(date: str, clock: str) -> float:
     return ((days * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(seconds)
 
 
-# The serial console and what is like it: the console's own parser reads the bytes.
+# The serial console and similar logs: the console's own parser reads the bytes.
 _CONSOLE = re.compile(
     r"^(?:<\d{1,3}>)?\[\s{0,5}(?:\d{1,7}\.\d{6}\](?! \[\s*[CT]\d+\] )|[CT]\d+\] )|^<\d{1,3}>\S"
 )
@@ -161,7 +160,7 @@ def _monotonic(line: str, state: State) -> list[Record] | None:
 
 
 def _of_source(found: re.Match[str], stamp: float, state: State) -> Record:
-    """Return the record behind a journal's prefix."""
+    """Return the record after a journal's prefix."""
     of_kernel = found["name"].lower() == "kernel" and not found["pid"]
     record = Record(found["text"], stamp, "", Origin.KERNEL if of_kernel else Origin.TEXT)
     inner = _INNER.match(record.text) if of_kernel else None
@@ -214,7 +213,7 @@ _KMSG_HEAD = (
 _KMSG = re.compile(rf"^{_KMSG_HEAD}(?P<text>.*)$")
 _FRAGMENT = re.compile(r"ncfrag=(?P<offset>\d+)/(?P<length>\d+)")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
-# A guest decides how many records it never finishes.
+# A guest controls how many records it never finishes.
 _MAX_FRAGMENTS = 64
 
 
@@ -240,8 +239,8 @@ def _kmsg(line: str, state: State) -> list[Record] | None:
 def _joined(line: str, sequence: str, state: State) -> str | None:
     """Return the whole text of a record that netconsole sent in fragments, once it is there.
 
-    Fragments but the last have no newline, so that several may stand on a line. Each has
-    the same head but for its place.
+    Only the last fragment has a newline, so a line may hold several. All have the same
+    head except for the position.
     """
     same = line[: line.index("ncfrag=")]
     heads = list(re.finditer(re.escape(same) + _FRAGMENT.pattern + "[^;]*;", line))
@@ -269,7 +268,7 @@ class Form:
 
 CONSOLE = Form("console", "console or dmesg")
 BARE = Form("bare", "text without time and origin")
-# The more special ones first: the first that knows a line has it.
+# The more special forms come first: the first one that accepts a line wins.
 FORMS: tuple[Form, ...] = (
     Form("kmsg", "records of /dev/kmsg or of extended netconsole", _kmsg),
     Form("journal-json", "journal as JSON", _journal_json),
@@ -306,7 +305,7 @@ def clean(raw: bytes) -> str:
 def lines_of(form: Form, text: str, number: int, state: State) -> Iterator[Line]:
     """Yield the lines of the records in one line of a log of a form.
 
-    What is no record of that form was written by somebody else.
+    A line that is no record of that form was written by a program.
     """
     records = form.read(text, state) if form.read else None
     if records is None:

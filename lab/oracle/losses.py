@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Losses: signs on the console that some of the kernel's text is missing from it.
 
-Where text is missing a report may be missing: no verdict of `passed` can stand
-on such a console.
+Where text is missing, a report may be missing: no verdict can be `passed` on such
+a console.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lab.oracle import patterns
 from lab.oracle.evidence import Evidence
 from lab.oracle.lines import Line
 
-# One is enough for a verdict; a guest decides how many there are.
+# One is enough for a verdict; a guest controls how many there are.
 MAX_LOSSES = 50
 # Callers that are remembered at a time.
 _MOST_CALLERS = 64
 
-# The console says it where the next record would be, on a line without prefix that may
+# The console prints this in place of the next record, on a line without prefix that may
 # follow a program's unfinished one. Older kernels give it a prefix.
 _DROPPED = re.compile(r"\*\* (?P<count>[0-9]+) printk messages dropped \*\*\s*$")
 _KERNEL_RIP = re.compile(r"^RIP: 0010:")
@@ -52,7 +52,7 @@ class Loss:
 
 
 def loss_of(line: Line) -> Loss | None:
-    """Return the loss that a line by itself is a sign of."""
+    """Return the loss of which a line alone is a sign, or None."""
     if line.damage:
         return Loss(line.number, line.at, f"the line is damaged: {line.damage}")
     dropped = _DROPPED.search(line.text)
@@ -65,15 +65,15 @@ def loss_of(line: Line) -> Loss | None:
 class Orphans:
     """Finds ends of reports whose beginnings are missing.
 
-    It is given the kernel's lines that are of no open report, by caller.
+    It takes the kernel's lines that belong to no open report, by caller.
     """
 
     def __init__(self) -> None:
-        # By caller: were registers asked for, and did some come that were not?
+        # By caller: were registers asked for, and did any come unasked?
         self._before: OrderedDict[str, tuple[bool, bool]] = OrderedDict()
 
     def take(self, line: Line) -> Loss | None:
-        """Return the loss that a line outside of all reports is a sign of."""
+        """Return the loss of which a line outside of all reports is a sign, or None."""
         if patterns.END_TRACE.match(line.text) or patterns.END_PANIC.match(line.text):
             self._before.pop(line.caller, None)
             return self._loss(line)
@@ -89,7 +89,7 @@ class Orphans:
         return None
 
     def forget(self, caller: str) -> None:
-        """Say that a caller begins a report, or ended one."""
+        """Note that a caller begins a report, or ended one."""
         self._before.pop(caller, None)
 
     def _loss(self, line: Line) -> Loss:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Two records whose bytes are mixed: what a console shows that two writers use at once.
+"""Recognise two records whose bytes are mixed, as two writers print on one console.
 
-No record can be had from such a line. It is told by its beginning, which is then
-a shuffle of two prefixes: each has its characters in the right order, with those
+No record can be recovered from such a line. Its beginning shows the mix: it is a
+shuffle of two prefixes, each with its characters in the right order, with those
 of the other between them.
 """
 
@@ -22,7 +22,7 @@ _MANY = 10
 
 
 def parts(priority: bool, stamp: bool, caller: bool) -> tuple[_Part, ...]:
-    """The parts of a prefix, in order: `<4>`, `[    5.000000]`, `[   T77]`."""
+    """Return the parts of a prefix, in order: `<4>`, `[    5.000000]`, `[   T77]`."""
     digits = string.digits
     found: list[_Part] = []
     if priority:
@@ -39,7 +39,7 @@ def is_mixed(text: str, prefix: tuple[_Part, ...]) -> bool:
     """Return True if a line begins with two prefixes, mixed character by character."""
     if not prefix or not _BEGINS.match(text):
         return False
-    # Where each of two readers may be: the part, and how much of it was taken.
+    # The possible positions of two readers: the part, and how much of it was taken.
     start = (0, 0)
     places = {(start, start)}
     for character in text[:_MOST]:
@@ -49,7 +49,7 @@ def is_mixed(text: str, prefix: tuple[_Part, ...]) -> bool:
             for mover, other in ((one, two), (two, one))
             for moved in _moves(mover, character, prefix)
         }
-        # The one that is behind has come too far for a bracket that a program left.
+        # The reader that is behind has come too far for this to be a bracket that a program left.
         if any(_ended(two, prefix) and one[0] > 1 for one, two in places):
             return True
         if not places:

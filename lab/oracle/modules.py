@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a kernel module's code and data were, so that an address is named after its unload.
+"""Remember where a module's code and data were, to name addresses after its unload.
 
-The kernel prints names of what is there now. Once a module is gone, its stack
+The kernel prints names only of loaded code. Once a module is gone, its stack
 frames and functions are bare addresses. The guest's /sys/module/NAME/sections,
 read while the module was loaded, and the module's own symbols give the names.
 """
@@ -31,8 +31,8 @@ _FRAME = re.compile(
 class Place:
     """A function, and the module that it belongs to ("" for the kernel itself).
 
-    `gone` says that the module is no longer loaded. Of a module that nobody
-    knows, `module` is "?" and `function` is the address.
+    `gone` says that the module is no longer loaded. For an unknown module,
+    `module` is "?" and `function` is the address.
     """
 
     function: str
@@ -47,7 +47,7 @@ class Place:
 
 @dataclass
 class Layouts:
-    """The layouts of all modules that an item loaded, each load for itself."""
+    """The layouts of all modules that an item loaded, one for each load."""
 
     _symbols: list[tuple[int, int, str, str]] = field(default_factory=list)
     _loaded: set[str] = field(default_factory=set)
@@ -62,7 +62,7 @@ class Layouts:
         self._loaded.add(module)
         for section, address in sections.items():
             for offset, size, name in symbols.get(section, ()):
-                # Initialisation code is freed: what is loaded later may lie there.
+                # Initialisation code is freed: a module loaded later may lie there.
                 entry = (address + offset, address + offset + max(size, 1), name, module)
                 if entry not in self._symbols:
                     self._symbols.append(entry)
@@ -74,11 +74,11 @@ class Layouts:
 
     @property
     def modules(self) -> frozenset[str]:
-        """The names of the modules."""
+        """Return the names of the modules."""
         return frozenset(module for *_, module in self._symbols)
 
     def at(self, address: int) -> Place | None:
-        """The function or object at an address; None if it is not in a known module."""
+        """Return the function or object at an address; None if it is in no known module."""
         index = bisect.bisect_right(self._symbols, (address, 1 << 64, "", "")) - 1
         while index >= 0 and address - self._symbols[index][0] < 1 << 20:
             _, end, name, module = self._symbols[index]
@@ -89,12 +89,12 @@ class Layouts:
         return None
 
     def gone_at(self, address: int) -> Place | None:
-        """The function or object that was at an address, if its module is no longer loaded."""
+        """Return the function or object that was at an address, if its module is gone."""
         place = self.at(address)
         return None if place is None or place.module in self._loaded else place
 
     def place(self, text: str) -> Place | None:
-        """The function that the kernel printed as `name+0x1/0x2 [module]` or as an address.
+        """Return the function that the kernel printed as `name+0x1/0x2 [module]` or as an address.
 
         None if the text is neither.
         """
@@ -111,7 +111,7 @@ class Layouts:
 
 
 def parse_sections(text: str) -> dict[str, int]:
-    """Addresses by section from lines `/sys/module/NAME/sections/SECTION:0xADDRESS`."""
+    """Parse lines `/sys/module/NAME/sections/SECTION:0xADDRESS` to addresses by section."""
     found = {}
     for line in text.splitlines():
         match = _SECTION.match(line.strip())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The first lines of the kernel's reports, as patterns on the text of a line.
 
-Taken from the sources of Linux 5.15, 6.1, 6.12 and 7.x on x86-64, with the words
+They are from the sources of Linux 5.15, 6.1, 6.12 and 7.x on x86-64, with the words
 of older kernels where they cost nothing. All are anchored: a word like BUG inside
 a line begins no report.
 """
@@ -50,7 +50,7 @@ _WATCHDOG = r"^(?:(?:NMI )?watchdog: )?"
 # Since 6.13 a condition may stand before the place of a warning or of a BUG.
 _CONDITION = r"(?:\[.*\] )?"
 
-# What lockdep says behind `WARNING:`, `BUG:` or, before 4.11, `INFO:`.
+# Lockdep's text after `WARNING:`, `BUG:` or, before 4.11, `INFO:`.
 _LOCKDEP = (
     r"possible circular locking dependency detected|possible recursive locking detected"
     r"|possible irq lock inversion dependency detected|inconsistent lock state"
@@ -163,7 +163,7 @@ _STALLS: tuple[Opening, ...] = (
         "transmit queue timed out",
         whole=True,
     ),
-    _opening("irq-unhandled", r"^irq \d+: nobody cared", "interrupt that nobody handles"),
+    _opening("irq-unhandled", r"^irq \d+: nobody cared", "interrupt without a handler"),
 )
 
 _CONTEXT: tuple[Opening, ...] = (
@@ -294,7 +294,7 @@ OPENINGS: tuple[Opening, ...] = (
 
 
 def opening_of(text: str) -> tuple[Opening, re.Match[str]] | None:
-    """Return the opening that a line's text is, with its match."""
+    """Return the opening that matches a line's text, with its match; None if none does."""
     for opening in OPENINGS:
         match = opening.pattern.match(text)
         if match:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How the kernel's reports go on and end, as patterns on the text of a line.
+"""Patterns on the text of a line for how the kernel's reports go on and end.
 
-How they begin is in `lab.oracle.openings`. Taken from the sources of Linux 5.15,
-6.1, 6.12 and 7.x.
+The patterns for how they begin are in `lab.oracle.openings`. Both are from the
+sources of Linux 5.15, 6.1, 6.12 and 7.x.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BODY = re.compile(
     r"|^(?:Showing |workqueue |pool \d|task:|rcu: |\"echo 0 > |Stack dump|RCU grace-period)"
     r"|^(?:Preemption disabled at|irq event stamp|hardirqs last|softirqs last|INFO: NMI handler)"
     r"|^(?:\d+ locks? held by|\d+ locks? on stack|no locks held|INFO: lockdep is turned off)"
-    # what stands between the first line and the stack of a context that is wrong
+    # the lines between the first line and the stack of a report on a wrong context
     r"|^(?:in_atomic\(\)|preempt_count: |RCU nest depth: |caller is |CPU#\d+ Util)"
     r"|^INFO: task .+ (?:is |<?\w+>? )?blocked on |^(?:\[<|<[/A-Z]|#\d+: )"
     r"|^(?:smp: |csd: |ref_tracker: |kmemleak: |handlers:|Disabling IRQ #)"
@@ -73,9 +73,9 @@ BEFORE_OOPS: frozenset[ReportKind] = frozenset(
     {"page-fault", "stack-overflow", "double-fault", "bug", "list-corruption"}
 )
 OOPS_LINE = re.compile(r"^Oops: .*\[#\d+\]|" + DIE)
-# Kinds whose first line stands behind the rule, before the BUG's or the warning's own.
+# Kinds whose first line comes after the rule, before that of the BUG or the warning.
 BEFORE_ASSERTION: frozenset[ReportKind | None] = frozenset({"list-corruption", "tx-timeout"})
-# Kinds that may cut another report of the same task off.
+# Kinds that may cut off another report of the same task.
 CRASHES: frozenset[ReportKind | None] = frozenset(
     {"panic", "oops", "page-fault", "general-protection", "double-fault", "stack-overflow"}
 )

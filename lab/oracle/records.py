@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lines of one record, joined.
+"""Join the lines of one record.
 
 A record whose text has newlines is printed as several lines, each with the
 prefix. The kernel's reports name tasks, and a task chooses its name: up to 15
@@ -8,9 +8,9 @@ they follow each other on the console, with the same caller and the same time.
 
 Where a record's head is known to be followed by a name, and what the kernel
 prints behind the name is known too, the lines between are joined by a space.
-A line that is whole without the next is handed out at once; what then turns
-out to be more of it is marked (`Line.part`), so that it opens no report. The
-same goes for text that the kernel quotes, such as a mount option.
+A line that is whole without the next is handed out at once; later lines of the
+same record are marked (`Line.part`), so that they open no report. The same holds
+for text that the kernel quotes, such as a mount option.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 
 from lab.oracle.lines import Line, Origin
 
-# The bytes of a task's name, and so the newlines that it can have.
+# The bytes of a task's name, which limit its newlines.
 NAME_BYTES = 15
-# Seconds between lines of a caller that may be of one record. The kernel gives them one
-# time; tools that print a log again may not.
+# Seconds between two lines of a caller that may belong to one record. The kernel gives both
+# the same time; tools that print a log again may not.
 _SPAN = 0.1
 
 
@@ -35,9 +35,9 @@ class _Named:
     head: re.Pattern[str]
     tail: re.Pattern[str]
     bare: re.Pattern[str]  # the tail without a name before it
-    # Only the time tells the rest of the record from another one.
+    # Only the time separates the rest of the record from another record.
     last: bool = False
-    # How long a line between the two may be.
+    # The greatest length of a line between the two.
     most: int = NAME_BYTES
 
 
@@ -92,7 +92,7 @@ class Joiner:
         self._last: Line | None = None
 
     def take(self, line: Line) -> Iterator[Line]:
-        """Take the next line; yield those that are now known to be whole."""
+        """Take the next line; yield the lines that are now known to be whole."""
         kind, first = self._kind, self._last
         if kind is not None and first is not None and _follows(first, line, kind.last):
             if kind.tail.match(line.text):
@@ -123,7 +123,7 @@ class Joiner:
         yield from held
 
     def _with_name(self, line: Line) -> Line:
-        """Put a name where there is none: of one of control characters nothing is left."""
+        """Insert a name where none is left: a name of control characters only is not shown."""
         head = self._kind.head.match(line.text) if self._kind else None
         if self._kind is None or head is None or self._kind.last:
             return line
@@ -157,7 +157,7 @@ def _kind_of(text: str) -> _Named | None:
 
 
 def _follows(before: Line, line: Line, same_time: bool) -> bool:
-    """Return True if a line can be of the record that the one before it is of."""
+    """Return True if a line can belong to the same record as the line before it."""
     if line.origin is not Origin.KERNEL or line.caller != before.caller:
         return False
     if line.stamp is None or before.stamp is None:

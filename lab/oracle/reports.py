@@ -80,9 +80,9 @@ class Draft:
     lines: list[str] = field(default_factory=list)
     last_stamp: float | None = None
     oopsed: bool = False
-    # The first line stands before the rule of a BUG or a warning.
+    # The first line comes before the rule of a BUG or a warning.
     head: bool = False
-    # The rule was seen behind the first line: a BUG or a warning is the same report.
+    # The rule was seen after the first line: a BUG or a warning is the same report.
     cut: bool = False
     strangers: int = 0
     pools: int = 1
@@ -122,12 +122,12 @@ class Draft:
 
     @property
     def has_body(self) -> bool:
-        """Whether registers or a stack followed the first lines."""
+        """Tell whether registers or a stack followed the first lines."""
         return any(patterns.BODY.match(line) for line in self.lines[1:])
 
     @property
     def lacks_stack(self) -> bool:
-        """Whether the report is open, of a known kind, and has no stack yet."""
+        """Tell whether the report is open, of a known kind, and has no stack yet."""
         if self.kind in (None, "panic") or self.summing_up:
             return False
         return not stacks.has_stack(stacks.relevant(self.lines))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names of Rust symbols for people: the identifiers in a mangled name, in its order.
+"""Readable names of Rust symbols: the identifiers in a mangled name, in its order.
 
-The form is Rust's `v0` (RFC 2603). Generic arguments and the types of implementations
-are not told apart from the path: a name for people, not for a linker.
+The form is Rust's `v0` (RFC 2603). Generic arguments and types of implementations
+are not separated from the path: the names are for people, not for a linker.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 
 _MANGLED = re.compile(r"_R[A-Z]")
-# Disambiguators (`s_`, `s4x_`) and references to what was said before (`B5_`).
+# Disambiguators (`s_`, `s4x_`) and back references (`B5_`).
 _SKIPPED = re.compile(r"[sB][0-9a-zA-Z]*_")
 _IDENTIFIER = re.compile(r"u?(\d+)_?")
 
 
 def identifiers(symbol: str) -> list[str]:
-    """Return the identifiers in a mangled name, none for another name."""
+    """Return the identifiers in a mangled name; none for any other name."""
     if not _MANGLED.match(symbol):
         return []
     found: list[str] = []
@@ -37,5 +37,5 @@ def identifiers(symbol: str) -> list[str]:
 
 
 def readable(symbol: str) -> str:
-    """Return a symbol's name as a path if it is a mangled one of Rust, else as it is."""
+    """Return a symbol's name as a path if it is a mangled Rust name, else unchanged."""
     return "::".join(identifiers(symbol)) or symbol

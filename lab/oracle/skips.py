@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Functions that say nothing about who is at fault, grouped by the reason.
+"""Functions that do not show which code is at fault, grouped by the reason.
 
 A report's function is the first on its stack that is in none of the groups. Names are
 without the compiler's suffixes; `*` stands for any characters. The groups are data: add
-a name where its reason is.
+a name to the group with its reason.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ RUST = """
     rust_helper_BUG rust_panic* std::*
 """
 
-# Allocators, and what they check when an object comes back.
+# Allocators, and their checks when an object is freed.
 ALLOCATORS = """
     ____cache_* ___alloc_pages* ___cache_* ___kmalloc* ___slab_* __alloc_frozen* __alloc_pages*
     __alloc_percpu* __alloc_reserved* __alloc_skb* __build_skb* __cache_* __do_cache_*
@@ -107,7 +107,7 @@ ALLOCATORS = """
     vmalloc* vmemdup_* vzalloc*
 """
 
-# Locks, and what waits for another task: the holder or the caller is at fault.
+# Locks, and waits for another task: the holder or the caller is at fault.
 LOCKS = """
     ___wait_event* __cond_resched __down* __local_bh_* __mutex_* __percpu_down* __percpu_up*
     __pv_* __raw_* __release_sock __rt_*mutex* __rwsem* __schedule* __spin* __swake_up* __up*
@@ -123,7 +123,7 @@ LOCKS = """
     wake_up* write_lock* write_seq* ww_*
 """
 
-# Waits that are a part of their caller's work.
+# Waits that are part of their caller's work.
 WAITS = """
     __cancel_work* __flush_work* __folio_lock* __lock_page* __remove_hrtimer __timer_delete_sync
     cancel_delayed_work* cancel_work* console_lock del_timer_sync drain_workqueue
@@ -133,7 +133,7 @@ WAITS = """
     synchronize_srcu* timer_delete_sync
 """
 
-# The core of drivers and of network devices: a driver gave it what it complains about.
+# The core of drivers and of network devices: it complains about an object of a driver.
 CORES = """
     __device_* __driver_* _proc_mkdir* bus_*_device dev_close dev_close_many dev_open
     device_add* device_create* device_del* device_destroy* device_initial_probe device_register
@@ -144,7 +144,7 @@ CORES = """
     usb_start_wait_urb usb_submit_urb
 """
 
-# Where every task, timer and work item comes from.
+# The entries of every task, timer and work item.
 ROOTS = """
     __do_fast_syscall_32 acpi_idle* acpi_safe* arch_cpu_idle* common_startup_64 cpu_idle*
     cpu_startup_entry cpuidle_* default_idle* do_fast_syscall_32 do_idle do_syscall_* entry_*
@@ -168,7 +168,7 @@ CALLS = """
     smp_call_function* stop_core_* stop_machine*
 """
 
-# Copies, strings and bits: what is wrong is what they were given.
+# Copies, strings and bits: their arguments are wrong.
 LIBRARY = """
     __atomic* __bad_copy* __change_*bit* __clear_*bit* __copy_* __get_user* __mem* __put_user*
     __read_once* __set_*bit* __sw_hweight* __test_*bit* __write_once* _copy_from*
@@ -183,7 +183,7 @@ LIBRARY = """
     str* test_*bit* u64_stats_* vsscanf xchg*
 """
 
-# Containers: what they hold is their caller's.
+# Containers: their content is their caller's.
 CONTAINERS = """
     __bad_area* __bitmap_* __call_rcu* __hlist_* __ida_* __idr_* __kfree_skb* __kref_* __llist_*
     __mas_* __mt_* __percpu_ref_* __plist_* __radix_tree_* __rb_* __rhashtable_* __rht_*
@@ -208,13 +208,13 @@ CRYPTO = """
     xts_*
 """
 
-# Lists of pages that are freed later: the one that freed one too early is not there.
+# Lists of pages that are freed later: the function that freed one too early is not there.
 PAGE_LISTS = """
     __folio_batch* __pagevec_* __tlb_* folio_add_lru* folio_batch_move_lru* folio_put*
     folios_put* free_pages_and_swap_cache free_swap_cache lru_add_* pagevec_* tlb_*
 """
 
-# Lists of timers and of work: who queued or freed one is at fault.
+# Lists of timers and of work: the function that queued or freed one is at fault.
 TIMERS = """
     ___queue_*work* __del_timer* __hrtimer_start* __mod_timer* __queue_*work* __timer_*
     __try_to_del_timer* _mod_timer* _queue_*work* _try_to_del_timer* add_timer* del_timer*
@@ -229,11 +229,10 @@ NEVER = (
     REPORTING, ENTRIES, THUNKS, DETECTORS, RUST, ALLOCATORS, LOCKS, ROOTS, CLOCKS, CALLS, LIBRARY,
 )  # fmt: skip
 
-# These are at fault only where their caller can't be: they are named, but never as the
-# function at fault.
+# These are named, but never as the function at fault: their caller is more likely at fault.
 DOUBTFUL = (WAITS, CORES, CONTAINERS, CRYPTO, PAGE_LISTS, TIMERS)
 
-# They hand a request on to its handler: the outermost function of a stack that is none
+# They pass a request on to its handler: the outermost function of a stack that is not one
 # of these is the handler.
 DISPATCH = """
     SyS_* ____fput ____sys_* ___sys_* __do_compat_sys_* __do_cow_fault __do_fault
@@ -267,15 +266,15 @@ _DISPATCH = _names(DISPATCH)
 
 
 def skipped(name: str) -> bool:
-    """Return whether a function says nothing about who is at fault."""
+    """Return whether a function does not show which code is at fault."""
     return bool(_NEVER.fullmatch(name)) and not doubtful(name)
 
 
 def doubtful(name: str) -> bool:
-    """Return whether a function is rather not at fault, but its caller."""
+    """Return whether a function's caller is more likely at fault than the function."""
     return bool(_DOUBTFUL.fullmatch(name))
 
 
 def dispatches(name: str) -> bool:
-    """Return whether a function only hands a request on to its handler."""
+    """Return whether a function only passes a request on to its handler."""
     return bool(_DISPATCH.fullmatch(name))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which function a report is about: the first on its stack that isn't mere machinery.
+"""Find the function that a report is about: the first on its stack that is not machinery.
 
-`lab.oracle.skips` says which functions are machinery. A report may have several
-stacks: who allocated and freed an object, where a lock was taken before. They are
-other people's and count only where the report has no stack of its own.
+`lab.oracle.skips` lists the machinery. A report may have more stacks: those that
+allocated and freed an object, or that took a lock before. They belong to other
+code and count only if the report has no stack of its own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from lab.oracle import skips
 
 _OFFSET = r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"
-# A Rust symbol that a tool has demangled has spaces, colons and angle brackets, too.
+# A Rust symbol that a tool has demangled also has spaces, colons and angle brackets.
 _NAME = r"(?P<name>[\w.$]+|<?[\w<][^+]{0,200}?::[^+]{1,200})"
 _SYMBOL = rf"{_NAME}{_OFFSET}(?: \[(?P<module>[\w-]+)(?: [0-9a-f]+)?\])?"
 _ADDRESS = r"\[<(?:0x)?[0-9a-f]+>\]"
 _FRAME = re.compile(rf"^(?:\s+|\s*{_ADDRESS}\s+)(?:\((?:e|r)\w+\)\s+)?(?P<doubt>\? )?{_SYMBOL}")
 _BARE_FRAME = re.compile(rf"^(?P<doubt>\? )?(?:{_ADDRESS}\s+)?{_SYMBOL}(?: \S+:\d+)?$")
-# What a symboliser puts between: a function that was inlined into the next frame.
+# A line that a symboliser inserts: a function that was inlined into the next frame.
 _INLINED = re.compile(r"^\s*(?P<doubt>\? )?(?P<name>[\w.$]+) \S+:\d+ \[inline\]$")
 # Segment 0010 is the kernel's; 0033 is where a program was interrupted.
 _POINTER = re.compile(
@@ -47,7 +47,7 @@ _SMASHED = re.compile(rf"^Kernel panic - .*: Kernel stack is corrupted in: {_SYM
 _POINTERS = (_POINTER, _INLINED_POINTER, _OLD_POINTER)
 _FIRST_LINES = (_WARNED, _SANITIZER, _SANITIZER_INLINED, _CALLER, _LAST_FUNCTION, _SMASHED)
 
-# The lines of lockdep behind which the lock at fault is, with the place of its call.
+# The lines of lockdep after which the lock at fault is, with the place of its call.
 _TRYING = re.compile(
     r" is (?:trying to (?:acquire|lock|release|contend)|freeing memory|leaving the kernel)\b"
     r"|still has locks held!$"
@@ -56,10 +56,10 @@ _TRYING = re.compile(
 _BYSTANDER = re.compile(
     r"^(?:rcu: )?(?:RCU grace-period kthread stack dump|Stack dump where RCU GP)"
 )
-# What ends it where the stack has no mark at its end (before 5.17).
+# The line after it, if the stack has no mark at its end (before 5.17).
 _BYSTANDERS_END = re.compile(r"^\s+ret_from_fork\w*\+")
 _ANOTHER = re.compile(r"^(?:CPU: |NMI backtrace|Sending NMI)")
-# Stacks of earlier times and of other tasks, by the line before them.
+# Stacks of the past and of other tasks, by the line before them.
 _ASIDE = re.compile(
     r"^(?:Allocated by task|Freed by task|Allocated in|Freed in|page last (?:allocated|free)"
     r"|page_owner|Last (?:potentially )?related|Second to last|Last call_rcu|Uninit was"
@@ -74,7 +74,7 @@ _ASIDE = re.compile(
 )
 _TRACE = re.compile(r"^(?:Call [Tt]race:?|Backtrace:?|stack backtrace:|RIP: |CPU: |backtrace)")
 
-# Where soft interrupts begin that run on a task's stack.
+# Functions that begin soft interrupts on a task's stack.
 _SOFTIRQ = re.compile(r"(?:__do_softirq|handle_softirqs)$")
 
 # Suffixes of the compiler for copies and parts of a function.
@@ -97,7 +97,7 @@ class Search:
 
     #: The report is about a CPU that was interrupted somewhere in a loop.
     stalled: bool = False
-    #: The place in the stack is chance: a loop or a recursion.
+    #: The place in the stack is random: a loop or a recursion.
     anywhere: bool = False
     #: The report says which task takes a lock, and where.
     lockdep: bool = False
@@ -105,9 +105,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Found:
-    """The function at fault, empty if the lines don't tell, and at most `FRAMES` that may be.
+    """The function at fault ("" if unknown), and at most `FRAMES` functions that may be.
 
-    `frames` are innermost first. Where the place in the stack is chance they are the
+    `frames` are innermost first. Where the place in the stack is random, they are the
     innermost, the handler of the request, and the entry.
     """
 
@@ -140,11 +140,11 @@ def relevant(lines: Iterable[str]) -> list[str]:
 
 @dataclass
 class _Stack:
-    """The functions of a report's first stack, innermost first, and those of other times.
+    """The functions of a report's first stack, innermost first, and those of its other stacks.
 
-    `named` comes from a line that is no frame, `frames` counts the frames, `inner` the
-    functions of `sure` that ran in an interrupt on top of a task. `modules` are those of
-    a module: whatever their names are, they are no machinery of the kernel.
+    `named` comes from a line that is not a frame, `frames` counts the frames, `inner` the
+    functions of `sure` that ran in an interrupt on top of a task. `modules` are functions
+    of a module: whatever their names are, they are not machinery of the kernel.
     """
 
     named: str = ""
@@ -179,7 +179,7 @@ def _read(lines: Iterable[str], search: Search) -> _Stack:
             if stack.sure:
                 break
             aside = True
-        # Inside the detector's interrupt a pointer tells what that one interrupted.
+        # Inside the detector's interrupt, a pointer shows the code that it interrupted.
         named = _named(line) if skipping or not stack.sure else ""
         if named:
             stack.sure.append(named)
@@ -205,7 +205,7 @@ def has_stack(lines: Iterable[str]) -> bool:
 
 
 def _named(line: str) -> str:
-    """Return the function that a line other than a frame names, or nothing."""
+    """Return the function that a line other than a frame names, or ""."""
     for pattern in (*_POINTERS, *_FIRST_LINES):
         match = pattern.match(line)
         if match and match["name"]:
@@ -214,7 +214,7 @@ def _named(line: str) -> str:
 
 
 def _acquiring(lines: Iterable[str]) -> str:
-    """Return where a task takes the lock that lockdep complains about, or nothing."""
+    """Return the function that takes the lock that lockdep complains about, or ""."""
     trying = False
     for line in lines:
         if _TRYING.search(line):
@@ -238,11 +238,11 @@ def find(lines: Iterable[str], search: Search = Search()) -> Found:
     found = [*racing, *_interesting([first, *names], search, stack.modules)]
     earlier = list(_interesting(stack.elsewhere, search, stack.modules))
     if search.lockdep:
-        # The one who takes the lock, then those who took it before in another order.
+        # First the function that takes the lock, then those that took it before in another order.
         found = [*found[:2], *earlier, *found[2:]]
     found = list(dict.fromkeys(found or earlier))
     if not found:
-        # Better one of the machinery than none, where the report itself names it.
+        # A function of the machinery is better than none, if the report itself names it.
         named = _called(lines) if search.stalled else stack.named
         return Found(named, (named,) if named else ())
     blamed = [name for name in found if name in stack.modules or not skips.doubtful(name)]
@@ -265,13 +265,13 @@ def _ends(found: list[str], inner: list[str]) -> list[str]:
 
 
 def _called(lines: Iterable[str]) -> str:
-    """Return the function that a CPU does not run though another one asked for it."""
+    """Return the function that another CPU asked a CPU to run and that it does not run."""
     called = next(filter(None, map(_CSD.match, lines)), None)
     return plain(called["name"]) if called else ""
 
 
 def _handler(names: list[str], known: list[str]) -> str:
-    """Return the outermost function, not yet known, that did not only hand a request on."""
+    """Return the outermost function, not yet known, that did more than pass a request on."""
     others = (name for name in reversed(names) if name not in known)
     return next((name for name in others if not skips.dispatches(name)), "")
 
@@ -301,7 +301,7 @@ def _interesting(names: list[str], search: Search, kept: Container[str]) -> Iter
 def _main_program(names: list[str]) -> str:
     """Return the program to which the callbacks at the top of a stack belong.
 
-    In which of its functions a loop was interrupted is chance.
+    The function in which a loop was interrupted is random.
     """
     main = ""
     for name in names:

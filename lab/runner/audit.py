@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The audit: compare what a guest's console showed with what its kernel said.
+"""The audit: compare a guest's console with its kernel's own log.
 
 A fence is a record that the lab writes to the kernel's log. It must arrive on the
-console as a record of its own, with the prefix that this kernel has and with the
-mark of a program. One fence stands at the beginning. At the end the guest writes
-another and gives the log's records between the two, and the settings that the
+console as a record of its own, with this kernel's prefix and with the mark of a
+program. The first fence is written at the beginning. At the end the guest writes
+another and returns the log's records between the two, and the settings that the
 console relies on: one command, however long the item ran.
 """
 
@@ -32,7 +32,7 @@ KEPT_LINES = 20_000
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the guest gave: the log's records, the fence's number, the settings."""
+    """The guest's answer: the log's records, the fence's number, the settings."""
 
     records: tuple[kmsg.Record, ...]
     omitted: int
@@ -41,7 +41,7 @@ class _Answer:
 
 
 class Audit:
-    """Holds a guest's console against its log. Give it each line of the console to `hear`."""
+    """Compares a guest's console with its log. Give each line of the console to `hear`."""
 
     def __init__(self, guest: Guest, shape: Shape) -> None:
         self._guest = guest
@@ -51,7 +51,7 @@ class Audit:
         self._word = ""
         self._fence: Line | None = None
         self._begun: _Answer | None = None
-        self._first = 0  # the console's line that the first fence is
+        self._first = 0  # the first fence's line number on the console
 
     def hear(self, line: Line) -> None:
         """Take the console's next line."""
@@ -62,12 +62,12 @@ class Audit:
                 self._lines.append(line)
 
     def begin(self) -> None:
-        """Put up the first fence. Raises what `fence` raises."""
+        """Write the first fence. Raises the errors of `fence`."""
         self._begun, fence = self._put_up(None)
         self._first = fence.number
 
     def fence(self) -> None:
-        """Make sure that all that the kernel printed until now is on the host's side.
+        """Make sure that all that the kernel printed until now has reached the host.
 
         Raises `InfraError` if the fence arrives in another form, `DeadlineExceeded` if it
         does not arrive, and `ConnectionLost` if the guest does not take it.
@@ -80,11 +80,11 @@ class Audit:
         excused: Collection[str] = (),
         level: int | None = None,
     ) -> Comparison | None:
-        """Hold the console against the log since `begin`; None if that was not called.
+        """Compare the console with the log since `begin`; None if that was not called.
 
-        `believed` gives the numbers of the lines that begin reports. `excused` are settings
-        that may differ, `level` is the lowest level of the console that the lab itself set on
-        the way. Raises `InfraError` if a setting differs, and what `fence` raises.
+        `believed` returns the numbers of the lines that begin reports. `excused` are settings
+        that may differ, `level` is the lowest console level that the lab itself set in between.
+        Raises `InfraError` if a setting differs, and the errors of `fence`.
         """
         begun = self._begun
         if begun is None or begun.fence is None:
@@ -104,12 +104,12 @@ class Audit:
         )
 
     def _put_up(self, since: int | None, excused: Collection[str] = ()) -> tuple[_Answer, Line]:
-        """Put up a fence and wait until it is on the console."""
+        """Write a fence and wait until it is on the console."""
         with self._lock:
             self._word = secrets.token_hex(6)
             self._fence = None
         answer = self._ask(since)
-        # First the settings: of a console that was told to be quiet no fence comes.
+        # Compare the settings first: no fence arrives on a console that was made quiet.
         if self._begun is not None:
             changed = console_settings.changes(self._begun.files, answer.files, excused)
             if changed:
@@ -136,7 +136,7 @@ class Audit:
         shape = self._shape
         wrong = []
         if fence.text != f"kextlab: fence {self._word}":
-            wrong.append("it is no record of its own")
+            wrong.append("it is not a record of its own")
         if fence.origin is not (Origin.USER if shape.priority else Origin.KERNEL):
             wrong.append(f"it is marked as {fence.origin.value}")
         if (fence.stamp is not None) != shape.stamp:
@@ -166,6 +166,6 @@ def _answer(data: dict[str, Any]) -> _Answer:
 def _changed(changed: list[str]) -> InfraError:
     return InfraError(
         f"settings that the lab relies on have changed: {'; '.join(changed)}",
-        hint="what the kernel said meanwhile may be hidden; set them with `set:`, "
+        hint="the kernel's text since then may be hidden; change them with `set:`, "
         "which undoes it, or not at all",
     )

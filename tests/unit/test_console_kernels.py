@@ -172,7 +172,7 @@ def test_trap_is_an_oops(trap: str, old: bool) -> None:
         ("BUG: MAX_LOCKDEP_ENTRIES too low!", "lockdep", "lockdep: MAX_LOCKDEP_ENTRIES"),
         # devices
         ("irq 9: nobody cared (try booting with the \"irqpoll\" option)", "irq-unhandled",
-         "interrupt that nobody handles"),
+         "interrupt without a handler"),
         ("NETDEV WATCHDOG: eth0 (e1000): transmit queue 0 timed out", "tx-timeout",
          "transmit queue timed out"),
         ("e1000 0000:00:03.0 eth0: NETDEV WATCHDOG: CPU: 1: transmit queue 0 timed out 5120 ms",

@@ -255,7 +255,7 @@ def test_bare_text_of_a_kernel_is_read_and_other_text_is_refused() -> None:
     assert bare.reports[0].title == "NULL pointer dereference in fault_null_read"
     with pytest.raises(UserError, match="form of this log is not known"):
         explain(b"root:x:0:0:root:/root:/bin/sh\nnobody:x:1:1::/:/bin/false\n")
-    with pytest.raises(UserError, match="no form 'dmseg'"):
+    with pytest.raises(UserError, match="no form is called 'dmseg'"):
         explain(b"", "dmseg")
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The inventory: every named object that the kernel has, and which are new. Trust: COUNTER.
 
-What an extension registered and did not take back is left over. Objects are
-compared by identity (an inode, a process id, an address), so that one that went
-and came again counts as new.
+An object that an extension registered and did not remove is left over. Objects are
+compared by identity (an inode, a process id, an address), so an object that was
+removed and made again counts as new.
 """
 
 from lab.oracle.inventory.items import ITEM_KINDS, KINDS, Inventory, Item, ItemKind

@@ -46,10 +46,10 @@ ITEM_KINDS: tuple[ItemKind, ...] = get_args(ItemKind)
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind is worded.
+    """The words for a kind.
 
-    `code` is true where the object calls functions of the extension that made it: if that is
-    unloaded, the next use of the object runs code that is gone.
+    `code` is true if the object calls functions of the extension that made it: after the
+    unload, the next use of the object runs code that is gone.
     """
 
     noun: str
@@ -100,7 +100,7 @@ class Item:
 
     `key` identifies it within its kind, `name` is for people. `place` is the list in the
     kernel's memory that it is on, `node` and `value` are addresses there: of the object, and
-    of the function or text that it points to (0: none, or not readable any more).
+    of the function or text that it points to (0: none, or no longer readable).
     """
 
     kind: ItemKind

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from lab.oracle.evidence import Evidence
 from lab.oracle.inventory.items import ITEM_KINDS, KINDS, Inventory, Item, ItemKind
 
-# Address -> name and module of what is there ("" for the kernel's own), None if nothing is.
+# Address -> name and module of the symbol there ("": the kernel's own); None if there is none.
 Namer = Callable[[int], tuple[str, str] | None]
 
-# What of an extension's only a module can leave; processes have and make these, too.
+# Of all extensions only a module can leave these; processes make them, too.
 MODULES_ONLY: tuple[ItemKind, ...] = (
     "open-file",
     "netdev",
@@ -23,7 +23,7 @@ MODULES_ONLY: tuple[ItemKind, ...] = (
 )
 
 _TREES = ("proc", "sysctl", "debugfs", "tracing", "sysfs", "device-node")
-# Where a device, a module or a slab cache shows up once more.
+# A device, a module or a slab cache appears here a second time.
 _ECHOES = ("/sys/class/", "/sys/devices/", "/sys/bus/", "/sys/module/", "/proc/sys/net/")
 _FUNCTIONS = (
     "ftrace",
@@ -52,8 +52,8 @@ class Context:
 def left_over(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> list[Item]:
     """Return the items of `now` that `before` lacks, most telling kind first.
 
-    Of a new folder only the folder itself is returned, not what is in it. Without
-    `modules_ran`, what only a module can leave is left out: a process made it.
+    Of a new folder only the folder itself is returned, not its content. Without
+    `modules_ran`, kinds that only a module can leave are left out: a process made the item.
     """
     new = {item for item in now.items - before.items if _is_certain(item, before, now)}
     foreign = {item for item in new if _is_foreign(item, now, modules_ran=modules_ran)}
@@ -72,7 +72,7 @@ def left_over(before: Inventory, now: Inventory, *, modules_ran: bool = True) ->
 
 
 def _is_foreign(item: Item, now: Inventory, *, modules_ran: bool) -> bool:
-    """Tell whether a process made an item, and no extension."""
+    """Tell whether a process, not an extension, made an item."""
     if not modules_ran:
         return item.kind in MODULES_ONLY
     return item.kind == "netdev" and item.name in now.made_by_processes
@@ -111,7 +111,7 @@ def _open_files(before: Inventory, now: Inventory) -> list[Item]:
 
 
 def unseen(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> dict[str, str]:
-    """Return kind -> why it was not looked at, in plain words."""
+    """Return kind -> why it was not looked at."""
     found = {**before.unseen, **now.unseen}
     if before.tasks != now.tasks:
         found.setdefault("open-file", "other processes run than at the baseline")
@@ -154,7 +154,7 @@ def _text(item: Item, before: Inventory, now: Inventory, about: Context) -> str:
 
 
 def _in_list(item: Item, about: Context, gone: str) -> str:
-    """Word an entry of a list in memory: who it belongs to, its function, the list."""
+    """Describe an entry of a list in memory: its owner, its function, the list."""
     noun = KINDS[item.kind].noun
     if item.kind == "kprobe":
         target = about.namer(item.value) or about.namer(_before(item, about))

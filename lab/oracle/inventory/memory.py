@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lists in the kernel's memory: where they are, and how they are walked.
+"""Find lists in the kernel's memory, and say how to walk them.
 
-Many things that an extension registers are shown by no file, or by one whose
-reading calls or prints what the extension left: after its code is gone, the
-census itself would crash the kernel. The guest reads these lists through
-/proc/kcore instead, which takes any address and never faults. Addresses and
-sizes are those of the kernel's vmlinux, offsets those of its BTF; both are of
-the kernel that is booted.
+Many things that an extension registers are in no file, or in one that calls or
+prints the leftover object when it is read: once the code is gone, the census
+itself would crash the kernel. So the guest reads these lists through
+/proc/kcore, which accepts any address and never faults. Addresses and sizes
+come from the vmlinux of the booted kernel, offsets from its BTF.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from lab.oracle.inventory.items import ItemKind
 Symbols = Mapping[str, tuple[int, int]]
 Layout = Mapping[str, int]
 
-# Heads of notifier chains (include/linux/notifier.h): of each kind of chain, the pointer to the
-# first notifier is the last member. Names of many versions; a kernel has some of them.
+# Heads of notifier chains (include/linux/notifier.h): in each kind of chain, the pointer to the
+# first notifier is the last member. The names are of many versions; a kernel has some of them.
 NOTIFIER_CHAINS = (
     "acpi_chain_head",
     "acpi_reconfig_chain",
@@ -67,7 +66,7 @@ NOTIFIER_CHAINS = (
     "vt_notifier_list",
     "x86_mce_decoder_chain",
 )
-# What a chain's head is at least: raw 8, atomic 16, blocking 40 or more.
+# The size of a chain's head is at least: raw 8, atomic 16, blocking 40.
 _HEAD_SIZES = range(8, 1025, 8)
 
 STRUCTURES = frozenset(
@@ -91,7 +90,7 @@ STRUCTURES = frozenset(
 
 @dataclass(frozen=True)
 class MemoryList:
-    """A list to be walked: the kind of its entries and the guest's words for how."""
+    """A list to walk: the kind of its entries, and the request to the guest."""
 
     name: str
     kind: ItemKind
@@ -104,7 +103,7 @@ def memory_lists(symbols: Symbols, layout: Layout) -> list[MemoryList]:
 
 
 def open_files(symbols: Symbols, layout: Layout) -> str | None:
-    """Return the guest's words for the number of open files, None if it cannot be read.
+    """Return the request for the number of open files; None if it cannot be read.
 
     /proc/sys/fs/file-nr is too coarse: it lags behind by up to 32 for each CPU.
     """
@@ -123,7 +122,7 @@ def open_files(symbols: Symbols, layout: Layout) -> str | None:
 
 
 def unknown_kinds(lists: list[MemoryList]) -> set[ItemKind]:
-    """Return the kinds that only the kernel's memory shows, and that no list is known for."""
+    """Return the kinds that only the kernel's memory shows, and for which no list is known."""
     only: set[ItemKind] = {"notifier", "ftrace", "tracepoint", "binary-format", "kernel-list"}
     only |= {"netdev-reference", "workqueue"}
     return only - {one.kind for one in lists}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Readers: from a source's answer to items. A malformed one raises whatever it causes."""
+"""Readers: turn a source's answer into items. A malformed answer raises any exception."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lab.oracle.inventory.memory import MemoryList
 
 Reader = Callable[[Mapping[str, Any]], Iterator[Item]]
 
-# Devices whose references are compared, as long as they carry no packets: that of the
-# connection from the host always does, and cached routes refer to it.
+# Devices whose references are compared, as long as they carry no packets. The device of the
+# host's connection always carries some, and cached routes refer to it.
 QUIET_DEVICES = ("lo", "dummy0")
-# More of one device than any guest has; a torn count must not fill the memory.
+# No guest has more references to a device; a torn count must not fill the memory.
 MAX_REFERENCES = 10_000
 
-# Where the kernel's own text and data are on x86-64, and where those of modules begin.
+# Addresses on x86-64 where the kernel's own text and data are, and where modules begin.
 KERNEL, MODULES = 0xFFFFFFFF80000000, 0xFFFFFFFFA0000000
 
-# Entries that come and go by the kernel's own doing, by path.
+# Entries that the kernel itself adds and removes, by path.
 _RESTLESS = re.compile(
     r"/sys/devices/system/cpu/cpu\d+/"  # a CPU that went offline and came back
     r"|/sys/devices/virtual/(workqueue|bdi|vc)/"
@@ -70,8 +70,8 @@ def proc(answer: Mapping[str, Any]) -> Iterator[Item]:
 def slab(answer: Mapping[str, Any]) -> Iterator[Item]:
     """Read the slab caches.
 
-    Caches of the same size share one: the entry of each stays as a link when it is
-    destroyed, but the shared one counts how many there are.
+    Caches of the same size share one: when one of them is destroyed, its entry stays
+    as a link, but the shared cache counts how many there are.
     """
     for _, entry in _paths(answer):
         if " -> " in entry:
@@ -178,7 +178,7 @@ def references(answer: Mapping[str, Any]) -> Iterator[Item]:
 
 
 def made_by_processes(answers: Mapping[Any, Mapping[str, Any]]) -> frozenset[str]:
-    """Return the network devices of a kind of the kernel's own: `ip link add` makes such."""
+    """Return the network devices of the kernel's own kinds, which `ip link add` makes."""
     entries = answers.get("net-device-references", {}).get("nodes", [])
     devices = (entry.split(" ", 2) for entry in entries)
     return frozenset(name for _, ops, name in devices if KERNEL <= int(ops, 16) < MODULES)
@@ -199,7 +199,7 @@ def _nodes(one: MemoryList, answer: Mapping[str, Any]) -> Iterator[Item]:
     in_array = one.request.startswith("array")
     for entry in answer["nodes"]:
         node, value, *name = entry.split(" ", 2)
-        # A place in an array is used again: the value tells who uses it.
+        # A slot of an array is used again: only the value identifies its user.
         key = f"{one.name} {node} {value}" if in_array else f"{one.name} {node}"
         yield Item(one.kind, key, "".join(name), one.name, int(node, 16), int(value, 16))
 

@@ -2,8 +2,8 @@
 """Sources of the inventory: the requests to the guest, and the readers of its answers.
 
 There are two groups. `safe` sources read names that the kernel has copied, or
-memory through /proc/kcore: reading them never runs or follows what an
-extension left. `careful` sources do: they are read only if the safe ones found
+memory through /proc/kcore: reading them never runs or follows anything that an
+extension left. `careful` sources may: they are read only if the safe ones found
 nothing left over.
 """
 
@@ -17,7 +17,7 @@ from lab.errors import InfraError
 from lab.oracle.inventory import memory, readers
 from lab.oracle.inventory.items import Inventory, Item, ItemKind
 
-# Trees that are no registry, other mounts, and copies of what another source lists.
+# Trees that are not registries, other mounts, and copies of another source's list.
 _SYSFS_SKIPPED = (
     "/sys/devices/LNXSYSTM:00",  # ACPI's tree of the machine
     "/sys/firmware/acpi",
@@ -38,7 +38,7 @@ SYSCTL = "/proc/sys"
 
 @dataclass(frozen=True)
 class Source:
-    """One source: its words for the guest, and what reads the answer's fields."""
+    """One source: its request to the guest, and the reader of the answer's fields."""
 
     name: str
     kinds: tuple[ItemKind, ...]
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Reading:
-    """All sources of one kernel, in two groups, and the kinds that none of them shows."""
+    """All sources of one kernel in two groups, and the kinds that no source shows."""
 
     safe: tuple[Source, ...]
     careful: tuple[Source, ...]
@@ -58,7 +58,7 @@ class Reading:
 def reading(
     symbols: memory.Symbols, layout: memory.Layout, why_unknown: str = "the kernel has no such list"
 ) -> Reading:
-    """Return what to read on a kernel with these symbols and this layout (both may be empty)."""
+    """Return the sources for a kernel with these symbols and this layout (both may be empty)."""
     lists = memory.memory_lists(symbols, layout)
     names = memory.tracepoints(symbols)
     in_memory = [_memory_source(one, names) for one in lists]
@@ -79,8 +79,8 @@ def reading(
 def request(sources: Iterable[Source], folders: Iterable[str] = ()) -> bytes:
     """Return the lines for `kextload inventory`.
 
-    Of /proc/sys only `folders` are listed, if there are any: listing one that an extension
-    left would follow its table, which may be gone.
+    If `folders` is not empty, only those of /proc/sys are listed: listing one that an
+    extension left would follow its table, which may be gone.
     """
     only = ",".join(folders)
     lines = [
@@ -212,7 +212,7 @@ _SAFE = (
     Source("tasks", ("thread",), "tasks name=tasks", readers.threads),
 )  # fmt: skip
 
-# Left out where the kernel's memory shows the same kind.
+# Left out if the kernel's memory shows the same kind.
 _CAREFUL_FILES = (
     _file("filesystems", "filesystem", "/proc/filesystems", readers.first_word),
     _file("kprobes", "kprobe", "/sys/kernel/debug/kprobes/list", readers.whole_line),
