@@ -12,8 +12,8 @@ from typing import Literal, get_args
 
 # What became of an extension in one step, counted per run (or per load).
 Outcome = Literal[
-    "not_compiled",  # its compiler did not accept it; no kernel was asked
-    "rejected",  # the kernel's verifier, or its checks of an image or module, said no
+    "not_compiled",  # its compiler did not accept it; no kernel saw it
+    "rejected",  # the kernel's verifier, or its checks of an image or module, refused it
     "returned",  # ran to its end
     "panicked",  # its own language's panic stopped it
     "faulted",  # an invalid access or instruction stopped it
@@ -24,18 +24,18 @@ Outcome = Literal[
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-# Of these, how a load fails that says something about the extension.
+# Those of them that are outcomes of a load which failed because of the extension.
 LoadOutcome = Literal["not_compiled", "rejected"]
 LOAD_OUTCOMES: tuple[LoadOutcome, ...] = get_args(LoadOutcome)
 
 # Where a load fails, in the loader's words. Only `verify` is a verdict on the extension:
 # the verifier's, or that of the kernel's checks of an image or module.
 LoadStage = Literal[
-    "open",  # the file is no object that libbpf takes
-    "btf",  # the kernel did not take the object's types
-    "map",  # a map could not be made
+    "open",  # libbpf does not accept the file as an object
+    "btf",  # the kernel did not accept the object's types
+    "map",  # a map could not be created
     "relocate",  # libbpf could not bind the object to this kernel
-    "permission",  # the kernel refused the call before it looked at what it is about
+    "permission",  # the kernel refused the call before it looked at its object
     "verify",
     "load",  # anything else: out of memory, no compiler in the kernel for it
     "init",  # a module's own init function failed
@@ -99,7 +99,7 @@ ReportKind = Literal[
     "rcu-stall",
     "hung-task",
     "wq-lockup",
-    "csd-lock",  # a CPU that does not answer another one's call of a function
+    "csd-lock",  # a CPU that does not run a function that another CPU asked it to run
     "netdev-in-use",  # a network device that can't be unregistered
     "tx-timeout",  # a network device that does not transmit
     "irq-unhandled",  # an interrupt that no handler took

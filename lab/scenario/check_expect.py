@@ -110,7 +110,8 @@ def _rejection(data: Map, expect: Map) -> Iterator[Flaw]:
     word = failed_load(data)
     if word is None:
         return
-    what = "what is rejected" if word == "rejected" else "what does not compile"
+    fault = "is rejected" if word == "rejected" else "does not compile"
+    what = f"an extension that {fault}"
     if expect.get("reusable") is True:
         yield at_value(expect, "reusable", f"{what} is never used: leave 'reusable' out")
     if "trigger" in data:
@@ -194,7 +195,7 @@ def _slopes(data: Map, expect: Map) -> Iterator[Flaw]:
 
 
 def _signs(data: Map, expect: Map) -> Iterator[Flaw]:
-    """A map's value is read as a number without a sign, of whatever size it is."""
+    """Find negative numbers: a map's value of any size is read as unsigned."""
     steps = [mapping(step, "expect") for step in walk(sequence(data, "steps"))]
     values = [
         mapping(mapping(holder, "maps"), ref)
@@ -211,7 +212,7 @@ def _signs(data: Map, expect: Map) -> Iterator[Flaw]:
             yield at_value(
                 holder,
                 key,
-                f"a map's value has no sign here: {least:g} in 32 bits is {least + 2**32:.0f}, "
+                f"a map's value is unsigned here: {least:g} in 32 bits is {least + 2**32:.0f}, "
                 f"in 64 bits {int(least) + 2**64}",
             )
 
@@ -237,7 +238,7 @@ def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
 
 
 def _shows(expect: Map, proofs: tuple[str, ...]) -> bool:
-    """Find out whether one of the keys would not hold if nothing happened at all."""
+    """Tell whether one of the keys would fail if nothing happened at all."""
     for key in proofs:
         if key not in expect:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Expectations of loads that fail: of what stage they are, and by whose word."""
+"""Check expectations of loads that fail: their stages and outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.words import VERIFY
 
 
 def check(data: Map) -> Iterator[Flaw]:
-    """Find all flaws of one scenario's data with its parameters put in."""
+    """Find all flaws in one scenario's data, with its parameters inserted."""
     expect = mapping(data, "expect")
     steps = [step for step in walk(sequence(data, "steps")) if "load" in step]
     loads = [mapping(step, "expect") for step in steps]
@@ -22,7 +22,7 @@ def check(data: Map) -> Iterator[Flaw]:
 
 
 def _compiled(expect: Map, fails: bool, logs: list[Map]) -> Iterator[Flaw]:
-    """Demand `compiler_log` with `not_compiled`, without which any mistake would do."""
+    """Demand `compiler_log` with `not_compiled`: without it any mistake would do."""
     said = [mapping(holder, "compiler_log") for holder in logs]
     if fails and not any("contains" in log or "matches" in log for log in said):
         yield at_key(
@@ -35,7 +35,7 @@ def _compiled(expect: Map, fails: bool, logs: list[Map]) -> Iterator[Flaw]:
         yield at_key(
             expect,
             "compiler_log",
-            "it is of an extension that does not compile: expect 'outcome: not_compiled', too",
+            "only an extension that does not compile has one: expect 'outcome: not_compiled', too",
         )
 
 
@@ -49,8 +49,10 @@ def _stage(load: Map) -> Iterator[Flaw]:
     if outcome == "not_compiled":
         for key in ("program", "stage", "error", "verifier_log"):
             if key in load:
-                yield at_key(load, key, "no kernel sees what does not compile: leave this out")
+                yield at_key(
+                    load, key, "no kernel sees an extension that does not compile: leave this out"
+                )
     elif stage is not None and stage != VERIFY and (outcome is not None or "program" in load):
         yield at_key(
-            load, "stage", f"what is rejected fails at the stage '{VERIFY}': leave one of them out"
+            load, "stage", f"a rejection fails at the stage '{VERIFY}': leave one of them out"
         )

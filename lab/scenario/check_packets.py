@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets that can't be sent or counted as a scenario asks."""
+"""Check for packets that can't be sent or counted as a scenario asks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TIMES_BY_DEFAULT = 1
 
 
 def check(data: Map) -> Iterator[Flaw]:
-    """All that can't be, of one scenario's data with its parameters put in."""
+    """Find all flaws in one scenario's data, with its parameters inserted."""
     expect = mapping(data, "expect")
     of_all = "received" in expect
     sent, triggers = 0.0, 0
@@ -24,14 +24,14 @@ def check(data: Map) -> Iterator[Flaw]:
         own = mapping(holder, "expect") if holder is not data else Map()
         if "packets" not in trigger:
             if "trigger" in holder and "received" in own:
-                yield at_key(own, "received", "only packets are received: this trigger sends none")
+                yield at_key(own, "received", "this trigger sends no packets, so none are received")
             continue
         triggers += 1
         sent += number(trigger, "times") or _TIMES_BY_DEFAULT
         yield from _trigger(trigger, counted=of_all or "received" in own)
         yield from _too_many(own, number(trigger, "times") or _TIMES_BY_DEFAULT)
     if of_all and not triggers and "compare" not in data:
-        yield at_key(expect, "received", "only packets are received: no trigger sends any")
+        yield at_key(expect, "received", "no trigger sends packets, so none are received")
     elif of_all and not any("repeat" in step for step in walk(sequence(data, "steps"))):
         yield from _too_many(expect, sent)
 
@@ -51,7 +51,7 @@ def _trigger(trigger: Map, *, counted: bool) -> Iterator[Flaw]:
         yield at_value(
             trigger,
             "packets",
-            f"where is the receiver? '{device}' is no loopback device: add 'to: ADDRESS'",
+            f"where is the receiver? '{device}' is not a loopback device: add 'to: ADDRESS'",
         )
 
 

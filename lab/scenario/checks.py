@@ -82,7 +82,7 @@ def positive(bound: Any) -> bool:
 
 
 def failed_load(data: Map) -> LoadOutcome | None:
-    """Return how a load is expected to fail; None if the item is not about one that does."""
+    """Return how a load is expected to fail; None if the item expects no failing load."""
     outcome = mapping(data, "expect").get("outcome")
     for word in LOAD_OUTCOMES:
         if outcome == word or (isinstance(outcome, Map) and positive(outcome.get(word))):

@@ -3,7 +3,7 @@
 
 `extension:` is an extension called `main`. Without `steps:` they are: load
 every extension, attach it, start the background work, pull the trigger, stop
-and unload again. What works on nothing is left out: a module is not attached,
+and unload again. Steps without an object are left out: a module is not attached,
 nor is a program that the trigger runs on test data; a kernel that is expected
 to stall or crash can't unload any more; of an extension that is expected to be
 rejected, or not to compile, nothing but the load remains. Without `kernels:` it runs where its

@@ -120,10 +120,10 @@ def _load_outcome(value: Any) -> Any:
 
 
 class LoadExpect(StepExpect):
-    """Of a load. Without `outcome`, `error` and `stage` it has to succeed.
+    """The expectation of a load. Without `outcome`, `error` and `stage` it has to succeed.
 
-    `rejected` is the word of the kernel's verifier, or of its checks of an
-    image or module, `program` the one that it rejects. `error` is that of a
+    `rejected` means that the kernel's verifier refuses it, or the kernel's checks of
+    an image or module; `program` is the one that it rejects. `error` is that of a
     rejection, or of the `stage` at which the load fails.
     """
 
@@ -147,7 +147,7 @@ class AttachExpect(StepExpect):
 
 
 class TriggerExpect(StepExpect):
-    """Of a trigger: what became of the programs that ran, and what it gave back.
+    """The expectation of a trigger: the outcome of the programs that ran, and its results.
 
     `status` is a shell line's exit status, `returns` the value that a program
     run on test data returned, `output` what a shell line printed, `received`
@@ -209,7 +209,7 @@ class Expect(Part):
 
     @property
     def failed_load(self) -> LoadOutcome | None:
-        """Return how a load fails; None if the item is not about one that does."""
+        """Return how a load fails; None if the item expects no failing load."""
         for word in LOAD_OUTCOMES:
             bound = (self.outcome or {}).get(word)
             if bound is not None and bound.positive:

@@ -100,7 +100,7 @@ class ModuleExtension(BaseExtension):
 
     @property
     def module_name(self) -> str:
-        """The name as the kernel writes it."""
+        """Return the name as the kernel writes it."""
         return self.source.replace("-", "_")
 
 

@@ -52,7 +52,7 @@ _MEANINGS = {
 _EXPECTED = {
     "outcome": "What became of the extension: a word, or a mapping of words to counts.",
     "verifier_log": "What the verifier's log has to look like.",
-    "compiler_log": "What the compiler's messages look like, of an extension that is not_compiled.",
+    "compiler_log": "The compiler's messages about an extension that is not_compiled.",
     "maps": "Values in maps, just before their extension is unloaded.",
     "kernel": "State of the kernel at the end.",
     "resources": "Whether all is released, as by default if the kernel is alive; any: not asked.",

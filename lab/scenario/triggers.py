@@ -78,7 +78,7 @@ class PacketsTrigger(BaseTrigger):
 
     @property
     def has_receiver(self) -> bool:
-        """Whether only a receiver gives its keys a meaning: the trigger then always has one."""
+        """Tell whether its keys need a receiver: the trigger then always has one."""
         return self.protocol == "tcp" or any((self.to, self.netns, self.to_netns))
 
 
