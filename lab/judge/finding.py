@@ -135,8 +135,8 @@ def text_findings(
 ) -> Iterator[Finding]:
     """Compare a text with what is expected of it.
 
-    A text that is `needed` must not be empty: what it excludes is in no empty text.
-    A log that is missing shows nothing of what is expected, so it has no topic.
+    A text that is `needed` must not be empty, since an empty text contains nothing
+    that it excludes. A missing log shows nothing about the expectation, so it has no topic.
     """
     about = None if topic in _LOGS else topic
     if needed and not text.strip():

@@ -45,7 +45,7 @@ def interruption(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
 def missing_steps(what: str, scenario: Scenario, done: Pass) -> Iterator[Finding]:
     """Find out whether each step has a result, those of repetitions as well.
 
-    A pass of which no step was recorded is judged by its totals: the runner makes none.
+    A pass without any recorded step is judged by its totals. The runner makes no such pass.
     """
     wanted, number = count_steps(scenario.steps), len(done.results)
     if number and number != wanted:
@@ -100,7 +100,7 @@ def last_words(result: StepResult) -> str:
 
 
 def not_loaded(result: StepResult) -> Iterator[Finding]:
-    """Quote the kernel or the compiler on an extension that is not loaded."""
+    """Quote the kernel's or the compiler's reason why an extension is not loaded."""
     failure = failure_of(result)
     if failure is not None:
         said = {"rejected": "it was rejected", "not_compiled": "it was not compiled"}[failure]
@@ -109,7 +109,7 @@ def not_loaded(result: StepResult) -> Iterator[Finding]:
 
 
 def is_unexpected(expect: Expect, result: StepResult) -> bool:
-    """Return whether a failed load was not expected to fail, or not in this way."""
+    """Return whether a failed load was expected to succeed, or to fail in another way."""
     wanted = result.step.expect if isinstance(result.step, LoadStep) else None
     if wanted is not None and wanted.fails:
         return False
@@ -145,7 +145,7 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
 
 
 def left_at_unload(expect: Expect, seen: Observation) -> Finding:
-    """Return what a module left, as a finding on a kernel that did not survive it."""
+    """Return what a module left as a finding, for a kernel that did not survive it."""
     happened = f"left over after the unload: {', '.join(seen.left_at_unload)}"
     return Finding("resources", str(expect.resources), happened, False, "resources")
 
@@ -154,7 +154,7 @@ def _resources(expected: Resources, seen: Observation, leaked: list[str]) -> Fin
     left = [*leaked, *seen.residue, *(cause.text for cause in seen.causes if cause.leak)]
     happened = f"left over: {', '.join(leaked)}" if leaked else "none is left"
     if left and not leaked:
-        # What modules left has findings of its own.
+        # Leftovers of modules have findings of their own.
         happened = "; ".join(dict.fromkeys(left))
     if seen.not_looked_at:
         happened += f"; not looked at on this kernel: {', '.join(seen.not_looked_at)}"
@@ -191,7 +191,7 @@ def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
 
 
 def reuse(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """Compare the second use with the first, and with what the item expects of each."""
+    """Compare the second use with the first, and both with what the item expects."""
     what = "second use"
     if seen.second is None:
         yield Finding(what, "the same as the first", "there was none", False)

@@ -95,22 +95,22 @@ def _forgeries(expect: Expect, seen: Observation) -> Iterator[Finding]:
 
 
 def certain_forgeries(expect: Expect, seen: Observation) -> Iterator[Finding]:
-    """Yield the finding on forgeries if there are too many already, whatever was not seen."""
+    """Yield the finding on forgeries if there are too many even if some were not seen."""
     for finding in _forgeries(expect, seen):
         if not finding.holds and expect.forged and seen.forged > max(expect.forged.numbers):
             yield finding
 
 
 def lost_text(seen: Observation) -> str:
-    """Return in words what is missing from the console; "" if nothing is.
+    """Describe the text that is missing from the console; "" if none is.
 
-    A report may be missing with it: such a console proves nothing.
+    A report may be part of it, so such a console proves nothing.
     """
     if not seen.losses:
         return ""
     more = len(seen.losses) - 1
     rest = f" (and {more} more)" if more else ""
-    return f"the console does not have all that the kernel said: {seen.losses[0]}{rest}"
+    return f"the console does not have all that the kernel printed: {seen.losses[0]}{rest}"
 
 
 def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
@@ -126,17 +126,18 @@ def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding
 
 
 def resource_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """What modules left, by the kernel's own reports and by the lab's look, the cause first."""
+    """Yield what modules left, by the kernel's reports and by the lab's look, the cause first."""
     if scenario.expect.resources != "released":
         return
-    # The lab's own look counts objects; what it found of a function, the kernel need not repeat.
+    # The lab's look counts objects: what it found about a function, the kernel need not repeat.
     causes = [
         cause
         for cause in seen.causes
         if not cause.place or not any(f"in {cause.place}" in text for text in seen.residue)
     ]
     consequences = {cause.text for cause in causes if not cause.leak}
-    # What waits comes before what it led to, and memory, which did no harm yet, after both.
+    # Pending timers and work come before their consequences, and memory after both: it did no
+    # harm yet.
     texts = sorted(
         dict.fromkeys([*(cause.text for cause in causes), *seen.residue]),
         key=lambda text: (not text.endswith("still armed"), text not in consequences),
@@ -146,14 +147,14 @@ def resource_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding
 
 
 def _leak_reports(scenario: Scenario, seen: Observation) -> list[Report]:
-    """The reports that are no more than the kernel's word for what a module left."""
+    """Return the reports that only say that a module left something."""
     if scenario.expect.resources is None:
         return []
     return [cause.report for cause in seen.causes if cause.leak]
 
 
 def _counted(counter: str, reports: Iterable[Report]) -> int:
-    """By how much a counter rose for these reports."""
+    """Return by how much these reports raise a counter."""
     kinds = _COUNTED.get(counter, frozenset({counter}))
     return sum(report.kind in kinds for report in reports)
 
@@ -180,7 +181,7 @@ _TAINT_BY: dict[str, frozenset[ReportKind]] = {
             "other-splat",
         }
     ),
-    # Of the others, what the allocators of pages and of objects find.
+    # From `other-splat`: the findings of the page and slab allocators.
     "B": frozenset({"bug", "kasan", "kfence", "other-splat"}),
     "L": frozenset({"soft-lockup"}),
 }

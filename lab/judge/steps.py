@@ -100,7 +100,7 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
         if failure_of(result) is None:
             yield _done(what, result)
         return
-    # A load that failed before anybody was asked about the extension shows nothing of it.
+    # A load that failed before the extension was looked at shows nothing about it.
     asked: Topic | None = "outcome" if failure_of(result) or not result.problem else None
     if expect.outcome is not None:
         holds = failure_of(result) == expect.outcome
@@ -141,7 +141,7 @@ def _fate(result: StepResult) -> str:
 
 
 def _failed_at(what: str, expect: LoadExpect, result: StepResult) -> Finding:
-    """Judge the error of a load. From another stage the same number is another error."""
+    """Judge the error of a load. The same number from another stage is another error."""
     stage = expect.stage or VERIFY
     if not result.problem:
         happened = "it was loaded"
@@ -170,7 +170,7 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
         yield _done(what, result)
     step = result.step
     if isinstance(step, TriggerStep) and step.trigger.background and step.expect is not None:
-        # Until it was waited for, nothing of it was counted.
+        # Nothing of it was counted until it was waited for.
         over = result.status is not None or result.returns is not None or bool(result.problem)
         happened = "it ended" if over else "it was not waited for"
         yield Finding(what, "to end", happened, over, asked=False)

@@ -106,9 +106,9 @@ def _by_the_host(findings: tuple[Finding, ...]) -> Judgement:
 
 
 def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Put what was left behind before all that may have come of it: reports, a crash.
+    """Put leftovers before everything that they may have caused: reports, a crash.
 
-    Named objects lead: the memory that they are made of says less.
+    Named objects come first: the memory that they are made of says less.
     """
 
     def place(one: Finding) -> int:
@@ -147,7 +147,7 @@ def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     yield from report_findings(scenario, seen)
     absent: set[str] = set()
     for result in seen.first.results:
-        # What did not load can't do the rest: that would be said of every step.
+        # An extension that did not load can't do the rest, and each step would repeat that.
         if extension_of(result.step) in absent:
             continue
         findings = tuple(step_findings(result))

@@ -17,7 +17,7 @@ from lab.words import Verdict
 # Raised when a reader of an older version would misread a newer result.
 VERSION = 1
 
-# In the report on a failure; the dossier has more.
+# In the failure report; the dossier has more.
 SHOWN_FORGERIES = 5
 
 # How long a run took, in the kernel's words: `ran for more than 100 ms: 122 ms`,
@@ -31,12 +31,11 @@ class Result:
 
     `seconds` is the time on the host's clock, without waiting for a guest's slot;
     `parts` are its parts by name, and that wait (`wait`). `findings` are all that the
-    judge looked at, `reasons` those that did not hold. `rests_on` is
-    the source of the verdict and `trust` how far it can be trusted: of a pass the least
-    trusted source, of a failure the most trusted one of what failed. `extension_reports`
-    is what the kernel said of programs that it ended, as text. `forgeries` are the first
-    texts that have the form of a report and are not the kernel's, of `forged` in all.
-    `guest` is `fork` or `cold`.
+    judge looked at, `reasons` those that did not hold. `rests_on` is the source of the
+    verdict, and `trust` is its trust: for a pass those of the least trusted source, for a
+    failure those of the most trusted source that failed. `extension_reports` is what the
+    kernel said of programs that it ended, as text. `forgeries` are the first texts that
+    only have the form of a report, of `forged` in all. `guest` is `fork` or `cold`.
     `rerun` is the line that runs the item again.
     """
 

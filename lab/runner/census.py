@@ -22,13 +22,13 @@ from lab.oracle.inventory.memory import STRUCTURES
 from lab.oracle.ledger import Ledger
 from lab.vm.symbols import Symbols, data_symbols, module_symbols
 
-# A function is named without an offset where it begins.
+# A function's name has no offset at its first byte.
 _BEGIN = "+0x0"
-# The guest's words for the lists of BPF objects.
+# The request for the lists of BPF objects.
 LEDGER = b"ledger name=ledger\n"
 
 _SECTION = re.compile(r"^(\.\S+):(0x[0-9a-f]{1,16})$", re.M)
-# Frees that a module's unload leaves to the kernel (seconds on the reference host).
+# Time for frees that the kernel does after a module's unload (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
 
 
@@ -61,8 +61,8 @@ class Census:
     before: Inventory = field(init=False)
     ledger: Ledger = field(init=False)
     unloaded: list[str] = field(default_factory=list)
-    #: What the last module left when it was unloaded, or may have left where a look is not
-    #: safe: the cause, should the kernel not live to the end.
+    #: The leftovers of the last module that was unloaded, and possible ones where a look is not
+    #: safe: they are the cause if the kernel does not live to the end.
     left_at_unload: list[str] = field(default_factory=list)
     _doubtful: list[str] = field(default_factory=list)
     _functions: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Census:
         self.before, self.ledger = self._ask_all()
 
     def look_at_module(self, name: str, path: Path | None) -> None:
-        """Note what a module has registered, before it is unloaded: it has names only now.
+        """Note what a module has registered before it is unloaded, as it has names only now.
 
         `path` is the module's file on the host, with its symbols.
         """
@@ -86,7 +86,7 @@ class Census:
                 self._functions[item.place, item.node] = item.value
                 self._names[item.place, item.node] = item.name
         self._doubtful = [
-            f"perhaps sysctl {item.name} (to look for it now runs into it)"
+            f"perhaps sysctl {item.name} (looking for it now would run into it)"
             for item in inventory.left_over(self.before, now)
             if item.kind == "sysctl" and item.name.rpartition("/")[0] in self.before.folders[1:]
         ]
@@ -103,10 +103,10 @@ class Census:
         ]
 
     def look_after_unload(self) -> None:
-        """Note what is left over when a module has just been unloaded, by the safe sources.
+        """Note what is left over just after a module was unloaded, by the safe sources.
 
-        The loader is asked, which runs already: a process that is started now may stumble
-        over what is left (an SSH server reads /proc/interrupts), and hide the cause.
+        The loader answers, as it runs already: a process that is started now may run into
+        the leftovers (an SSH server reads /proc/interrupts), and hide the cause.
         """
         found = Found([], {})
 
@@ -118,14 +118,14 @@ class Census:
             return not found.left
 
         with contextlib.suppress(DeadlineExceeded):
-            scaled(UNLOAD_SECONDS).poll(settled, "what a module had to be given back", interval=0.1)
+            scaled(UNLOAD_SECONDS).poll(settled, "a module's objects to be freed", interval=0.1)
         self.left_at_unload[:] = found.left or self._doubtful
 
     def look(self, *, modules_ran: bool) -> Found:
         """Compare what the kernel has now with the baseline.
 
-        `modules_ran` says that code which is gone may have left something: sources that could
-        run it are read only if the others found nothing.
+        `modules_ran` says that modules which are gone may have left something: sources that
+        could run their code are read only if the others found nothing.
         """
         reading = self.reading
         unknown = dict(reading.unknown)

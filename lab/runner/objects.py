@@ -26,7 +26,7 @@ from lab.words import OUTCOMES, VERIFY, Outcome
 # instructions takes some 10 s under emulation.
 LOAD_SECONDS = 60.0
 
-# Entered with the name of a module and its file while the module is unloaded.
+# A context for the unload of a module, from the module's name and its file.
 Unloading = Callable[[str, Path | None], contextlib.AbstractContextManager[None]]
 
 WORK_FOLDER = "/root"
@@ -35,8 +35,8 @@ WORK_FOLDER = "/root"
 MISSED = "missed"
 
 
-# What insmod says of a module that the kernel refuses by what is in it. All else is the
-# word of the module's own init function, or of the system: out of memory, loaded already.
+# Insmod's messages for a module whose content the kernel refuses. All others come from the
+# module's own init function, or from the system: out of memory, loaded already.
 _MODULE_REFUSED = re.compile(
     r"invalid module format|exec format error|unknown symbol|wrong symbol version"
     r"|key was rejected|required key not available|key has (been revoked|expired)"
@@ -49,7 +49,7 @@ _MODULE_REFUSED = re.compile(
 class Artifact:
     """A built extension: its file on the host, or None and all that its compiler printed.
 
-    `debug` is the file that names what is at an offset in it, where there is one.
+    `debug` is the file with the names of its functions by offset, if there is one.
     """
 
     path: Path | None

@@ -22,9 +22,9 @@ from lab.words import KernelState, RexCounter
 
 @dataclass
 class StepResult:
-    """What a step did, as far as it came.
+    """The result of a step, as far as it came.
 
-    `problem` says why it did not do what it should, or did not end. `seconds`
+    `problem` says why it failed or did not end. `seconds`
     is on the guest's clock where the guest measured, else on the host's.
     `maps` holds the values that the step's expectation asks for. `errname` and
     `stage` are the loader's words for what failed, and `rejected` the program
@@ -85,7 +85,7 @@ class Pass:
 
     @property
     def received(self) -> int | None:
-        """Packets of all triggers that reached a socket; None if one of them was not counted."""
+        """Return the packets of all triggers that reached a socket; None if a count is missing."""
         counts = [
             result.received
             for result in self.results
@@ -110,13 +110,13 @@ class Observation:
     # The first texts that only have the form of reports, and how many there were of them.
     forgeries: list[Forgery] = field(default_factory=list)
     forged: int = 0
-    # Signs that the console does not have all that the kernel said.
+    # Signs that the console does not have all that the kernel printed.
     losses: list[Loss] = field(default_factory=list)
     leaked: list[str] | None = None
-    # What a module left when it was unloaded, for a kernel that could not be asked later.
+    # Leftovers of a module at its unload, for a kernel that could not be asked later.
     left_at_unload: list[str] = field(default_factory=list)
-    # What modules left (memory, timers, work items), a sentence each; and what of it this
-    # kernel gives no view of.
+    # Leftovers of modules (memory, timers, work items), a sentence each; and the kinds that this
+    # kernel can't show.
     residue: list[str] = field(default_factory=list)
     not_looked_at: list[str] = field(default_factory=list)
     # Reports that are about what a module left.

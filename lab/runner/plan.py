@@ -196,8 +196,8 @@ def need_rex(scenario: Scenario, extension: RustExtension, kernel: Kernel) -> No
 def refused(scenario: Scenario, name: str, error: NotCompiled) -> Artifact:
     """Return the artifact of an extension that a scenario expects not to compile.
 
-    Raises `UserError` if it expects nothing of the kind, or another message: whatever
-    the compiler says then is the user's mistake, and no kernel is to blame for it.
+    Raises `UserError` if it does not expect that, or expects another message: then the
+    compiler's error is the user's mistake, and no kernel is to blame.
     """
     wanted = _expected_log(scenario, name)
     if wanted is None:
@@ -212,7 +212,7 @@ def refused(scenario: Scenario, name: str, error: NotCompiled) -> Artifact:
 
 
 def _expected_log(scenario: Scenario, name: str) -> TextExpect | None:
-    """Return the expected compiler's log of an extension; None if it has to compile."""
+    """Return the expected compiler's log of an extension; None if it must compile."""
     for step in scenario.all_steps():
         if isinstance(step, LoadStep) and step.load == name and step.expect is not None:
             expect = step.expect

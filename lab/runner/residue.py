@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kernel modules leave in a guest: memory, timers and work items.
+"""Find what kernel modules leave in a guest: memory, timers and work items.
 
-Only items with a module are looked at so: their kernels get boot arguments that
-make each allocation a little dearer, and their guests are snapshots of their own.
+Only items with a module get this: their kernels have boot arguments that make
+each allocation a little slower, and their guests are snapshots of their own.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ KEPT_SECONDS = 2.0
 # Boot arguments by the option of the kernel that they need.
 _ARGUMENTS = (
     ("CONFIG_SLUB_DEBUG", "slub_debug=U"),  # who allocated each object
-    # What a module's own calls left, when it is unloaded.
+    # Leftovers of a module's own calls, at its unload.
     ("CONFIG_MEM_ALLOC_PROFILING", "sysctl.vm.mem_profiling=1"),
     ("CONFIG_DEBUG_OBJECTS", "debug_objects"),  # which timers and work items are armed
 )
-# Which of them the kernel has switched on by itself.
+# Arguments that the kernel's configuration may already switch on.
 _BUILT_ON = {"slub_debug=U": "CONFIG_SLUB_DEBUG_ON"}
-# The same argument by its other names (slab_debug since 6.9).
+# Other names of the same arguments (slab_debug since 6.9).
 _SYNONYMS = {"slab_debug": "slub_debug", "no_debug_objects": "debug_objects"}
 
 _TRACING = "/sys/kernel/tracing/instances"
@@ -46,16 +46,16 @@ _STARTS, _PER_CPU = f"{_TRACING}/kextlab-starts", f"{_TRACING}/kextlab-percpu"
 _SLAB = "/sys/kernel/debug/slab"
 _PROFILING = "/proc/sys/vm/mem_profiling"
 
-# The kernel's text ends, and modules begin, not below this (without and with KASLR).
+# No module is below this address (without and with KASLR).
 _MODULES = "0xffffffffa0000000"
-# The start of a frame or function of code that has no name: the kernel's or a module's no more.
+# The start of a frame or function without a name: its module is gone.
 _GONE = "0xffffffff[a-f]"
 
 
 def arguments(kernel: Kernel, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """The boot arguments that let a kernel see what modules leave.
+    """Return the boot arguments that let a kernel see what modules leave.
 
-    What the scenario has `chosen` for itself is left as it is.
+    Arguments that the scenario has `chosen` itself are not changed.
     """
     names = {word.partition("=")[0] for word in chosen}
     names |= {_SYNONYMS.get(name, name) for name in names}
@@ -69,20 +69,20 @@ def arguments(kernel: Kernel, chosen: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def not_looked_at(kernel: Kernel) -> list[str]:
-    """Return what the configuration of a kernel alone hides."""
+    """Return what a kernel can't show because of its configuration."""
     if kernel.has("CONFIG_LOCKDEP"):
         return ["delayed work items (CONFIG_LOCKDEP changes their form)"]
     return []
 
 
 def insert_line(path: str, words: Sequence[str], module: str) -> str:
-    """The shell line that loads a module and prints where its sections are."""
+    """Return the shell line that loads a module and prints where its sections are."""
     load = shlex.join(["insmod", path, *words])
     folder = f"/sys/module/{module}/sections"
     return f"{load} && {{ grep -s . {folder}/* {folder}/.[a-z]*; true; }}"
 
 
-# Prints what was started, and by its end whether a buffer was too small.
+# Prints the starts, and at its end whether a buffer was too small.
 _READ_STARTS = (
     f"cat {_STARTS}/trace 2>/dev/null; cat {_STARTS}/per_cpu/cpu*/stats 2>/dev/null;"
     f" grep -s ', {_GONE}' /proc/timer_list"
@@ -93,8 +93,8 @@ _READ_STARTS = (
 class Residue:
     """Follows one guest's modules from the baseline on.
 
-    `armed` has in words what was still armed at an unload, `found` all that is left, `missing`
-    what this kernel gives no view of.
+    `armed` describes what was still armed at an unload, `found` all that is left, `missing`
+    the kinds that this kernel can't show.
     """
 
     guest: Guest
@@ -105,7 +105,7 @@ class Residue:
     _before: list[Allocation] = field(default_factory=list)
 
     def begin(self) -> None:
-        """Switch the trace points on, and read what is there before the item."""
+        """Switch the tracepoints on, and read the allocations that exist before the item."""
         answer = self._run(_BEGIN)
         words = set(answer.split())
         self.missing += [text for word, text in _MISSING.items() if word in words]
@@ -113,11 +113,11 @@ class Residue:
             self._before = self._allocations()
 
     def inserted(self, module: str, file: Path, output: str) -> None:
-        """Note where a module lies that was loaded by `insert_line`, which printed `output`."""
+        """Note the place of a module from the `output` of its `insert_line`."""
         self.layouts.add(module, parse_sections(output), module_symbols(file))
 
     def removed(self, module: str) -> None:
-        """See which timers and work items of a module wait that was unloaded a moment ago."""
+        """Find the pending timers and work items of a module that was just unloaded."""
         self.layouts.remove(module)
         output = self._run(_READ_STARTS)
         if armed.overrun(output):
@@ -132,10 +132,10 @@ class Residue:
         self.found = list(self.armed)
 
     def settle(self, *, leak_expected: bool = False) -> Evidence:
-        """Find what the modules have left, when what is freed late had its time.
+        """Find what the modules have left, with time for late frees.
 
-        It is asked again until nothing is left, or the time is up, which is sooner where
-        something is expected to stay. `found` then has it in words.
+        The guest is asked again until nothing is left, or the time is up. The time is shorter
+        if something is expected to stay. `found` then describes it.
         """
         limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
 
@@ -197,8 +197,8 @@ _MISSING = {
     "no-slab": "slab objects (no CONFIG_SLUB_DEBUG, or no slub_debug=U)",
     "no-vmalloc": "vmalloc areas (no /proc/vmallocinfo)",
     "no-pages": "pages (no CONFIG_MEM_ALLOC_PROFILING, or switched off)",
-    "no-per-cpu": "per-CPU memory (no trace point percpu_alloc_percpu with call_site)",
-    "no-timers": "timers and work items (no trace points)",
+    "no-per-cpu": "per-CPU memory (no tracepoint percpu_alloc_percpu with call_site)",
+    "no-timers": "timers and work items (no tracepoints)",
     "no-kcore": "timers and work items (no /proc/kcore)",
     "no-timer-list": "high-resolution timers (no /proc/timer_list)",
 }
@@ -236,8 +236,8 @@ read -r line < /proc/modules && echo modules
 true
 """
 
-# A part begins with a line of its own. The caches are asked to give back what they only keep
-# (2), from now on quietly (4): nodes, names, and what waits to be freed in a batch.
+# A part begins with a line of its own. The caches are asked to free what they only keep (2),
+# from now on quietly (4): nodes, names, and objects that wait to be freed in a batch.
 _FENCE = "==kextlab== "
 _READ_MEMORY = f"""
 exec 2>/dev/null
@@ -253,7 +253,7 @@ true
 
 
 def split_parts(output: str) -> dict[str, str]:
-    """The texts that the guest printed, by the path of the file that each is from."""
+    """Return the texts that the guest printed, by the path of the file that each is from."""
     parts: dict[str, str] = {}
     for part in f"\n{output}".split(f"\n{_FENCE}")[1:]:
         name, _, text = part.partition("\n")

@@ -142,7 +142,7 @@ class Run:
         self._tools = ToolCheck(guest)
         kernel = self.plan.kernel
         if any(isinstance(one, ModuleExtension) for one in scenario.extensions.values()):
-            # Its trace instances must be there at the census's baseline.
+            # Its trace instances must exist at the census's baseline.
             self._residue = Residue(guest, missing=not_looked_at(kernel))
             self._residue.begin()
         if baseline is None:
@@ -286,7 +286,7 @@ class Run:
                 guest.run("killall -9 kextload kexttrigger 2>/dev/null; true", scaled(10))
                 guest.forget_loader()
             elif not self._only_modules():
-                # It holds programs. Else it goes on: the inventories are taken by one process.
+                # It holds programs. Otherwise it keeps running: one process takes all inventories.
                 guest.end_loader()
             books = watch.books(leak_expected=self.plan.item.keeps)
             seen.leaked, seen.ledger = books.left, books.ledger
@@ -319,7 +319,7 @@ class Run:
     def _own_settings(self) -> tuple[set[str], int | None]:
         """Return what the scenario's own `set:` steps excuse: settings, and a quiet console.
 
-        A setting may differ at the end only if the steps did not come so far as to undo it.
+        A setting may differ at the end only if the steps stopped before they undid it.
         """
         passes = [done for done in (self.seen.first, self.seen.second) if done is not None]
         own = {

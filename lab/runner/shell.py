@@ -32,7 +32,7 @@ ALL_CPUS_ONLINE = (
 
 
 def trigger_line(trigger: BaseTrigger, *, received: bool = False) -> str:
-    """The shell line that fires a trigger (all kinds but `run`, which is the loader's).
+    """Return the shell line that fires a trigger (all kinds but `run`, which is the loader's).
 
     With `received` the packets that reach a socket are counted.
     """

@@ -69,7 +69,7 @@ class StepDriver:
     deadline: Deadline
     final_maps: Mapping[Ref, Any] = field(default_factory=dict)
     sample: Callable[[], dict[str, float]] | None = None
-    # Count the packets of each trigger that reach a socket, asked by its step or not.
+    # Count the packets of each trigger that reach a socket, even if its step does not ask.
     count_received: bool = False
     # Whether the last step leaves a kernel that can still be asked.
     closing: bool = True

@@ -70,7 +70,7 @@ class Baseline:
 class Books:
     """What is left over, by name; increases by kind; new fatal taint; counters' increases.
 
-    `deferred` tells that some of what is left is freed by the kernel when it gets to it.
+    `deferred` says that the kernel will still free some of what is left.
     `worn_stacks` are those of native programs that were used nearly to their end.
     """
 
@@ -197,11 +197,11 @@ class Watch:
         self.guest.machine.console.wait_for_calm(CALM_SECONDS, scaled(CALM_LIMIT))
 
     def begin(self) -> None:
-        """Begin to hold the console against the kernel's own log. Raises what `fence` raises."""
+        """Begin to compare the console with the kernel's own log. Raises the errors of `fence`."""
         self._audit.begin()
 
     def fence(self) -> None:
-        """Make sure that all that the kernel printed until now is on the host's side.
+        """Make sure that all that the kernel printed until now has reached the host.
 
         Raises `ConnectionLost` or `DeadlineExceeded` if it is not, and `InfraError` if the
         kernel's lines have another form now: a console that does not show what was just
@@ -210,11 +210,11 @@ class Watch:
         self._audit.fence()
 
     def check_console(self, excused: Collection[str] = (), level: int | None = None) -> None:
-        """Hold the console against the kernel's own log, and the settings against the baseline.
+        """Compare the console with the kernel's own log, and the settings with the baseline.
 
         `excused` and `level` are those of `Audit.end`. A report that the log does not have is
-        a forgery from then on. Raises `InfraError` if the console can't be relied on, and what
-        `fence` raises.
+        a forgery from then on. Raises `InfraError` if the console can't be relied on, and
+        the errors of `fence`.
         """
         found = self._audit.end(self._believed, excused, level)
         if found is None:
@@ -234,17 +234,17 @@ class Watch:
         return [one for one in self._parser.reports if one.first_line not in self._unknown]
 
     def rex_reports(self) -> tuple[RexReport, ...]:
-        """The reports since the baseline on native programs that were ended."""
+        """Return the reports since the baseline on native programs that were ended."""
         return tuple(one for one in self._rex.reports if one.first_line not in self._unknown)
 
     def forgeries(self) -> tuple[list[Forgery], int]:
-        """The first texts since the baseline that only have the form of reports, and the count."""
+        """Return the first forged reports since the baseline, and the number of all."""
         self._check_parser()
         found = [*self._parser.forgeries, *self._unknown.values()]
         return found, self._parser.forged + len(self._unknown)
 
     def losses(self) -> list[Loss]:
-        """The signs since the baseline that the console does not have all of the kernel's text."""
+        """Return the signs since the baseline that some of the kernel's text is missing."""
         self._check_parser()
         return list(self._parser.losses)
 
@@ -259,9 +259,9 @@ class Watch:
     def books(self, *, leak_expected: bool = False) -> Books:
         """What the guest holds and counts now, against the baseline.
 
-        Frees are deferred: it is asked again until nothing is left over, or
-        the time is up, which is sooner where something is expected to stay, and
-        where only objects are left that modules free at once.
+        Frees are deferred: the guest is asked again until nothing is left over, or
+        the time is up. The time is shorter if something is expected to stay, or if
+        only objects are left that modules free at once.
         """
         limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
         soon = scaled(KEPT_SECONDS)
@@ -286,7 +286,7 @@ class Watch:
             found = before.census.look(modules_ran=counters_oracle.modules_ran(counted))
         now = found.ledger
         if now is None:
-            # To list a network device whose code is gone would run it.
+            # Listing a network device whose code is gone would run that code.
             now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
         left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
         left += rex_oracle.left_held(before.rex, rex)
@@ -310,13 +310,13 @@ class Watch:
 
     @property
     def left_at_unload(self) -> list[str]:
-        """Return what the last module left when it was unloaded; the list is kept up to date."""
+        """Return what the last module left at its unload; the list is kept up to date."""
         census = self.baseline.census
         return [] if census is None else census.left_at_unload
 
     @contextlib.contextmanager
     def unloading(self, module: str, path: Path | None) -> Iterator[None]:
-        """Look at what a module has registered, and at what is left when it is unloaded.
+        """Look at what a module has registered, unload it, and look at what is left.
 
         `path` is its file on the host.
         """
@@ -324,7 +324,7 @@ class Watch:
         if census is None:
             yield
             return
-        _ = self.guest.loader  # started now: after the unload nothing may be started
+        _ = self.guest.loader  # start it now: nothing may be started after the unload
         census.look_at_module(module, path)
         yield
         census.look_after_unload()
