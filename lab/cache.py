@@ -89,8 +89,8 @@ class Cache:
     def put(self, kind: str, name: str, build: Callable[[Path], str]) -> Path:
         """Build an entry whose key `build(folder)` returns, and return its folder.
 
-        The caller holds the lock of `name`. An entry that is there by then is
-        not replaced: somebody may be reading it.
+        The caller holds the lock of `name`. An entry that exists by then is
+        not replaced: another process may be reading it.
         """
         aside = self.path(kind, f".{name}.aside")
         shutil.rmtree(aside, ignore_errors=True)  # left by a run that was killed

@@ -56,8 +56,8 @@ class UserError(LabError):
 class NotCompiled(UserError):
     """A compiler, or a rule of the lab, does not accept an extension.
 
-    `log` is all that it printed. `missing` says that it is not about the code: a
-    header, a tool or a file is not there, so that no scenario can expect it.
+    `log` is all that it printed. `missing` says that the code is not the reason: a
+    header, a tool or a file is missing, so no scenario can expect this error.
     """
 
     log = ""

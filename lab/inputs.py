@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Entries of the cache whose key holds all files that their compiler read.
 
-That is known only when the compiler is done. So there are two levels: the key
-of the direct inputs (source, flags, compiler) leads to manifests. A manifest
-lists every file that one compilation read with its digest, and every place where
-a file would have been found first, had there been one. As long as all of that is
-so, the entry is what the compiler would make again.
+These files are known only when the compiler is done. So there are two levels: the
+key of the direct inputs (source, flags, compiler) leads to manifests. A manifest
+lists every file that one compilation read with its digest, and every path where
+a file, had it existed, would have been found first. While all of this still holds,
+the compiler would make the same entry again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from lab.errors import UserError
 
 MANIFESTS = "inputs"
 
-# A file that was changed so shortly before its manifest was written may be changed again
-# without a new time: file systems count in ticks. Its content is looked at. In nanoseconds.
+# A file that was changed this shortly before its manifest was written may change again
+# without a new time, as file systems count in ticks: compare its content. Nanoseconds.
 _RECENT = 2 * 10**9
 
 
@@ -33,10 +33,10 @@ _RECENT = 2 * 10**9
 class Inputs:
     """The inputs of one compilation. Paths are absolute, or relative to a base folder.
 
-    `absent` are paths where nothing is, but where a file would have been read.
-    `variables` are those of the environment that were asked for, None if unset.
-    If not `complete`, something was read that nobody can tell: what is made is
-    used once, and never found again.
+    `absent` are paths without a file, where one would have been read.
+    `variables` are those of the environment that were read, None if unset.
+    If not `complete`, an unknown input was read: the result is used once, and
+    never found again.
     """
 
     files: frozenset[str] = frozenset()
@@ -118,7 +118,7 @@ def _newest_first(folder: Path) -> Iterator[Path]:
 
 @dataclass
 class _File:
-    """A file's digest, and the marks by which it is known without being read."""
+    """A file's digest, and the marks that identify it without reading it."""
 
     digest: str
     marks: list[int]
@@ -136,10 +136,10 @@ class _Manifest:
         files = {}
         for path in sorted(base / name for name in read.files):
             marks = _marks(path)
-            # A clock that was set back leaves files of the future, which are none of this.
+            # A clock that was set back leaves files from the future, which are not recent changes.
             if start <= marks[1] <= time.time_ns():
                 raise UserError(f"{path} was changed while it was compiled", hint="run it again")
-            # Of another checkout the same sources are in another folder.
+            # In another checkout the same sources are in another folder.
             name = path.relative_to(base) if path.is_relative_to(base) else path
             files[str(name)] = _File(file_digest(path), marks)
         return cls(files, sorted(read.absent), dict(read.variables), time.time_ns())
@@ -151,7 +151,7 @@ class _Manifest:
     def holds(
         self, base: Path, environment: Mapping[str, str], digests: dict[str, str | None]
     ) -> bool:
-        """Return whether nothing has changed. `digests` keeps those of files that were read."""
+        """Return whether nothing has changed. `digests` keeps the digests that were computed."""
         if any(environment.get(name) != value for name, value in self.variables.items()):
             return False
         # There may be thousands of names: joining `Path`s would take most of the time.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab explain`: say what a kernel reported in a log of any form."""
+"""`lab explain`: print what a kernel reported in a log of any form."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.oracle.rust_names import readable
 from lab.plain import plain
 
 EXIT_REPORTS = 1
-# How many texts that are not the kernel's are shown.
+# At most this many forgeries are shown.
 _SHOWN = 5
 
 
@@ -32,20 +32,18 @@ def explain_logs(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--form", help=f"The logs' form, if it is not found: {', '.join(NAMES)}."),
+        typer.Option("--form", help=f"Form of the logs, if not recognised: {', '.join(NAMES)}."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     corpus: Annotated[
         Path | None,
-        typer.Option(
-            "--score", metavar="FOLDER", help="Measure against logs with known titles instead."
-        ),
+        typer.Option("--score", metavar="FOLDER", help="Measure against logs with known titles."),
     ] = None,
     wrong: Annotated[
-        bool, typer.Option("--wrong", help="With --score: name the odd logs that are wrong.")
+        bool, typer.Option("--wrong", help="With --score: name the odd logs read wrongly.")
     ] = False,
 ) -> None:
-    """Say what a kernel reported: kind, function at fault, CPU, task, and where in the log.
+    """Print what a kernel reported: kind, function at fault, CPU, task, and where in the log.
 
     Reads consoles, dmesg in all its forms, journals, syslog files, records of
     /dev/kmsg and netconsole. The exit status is 0 if there is no report, 1 if

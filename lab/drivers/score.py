@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measure the reading of logs against a folder of logs whose titles are known.
+"""Measure how well logs are read, on a folder of logs with known titles.
 
 A file has headers (`TITLE: `, `FRAME: `, ...), an empty line and the log, the
 form of syzkaller's `pkg/report/testdata/linux/report`. Three figures are counted
 over the logs of x86-64:
 
-- reported: a log with a title has a report, and a log without one, or with the title
-  of what no kernel reports (`_NO_REPORT`), has none;
+- reported: a log with a title has a report, and a log without one, or whose title
+    is of something that no kernel reports (`_NO_REPORT`), has none;
 - kind: the first report's kind is one that the title's words allow (`KINDS`);
 - function: the title's function is among the first report's three frames. Only
   logs of Linux 5.x and later whose title names a function count.
@@ -25,8 +25,8 @@ from lab.oracle.reports import Report
 from lab.oracle.rust_names import identifiers
 from lab.words import ReportKind
 
-# The kinds that a title's first words allow, the first match counts. Several
-# stand where the lab tells more apart than the title does, or the other way round.
+# The kinds that a title's first words allow; the first match counts. There are several
+# kinds where the lab distinguishes more than the title does, or the other way round.
 KINDS: tuple[tuple[str, tuple[ReportKind, ...]], ...] = (
     (r"KASAN: ", ("kasan", "general-protection", "page-fault")),
     (r"KFENCE: ", ("kfence",)),
@@ -59,8 +59,8 @@ KINDS: tuple[tuple[str, tuple[ReportKind, ...]], ...] = (
     (r"\w[\w ]*(?:error|fault|opcode)|int3", ("oops",)),
 )
 
-# Titles of what no kernel reports: failures of the programs that ran on it, and a start
-# of the machine without a word.
+# Titles of events that no kernel reports: failures of the programs that ran on it, and a
+# silent restart of the machine.
 _NO_REPORT = re.compile(r"SYZFAIL|SYZFATAL|go runtime error|panic: |unexpected kernel reboot$")
 
 # Registers and entries that only other architectures have.
@@ -79,7 +79,7 @@ _RELEASE = re.compile(
 
 @dataclass(frozen=True)
 class Sample:
-    """One log of the folder and what its headers say of it."""
+    """One log of the folder, with what its headers say about it."""
 
     name: str
     title: str
@@ -182,7 +182,7 @@ def _same(name: str) -> str:
 
 
 def kinds_of(title: str) -> frozenset[ReportKind]:
-    """Return the kinds that a title allows; none for what no kernel reports."""
+    """Return the kinds that a title allows; none if no kernel reports such an event."""
     return next((frozenset(kinds) for words, kinds in KINDS if re.match(words, title)), frozenset())
 
 
@@ -210,7 +210,7 @@ def _reports(log: bytes) -> list[Report]:
 def score_folder(folder: Path) -> dict[str, Score]:
     """Return the scores of the logs in a folder. Raises `UserError` if it has none."""
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder", hint="give the folder with the logs and titles")
+        raise UserError(f"{folder} is not a folder", hint="give the folder with logs and titles")
     files = sorted((path for path in folder.iterdir() if path.is_file()), key=_order)
     scores = score(map(read_sample, files))
     if not scores["all"].logs:

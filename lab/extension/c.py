@@ -32,8 +32,8 @@ OLDEST_CLANG = 16
 _NEWEST_CLANG = 30
 
 # -g: BTF. v3: 32-bit jumps, on every kernel since 5.1. No macro of the kernel
-# is in its BTF, so the architecture has to be said. A file with options of the
-# host's would be in no key.
+# is in its BTF, so the architecture has to be given. A file with options of the
+# host would be in no key.
 FLAGS = (
     "--no-default-config", "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-D__TARGET_ARCH_x86",
     "-Wall", "-fno-color-diagnostics",
@@ -42,12 +42,12 @@ FLAGS = (
 _HEADERS = Path("/usr/include/bpf")
 _ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+): (fatal )?error: ")
 
-# Options with a file that clang reads, and does not list.
+# Options with a file that clang reads but does not list.
 _UNLISTED_OPTION = re.compile(
     r"@|--config|-ivfsoverlay|-fplugin|-fpass-plugin|-load|-include-pch|-fmodule|-fprofile"
 )
-# Errors that are not about the code: a header or file that is not there, an option that
-# this clang does not know, clang's own end.
+# Errors that are not about the code: a missing header or file, an option that
+# this clang does not know, a crash of clang.
 _MISSING = re.compile(
     r"fatal error: '[^']*' file not found|^clang[\w-]*: error: |^fatal error: error in backend"
     r"|No such file or directory|PLEASE submit a bug report",

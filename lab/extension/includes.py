@@ -10,15 +10,15 @@ from pathlib import Path
 
 from lab.inputs import Inputs
 
-# Conditions on a header that is there or not: a compiler's list of what it read has none
-# of those that are not. `here` is its literal name; without one it is computed.
+# Conditions on the presence of a header: a compiler's list of what it read lacks those that
+# are absent. `here` is the header's literal name; without one, the name is computed.
 _CONDITION = re.compile(
     r"(?P<other>defined[ \t]*\(?[ \t]*|#[ \t]*(?:ifn?def|define|undef)[ \t]+)?"
     r"\b__has_(?:include(?:_next)?|embed)\b"
     r"(?:[ \t]*\([ \t]*(?:\"(?P<quoted>[^\"\n]+)\"|<(?P<angled>[^>\n]+)>))?"
 )
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
-# With this the assembler reads a file that no list names.
+# This makes the assembler read a file that no list names.
 _UNLISTED = re.compile(r"\bincbin\b")
 _NONEXISTENT = re.compile(r'^ignoring nonexistent directory "(.+)"$', re.M)
 _SEARCH_LIST = re.compile(
@@ -44,9 +44,9 @@ def search_list(said: str) -> list[str]:
 def inputs_of(read: Iterable[str], folders: Iterable[str], base: Path) -> Inputs:
     """Return the inputs of a compilation that read these files and searches these folders.
 
-    Names are as the compiler gives them: a folder that it searched, then what the
-    `#include` says. No other folder may get a file of that name, for it may come
-    first. `base` is where the compiler ran.
+    Names are as the compiler gives them: a folder that it searched, then the name in
+    the `#include`. If another folder gets a file of that name, the compiler may find that
+    one first. `base` is the folder that the compiler ran in.
     """
     files = set(read)
     places = dict.fromkeys([*(os.path.dirname(name) for name in files), *folders, ""])
@@ -57,7 +57,7 @@ def inputs_of(read: Iterable[str], folders: Iterable[str], base: Path) -> Inputs
         conditions = _conditions(text)
         complete &= conditions is not None and not _UNLISTED.search(text)
         names |= conditions or set()
-        # What a condition found may go, and what is read is not all that counts.
+        # A header that a condition found may disappear, so the files read are not all that counts.
         files |= {
             path
             for place in places

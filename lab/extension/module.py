@@ -27,7 +27,7 @@ _PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*", "Module.symvers",
 _ERROR_LINE = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(:\d+)?: (fatal )?error: ")
 _OTHER_ERROR = re.compile(r"^ERROR: (modpost: )?|^ld(\.lld)?: error: |: undefined reference to ")
 _MAX_ERRORS = 20
-# Errors that are not about the code: a header that is not there.
+# Errors that are not about the code: a missing header.
 _MISSING = re.compile(r"fatal error: ('[^']*' file not found|.*: No such file or directory)")
 
 
@@ -97,7 +97,7 @@ def _source(name: str, folder: Path) -> Path:
 
 
 def _sources(source: Path) -> list[Path]:
-    """Return all files of a module, also in folders below, but no products of a build."""
+    """Return all files of a module, also those in subfolders, without a build's products."""
     return sorted(
         path
         for path in source.rglob("*")

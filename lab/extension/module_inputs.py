@@ -2,7 +2,7 @@
 """List the files that the build of a module read, from the `.cmd` files that Kbuild leaves.
 
 A module's own files are in the key before the build, and so is the kernel's tree,
-which the cache keeps as it was made. What is left are headers from elsewhere.
+which the cache keeps as it was made. Only headers from elsewhere remain.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lab.inputs import Inputs
 
 _COMMAND = re.compile(r"^(?:saved)?cmd_\S+ := (.*)$", re.M)
 _LISTED = re.compile(r"^deps_\S+ := \\\n(.*?)\n\n", re.M | re.S)
-# Folders whose headers are in Kbuild's lists, which leave out those of the system.
+# Options for folders whose headers are in Kbuild's lists; the lists leave out system headers.
 _LISTED_OPTIONS = ("-I", "-iquote")
-# What a Kbuild file may read that no `.cmd` file tells of. Makefiles that can also be called
-# from outside of Kbuild ask where they are, and for what kernel.
+# Things that a Kbuild file may read and that no `.cmd` file lists. Makefiles that can also be
+# called from outside of Kbuild ask where they are, and for what kernel.
 _UNTOLD = re.compile(
     r"^\s*[-s]?include\s|\$[({](?:shell\s+(?!pwd\b|uname\b)|wildcard\s|file\s|eval\s)", re.M
 )

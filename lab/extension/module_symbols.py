@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The functions and objects of a kernel module by section, read from its file."""
+"""Read the functions and objects of a kernel module from its file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-# The second names of a module's first and last function.
+# Aliases of a module's init and exit functions.
 _ALIASES = ("init_module", "cleanup_module")
 
 
 def module_symbols(path: Path) -> dict[str, list[tuple[int, int, str]]]:
-    """Offset in the section, size in bytes and name of each function and object, by section.
+    """Return section -> offset in it, size in bytes and name of each function and object.
 
-    Empty for a file without a symbol table, or that cannot be read.
+    The result is empty for a file that has no symbol table or cannot be read.
     """
     found: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
     try:

@@ -54,7 +54,7 @@ _RULES = sorted(Path(__file__).parent.glob("rust*.py"))
 # The compiler evaluates constants: that must end.
 _SECONDS = 120.0
 _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.*)$")
-# Errors that are not about the code: a file that is not there, the compiler's own end.
+# Errors that are not about the code: a missing file, a crash of the compiler.
 _MISSING = re.compile(
     r"^error(\[E0583\]|\[E0463\])|couldn't read|No such file or directory"
     r"|the compiler unexpectedly panicked|memory allocation of",

@@ -193,8 +193,8 @@ def compile_rust(
 ) -> Inputs:
     """Compile a part of the lab itself, in a folder whose path must not appear in what is built.
 
-    Returns what was read; `output` is the file to write, if the words name no folder.
-    Raises `ToolFailed` if that fails.
+    Returns the inputs that were read; `output` is the file to write, if the words name no
+    folder. Raises `ToolFailed` if the compilation fails.
     """
     nowhere = f"--remap-path-prefix={folder}="  # first: what comes later counts before it
     depends = folder / "files.d"

@@ -215,9 +215,9 @@ class Guest:
     def kernel_log(
         self, word: str, since: int | None, paths: Sequence[str], deadline: Deadline | None = None
     ) -> dict[str, Any]:
-        """Write a record with a word to the kernel's log, and read the log up to there.
+        """Write a record with a word to the kernel's log, and read the log up to it.
 
-        `records` are those behind the number `since`, `fence` is the number of the record
+        `records` are those after the number `since`, `fence` is the number of the record
         that was written, `files` holds small files, None for one that can't be read.
         """
         number = "-" if since is None else str(since)
@@ -226,8 +226,8 @@ class Guest:
     def inventory(self, sources: bytes, deadline: Deadline | None = None) -> dict[str, Any]:
         """Return the kernel's named objects; `sources` are lines that say what to read.
 
-        A process that runs is asked, so that none has to be started. Raises
-        `InfraError` if the answer is no inventory.
+        A running process answers, so that none has to be started. Raises
+        `InfraError` if the answer is not an inventory.
         """
         if self._witness is not None or self._witness_lost:
             limit = deadline or scaled(READ_SECONDS)

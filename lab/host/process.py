@@ -113,16 +113,16 @@ def run(
 
 
 def bare_environment(**variables: str) -> dict[str, str]:
-    """Return the environment of a compiler: the search path and these variables alone.
+    """Return the environment of a compiler: only the search path and these variables.
 
-    Compilers and make take include folders, flags and more from variables of the user's,
+    Compilers and make take include folders, flags and more from the user's variables,
     which are in no key of the cache.
     """
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **variables}
 
 
 def in_environment(variables: Mapping[str, str]) -> list[str]:
-    """Return the words to put before a program's, to run it in this environment alone."""
+    """Return the words to put before a command, to run it in exactly this environment."""
     return ["env", "-i", *(f"{name}={value}" for name, value in variables.items())]
 
 

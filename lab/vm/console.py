@@ -225,8 +225,8 @@ class Console:
 
 
 def _clean(raw: bytes) -> str:
-    # A carriage return inside a line redraws it in a terminal. What was there before stays
-    # here: a task's name may hold one, and would hide the kernel's words about it.
+    # A carriage return inside a line redraws the line in a terminal. Here the text before it is
+    # kept: a task's name may hold one, and would hide the kernel's words about the task.
     return _ESCAPES.sub("", raw[: MAX_LINE * 2].decode("utf-8", errors="replace"))
 
 

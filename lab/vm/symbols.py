@@ -70,7 +70,7 @@ _OBJECT_TYPES = (0, 1)  # STT_NOTYPE (the linker's own marks), STT_OBJECT
 def data_symbols(vmlinux: Path | None) -> Mapping[str, tuple[int, int]]:
     """Return name -> (address, size in bytes) of a vmlinux's variables; empty without one.
 
-    Of several static variables of one name, none is returned: nothing says which is meant.
+    If several static variables have the same name, none of them is returned.
     """
     if vmlinux is None or not vmlinux.is_file():
         return {}

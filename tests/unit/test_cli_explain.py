@@ -124,7 +124,7 @@ def test_score_is_printed_and_even_logs_are_not_named(folder: Path) -> None:
 def test_a_folder_without_logs_is_the_users_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no logs"):
         score_folder(tmp_path)
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         score_folder(tmp_path / "nowhere")
 
 
