@@ -13,7 +13,7 @@
 
 COUNTERS(counts, 1); /* packets to the port */
 
-/* Is it a packet to the port? What ends before its header is not. */
+/* Is it a packet to the port? A packet that ends before its header is not. */
 static __always_inline bool is_blocked(void *start, void *end)
 {
 	struct iphdr *ip = start;

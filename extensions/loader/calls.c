@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bpf(2) calls that libbpf makes while it loads an object. An errno of libbpf's
+ * The bpf(2) calls that libbpf makes while it loads an object. An errno from libbpf
  * does not say which of them failed, and its messages are for people. So the loader
  * is linked with --wrap=syscall: libbpf makes its calls through the function here.
  */
@@ -42,7 +42,7 @@ static void remember(int command, const void *attributes, unsigned long size, in
 	}
 }
 
-/* Six words on x86-64, whatever the call takes: the rest is not looked at. */
+/* Pass six words on x86-64, whatever the call takes: it does not look at the others. */
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
 	long result = __real_syscall(number, a, b, c, d, e, f);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whose word the failure of a load is. Only the verifier's is a verdict on the
- * program ("verify"): it was asked about one of the object's programs, said no, and
- * wrote why into that program's log. All else failed before it was asked, or after
- * it had agreed.
+ * Find out what made a load fail. Only the verifier's refusal is a verdict on the
+ * program ("verify"): it checked one of the object's programs, refused it, and
+ * wrote the reason into that program's log. Every other load failed before the
+ * verifier ran, or after it had accepted the program.
  */
 #include "answer.h"
 #include "loader.h"
@@ -17,9 +17,9 @@
 static const char *const statistics[] = { "verification time ", "stack depth ", "processed " };
 
 /*
- * What libbpf could not bind it replaces by calls of functions that no kernel has, so
- * that only a program which gets there fails. The verifier's "invalid func" is then
- * libbpf's word, and newer versions of it write it over.
+ * Where libbpf could not bind something, it inserts a call of a function that no kernel
+ * has, so that only a program which gets there fails. The verifier's "invalid func" is
+ * then libbpf's doing, and newer versions of libbpf replace that line.
  */
 static const char *const poisons[] = {
 	"invalid func unknown#195896080",
@@ -57,7 +57,7 @@ bool has_complaint(const char *log)
 	return false;
 }
 
-/* Behind the number of an instruction in libbpf's own lines ("12: <invalid ..."). */
+/* These follow the number of an instruction in libbpf's own lines ("12: <invalid ..."). */
 static const char *behind_number(const char *line)
 {
 	size_t digits = strspn(line, "0123456789");
@@ -74,7 +74,7 @@ static const char *poisoned_line(const char *log)
 	return NULL;
 }
 
-/* The same in libbpf's words; false if it has written none. */
+/* The same in libbpf's words; false if it has written nothing. */
 static bool poison_reason(const char *log, char *reason, size_t size)
 {
 	const char *line = poisoned_line(log), *next;

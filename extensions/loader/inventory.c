@@ -8,7 +8,7 @@
  *   tree name=sysfs path=/sys depth=12 skip=/sys/kernel/slab
  *   chain name=reboot_notifier_list at=0xffffffff81e2e7c8 next=8 show=0
  *
- * A source that this kernel does not have is no error: the answer says why it
+ * A source that this kernel does not have is not an error: the answer says why it
  * is absent, and the host says what was not looked at.
  */
 #include "inventory.h"
@@ -40,7 +40,7 @@ void source_absent(struct json *answer, const char *what, int error)
 	json_string(answer, "absent", text);
 }
 
-/* Read to the end or until the room is full; bytes, or -errno. */
+/* Read to the end or until the buffer is full; returns bytes, or -errno. */
 static ssize_t read_whole(int file, char *text, size_t room)
 {
 	size_t length = 0;
@@ -80,7 +80,7 @@ static void source_file(const struct command *command, struct json *answer)
 		json_bytes(answer, "text", text, (size_t)length);
 }
 
-/* BPF objects; the one source that every kernel has, so an error is one of the whole answer. */
+/* BPF objects. Every kernel has this source, so its error fails the whole answer. */
 static void source_ledger(const struct command *command, struct json *answer)
 {
 	(void)command;

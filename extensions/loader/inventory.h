@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The inventory: the kernel's named objects, read as the host's lines of standard input ask. */
+/* The inventory: the kernel's named objects, read as the lines on standard input request. */
 #ifndef KEXT_INVENTORY_H
 #define KEXT_INVENTORY_H
 
@@ -16,7 +16,7 @@
  */
 typedef void (*inventory_source)(const struct command *command, struct json *answer);
 
-/* The process takes one inventory and ends: it is no part of what it finds. */
+/* The process takes one inventory and ends: it is not part of the result. */
 extern bool inventory_is_passing;
 
 /* Say why a source can't be read: `what`: text of `error` (0: only `what`). */
@@ -24,7 +24,7 @@ void source_absent(struct json *answer, const char *what, int error);
 
 /* walk.c: a folder and those below it, by name. */
 void source_tree(const struct command *command, struct json *answer);
-/* tasks.c: tasks, those of the kernel and those with a user's memory. */
+/* tasks.c: kernel threads and processes. */
 void source_tasks(const struct command *command, struct json *answer);
 /* kcore.c: lists in the kernel's memory that no file shows. */
 void source_chain(const struct command *command, struct json *answer);

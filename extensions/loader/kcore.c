@@ -2,10 +2,10 @@
 /*
  * Lists in the kernel's memory that no file shows, read through /proc/kcore.
  *
- * The host sends addresses and offsets of its vmlinux. The kernel says by its
- * VMCOREINFO how far it was moved at boot; `stext` tells that it is the same
- * kernel. What was freed reads as zeros, so a list that runs through a module
- * that has gone ends there.
+ * The host sends addresses and offsets from its vmlinux. The kernel's
+ * VMCOREINFO says how far it was moved at boot; `stext` shows that it is the same
+ * kernel. Freed memory of modules reads as zeros, so a list that runs through a
+ * module that is gone ends there.
  */
 #include "inventory.h"
 
@@ -25,14 +25,14 @@
 #define NOTES ((size_t)16 << 10)
 
 static struct {
-	int file; /* 0: not opened yet; negative: -errno */
+	int file; /* 0: not yet opened; negative: -errno */
 	size_t count;
 	Elf64_Phdr segments[MAX_SEGMENTS];
-	uint64_t moved; /* by how much the kernel's addresses differ from its vmlinux's */
-	uint64_t stext; /* where it is after that; 0: it does not say */
+	uint64_t moved; /* the kernel's addresses minus those of its vmlinux */
+	uint64_t stext; /* its address after that; 0: not known */
 } core;
 
-/* A number behind `key` in VMCOREINFO, as hex; 0 if it is not there. */
+/* The hex number after `key` in VMCOREINFO; 0 if there is none. */
 static uint64_t note_value(const char *notes, size_t size, const char *key)
 {
 	const char *found = memmem(notes, size, key, strlen(key));
@@ -106,7 +106,7 @@ static uint64_t number(const struct command *command, const char *key)
 	return value;
 }
 
-/* The address `key` where this kernel has it; false if the memory can't be read, and why is said. */
+/* The address `key` in this kernel; false with the reason in the answer if it can't be read. */
 static bool address_of(const struct command *command, const char *key, uint64_t *address,
 		       struct json *answer)
 {
@@ -127,12 +127,12 @@ static bool address_of(const struct command *command, const char *key, uint64_t 
 	return true;
 }
 
-/* The text at an address, without what is no ASCII; empty if it is gone. */
+/* The text at an address, ASCII characters only; empty if it is gone. */
 static void peek_text(uint64_t address, char *text, size_t room)
 {
 	size_t i;
 
-	/* A text near the end of what can be read is shorter than the room. */
+	/* A text near the end of readable memory is shorter than the buffer. */
 	for (i = 0; i + 8 < room; i += 8) {
 		if (address < KERNEL_SPACE || !peek(address + i, text + i, 8))
 			break;
@@ -200,7 +200,7 @@ void source_chain(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
-/* A circular list: its nodes are inside of objects, `link` bytes from their begin. */
+/* A circular list: its nodes are inside objects, `link` bytes from their start. */
 void source_ring(const struct command *command, struct json *answer)
 {
 	uint64_t head, node, link = number(command, "link");
@@ -283,7 +283,7 @@ void source_array(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
-/* The parts of a per-CPU number of 4 bytes at `percpu`, summed. */
+/* The sum of a per-CPU number of 4 bytes at `percpu`. */
 static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 {
 	int cpu, cpus = get_nprocs_conf();
@@ -338,7 +338,7 @@ void source_references(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
-/* A struct percpu_counter, summed: the kernel's own files show what was folded in long ago. */
+/* The sum of a struct percpu_counter: the kernel's own files lag behind its per-CPU parts. */
 void source_counter(const struct command *command, struct json *answer)
 {
 	uint64_t at, offsets, percpu, sum;

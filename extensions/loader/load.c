@@ -195,7 +195,7 @@ static enum next after_failure(const struct failure *failure, int level, size_t 
 
 	if (failure->error == ENOSPC && *log && room < LAST_ROOM)
 		return LARGER_LOG; /* it did not fit; that is no verdict on the program */
-	/* Of what the verifier had no objection to it would print the way for nothing. */
+	/* Without an objection of the verifier, its trace would be of no use. */
 	if (level == VERDICT_LEVEL && has_complaint(log) && length_of_way(log) <= LONG_WAY)
 		return TRACE;
 	return NOTHING;

@@ -113,7 +113,7 @@ int make_room(struct handle *handle, size_t programs, size_t maps);
 void free_handle(struct handle *handle);
 void unload_all(struct loader *loader);
 
-/* messages.c: what libbpf warned of since the last `forget_messages`, its last 16 KiB. */
+/* messages.c: libbpf's warnings since the last `forget_messages`, the last 16 KiB of them. */
 const char *libbpf_messages(void);
 void forget_messages(void);
 void keep_messages(void);
@@ -137,12 +137,12 @@ struct failure {
 	const char *log; /* that program's; "" if the kernel wrote none */
 	int error; /* errno */
 };
-/* Of `bpf_object__load`, which returned `error`; each program has its log. */
+/* Of `bpf_object__load`, which returned `error`; `logs` has one for each program. */
 void find_failure(struct failure *failure, struct bpf_object *object,
 		  const struct verifier_log *logs, int error);
-/* Begins a bad answer. */
+/* Begin a bad answer. */
 void report_failure_to_load(const struct failure *failure, const char *path, struct json *answer);
-/* Does a log say more than statistics? (At the level that prints no way.) */
+/* Does a log have more than statistics? (At the level that prints no trace.) */
 bool has_complaint(const char *log);
 
 /*

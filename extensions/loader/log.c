@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's log since a record, up to one that is written now, and small
- * files with it: what the host holds the console against.
+ * The kernel's log from a given record to one that is written now, and small
+ * files with it. The host compares the console with them.
  *
  *     kextload log WORD NUMBER PATH...
  *
- * The record is "kextlab: fence WORD". With a NUMBER of "-" no other record is
+ * The new record is "kextlab: fence WORD". With a NUMBER of "-" no other record is
  * in the answer.
  */
 #include "answer.h"
@@ -53,7 +53,7 @@ static bool is_fence(const char *record, const char *fence)
 	return text && !strncmp(text + 1, fence, strlen(fence));
 }
 
-/* The records behind `since` up to the fence; how many did not fit is in the answer too. */
+/* The records after `since` up to the fence, and the number of those that did not fit. */
 static void add_records(struct json *answer, int log, bool all, uint64_t since, const char *fence)
 {
 	static char record[RECORD];
@@ -123,7 +123,7 @@ static int answer_log(struct json *answer, char **words)
 		return fail(answer, "command", EINVAL, "usage: kextload log WORD NUMBER|- PATH...");
 	all = strcmp(words[1], "-");
 	if (all && !parse_unsigned(words[1], &since))
-		return fail(answer, "command", EINVAL, "%s is no number of a record", words[1]);
+		return fail(answer, "command", EINVAL, "%s is not a record's number", words[1]);
 	log = open_log(answer);
 	if (log < 0)
 		return -1;

@@ -11,7 +11,7 @@
 
 static char messages[16 << 10];
 
-/* Lines that only say that one before them has failed the load. */
+/* Lines that only say that the load failed, for the reason in an earlier line. */
 static const char *const consequences[] = {
 	"failed to load object",
 	"failed to perform CO-RE relocations",
@@ -23,7 +23,7 @@ static const char *const program_consequences[] = {
 	"': failed to prepare load attributes",
 };
 
-/* The end is what counts: libbpf warns of much, and then says what failed. */
+/* Keep the end: libbpf prints many warnings, and then says what failed. */
 static void keep_text(const char *text)
 {
 	size_t length = strlen(text), used = strlen(messages);
@@ -94,7 +94,7 @@ bool libbpf_reason(char *reason, size_t size)
 		if (strncmp(line, PREFIX, strlen(PREFIX)))
 			continue; /* a part of a longer message */
 		line += strlen(PREFIX);
-		/* A load that failed for its consequence alone is better than nothing. */
+		/* If there is only a consequence, it is better than nothing. */
 		if (found && is_consequence(line))
 			continue;
 		snprintf(reason, size, "%s", line);

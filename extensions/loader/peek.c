@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads the kernel's memory by address, through /proc/kcore.
+ * Read the kernel's memory by address, through /proc/kcore.
  *
- * /proc/kcore is an ELF file whose program headers say at which offset an
- * address is. What is mapped nowhere reads as zeros there.
+ * /proc/kcore is an ELF file whose program headers map addresses to offsets.
+ * Unmapped memory reads as zeros there.
  */
 #include "answer.h"
 #include "command.h"
@@ -50,7 +50,7 @@ static int peek_at(struct json *answer, int file, const char *word, uint64_t len
 	uint64_t address, offset;
 
 	if (!parse_unsigned(word, &address))
-		return fail(answer, "peek", EINVAL, "%s is no address", word);
+		return fail(answer, "peek", EINVAL, "%s is not an address", word);
 	if (find_offset(file, address, length, &offset) &&
 	    read_all(file, bytes, length, offset))
 		json_hex(answer, NULL, bytes, length);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What both protocols share: namespaces, sockets, and the payload that is recognised. */
+/* Common to both protocols: namespaces, sockets, and the recognisable payload. */
 #include "answer.h"
 #include "cpus.h"
 #include "receive.h"
@@ -19,7 +19,7 @@
 
 #define MAX_SIZE 65507 /* of UDP over IPv4 */
 #define DISCARD 9
-#define BUFFER (8 << 20) /* for what is received later than usual */
+#define BUFFER (8 << 20) /* for packets that are received late */
 
 bool is_refusal(int error)
 {
@@ -57,7 +57,7 @@ static int open_receiver(struct exchange *exchange, int type, struct json *answe
 	if (descriptor < 0)
 		return fail(answer, "trigger", errno, "no socket: %s", strerror(errno));
 	exchange->receiver = descriptor;
-	/* Not bad if it fails: what does not fit is only late on a CPU that is behind. */
+	/* This may fail: the usual buffer is too small only if the CPU is late. */
 	(void)setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
 	if (bind(descriptor, (const struct sockaddr *)&exchange->to, sizeof(exchange->to)) ||
 	    (type == SOCK_STREAM && listen(descriptor, SOMAXCONN)))
@@ -67,7 +67,7 @@ static int open_receiver(struct exchange *exchange, int type, struct json *answe
 	return 0;
 }
 
-/* The receiver is opened in its namespace; the caller is then left in the sender's. */
+/* Open the receiver in its namespace, then put the caller into the sender's. */
 static int open_between(struct exchange *exchange, const struct command *command, int type,
 			struct json *answer)
 {
@@ -103,7 +103,7 @@ static int look_at_device(struct exchange *exchange, const struct command *comma
 		return fail(answer, "command", error, "%s: %s", exchange->device, strerror(error));
 	exchange->any_device = request.ifr_flags & IFF_LOOPBACK;
 	if (!exchange->any_device && !command_value(command, "to"))
-		return fail(answer, "command", EINVAL, "%s is no loopback device: packets needs "
+		return fail(answer, "command", EINVAL, "%s is not a loopback device: packets needs "
 			    "the key to, a receiver's address", exchange->device);
 	return 0;
 }
@@ -140,7 +140,7 @@ static int make_payload(struct exchange *exchange, struct json *answer)
 	return 0;
 }
 
-/* Sentinels tell of one CPU alone. */
+/* Sentinels prove something about one CPU only. */
 static int stay_here(struct json *answer)
 {
 	int error = run_on_cpu(sched_getcpu());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Packets whose arrival at a socket is counted. */
+/* Count the packets that arrive at a socket. */
 #ifndef KEXT_RECEIVE_H
 #define KEXT_RECEIVE_H
 
@@ -16,7 +16,7 @@
 #define NONCE 8
 #define STAMP (NONCE + sizeof(uint64_t))
 
-/* One trigger; all sockets do not block. */
+/* One trigger; no socket blocks. */
 struct exchange {
 	const char *device;
 	bool any_device; /* the route decides; a loopback device needs no more */
@@ -29,7 +29,7 @@ struct exchange {
 
 /*
  * Do the command `packets` and count what reached a socket of this process, as
- * "received" in the answer. Every packet is sent once: what is dropped is not sent again.
+ * "received" in the answer. Every packet is sent once: a dropped packet is not sent again.
  * Returns how many were sent, or -1 with a bad answer begun.
  */
 int64_t receive_packets(const struct command *command, uint64_t times, struct json *answer);

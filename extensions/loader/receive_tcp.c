@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Connections to a socket of our own, one after the other. Neither side ever waits for a
- * timer of TCP: when all packets are processed and nothing has moved, a packet is lost,
- * and the connection is given up instead of sending it again.
+ * timer of TCP: if all packets are processed and no data has moved, a packet is lost, and
+ * the connection is closed instead of sending the packet again.
  */
 #include "answer.h"
 #include "receive.h"
@@ -18,7 +18,7 @@ struct connection {
 	bool refused;
 };
 
-/* Ends at once with a reset: nothing is left that TCP would send again or keep for a minute. */
+/* Close with a reset: TCP then has nothing to send again or to keep for a minute. */
 static void end(int *descriptor)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
@@ -64,7 +64,7 @@ static bool write_some(struct connection *connection, const struct exchange *exc
 	return length > 0;
 }
 
-/* What comes must be what was sent; the rest of an earlier connection is not. */
+/* The bytes that arrive must be those sent; the rest of an earlier connection is not. */
 static bool read_some(struct connection *connection, const struct exchange *exchange)
 {
 	ssize_t length;

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* As much as may be under way before it is waited for. */
+/* The bytes that may be in flight before the sender waits for them. */
 #define MAX_PACKETS 32
 #define MAX_BYTES 65536
 
@@ -21,11 +21,11 @@ static bool is_ours(const struct exchange *exchange, ssize_t length, uint64_t ne
 	if (length != (ssize_t)exchange->size || memcmp(exchange->got, exchange->sent, before))
 		return false;
 	memcpy(number, exchange->got + before, sizeof(*number));
-	/* One CPU keeps their order: an older number is a copy. */
+	/* One CPU keeps the packets in order: an older number is a copy. */
 	return *number >= next;
 }
 
-/* Count what is there; `next` becomes the number after the last one. */
+/* Count the packets that have arrived; `next` becomes the number after the last one. */
 static uint64_t take(const struct exchange *exchange, uint64_t *next)
 {
 	uint64_t count = 0, number;

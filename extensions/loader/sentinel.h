@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Sentinels: packets that prove that all packets before them have been received or dropped. */
+/* Sentinels: packets that prove that all packets before them were received or dropped. */
 #ifndef KEXT_SENTINEL_H
 #define KEXT_SENTINEL_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tasks: threads of the kernel, and processes. */
+/* Tasks: kernel threads and processes. */
 #include "inventory.h"
 
 #include <ctype.h>
@@ -25,7 +25,7 @@ static bool parse_stat(char *text, char **name, unsigned long *flags)
 	return sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", flags) == 1;
 }
 
-/* Is it this process, or its shell, which only run to take the inventory? */
+/* Is it this process or its shell? They run only to take the inventory. */
 static bool is_passing(int pid)
 {
 	return inventory_is_passing && (pid == getpid() || pid == getppid());
@@ -42,7 +42,7 @@ static void add_task(struct json *answer, int proc, const char *pid)
 	snprintf(path, sizeof(path), "%.16s/stat", pid);
 	file = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return; /* went away meanwhile */
+		return; /* it has ended */
 	length = read(file, text, sizeof(text) - 1);
 	close(file);
 	if (length <= 0)

@@ -134,7 +134,7 @@ static int is_loopback(const char *device, struct json *answer)
 	return !!(request.ifr_flags & IFF_LOOPBACK);
 }
 
-/* These say how a receiver is reached; without one they would be ignored. */
+/* These describe the way to a receiver; without a receiver they would be ignored. */
 static int refuse_receivers_keys(const struct command *command, struct json *answer)
 {
 	static const char *const keys[] = { "protocol", "to", "netns", "to_netns" };

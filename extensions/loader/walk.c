@@ -27,8 +27,8 @@ struct walk {
 	const char *only;  /* the folders that may be listed, or NULL: all */
 	const char *count; /* a file whose number follows the name of a folder `:...`, or NULL */
 	bool inodes, links;
-	bool here;      /* may something in the folder at hand be skipped? */
-	size_t numbers; /* length of the path of the folder whose numbers are left out, or 0 */
+	bool here;      /* may an entry of the current folder be skipped? */
+	size_t numbers; /* length of the path of the folder whose numbers are skipped, or 0 */
 	char path[PATH_MAX];
 };
 
@@ -37,7 +37,7 @@ static bool is_number(const char *name)
 	return name[0] && name[strspn(name, "0123456789")] == '\0';
 }
 
-/* Does the list of what is skipped name an entry of the folder at hand? */
+/* Does the list of skipped paths name an entry of the current folder? */
 static bool skips_in(const struct walk *walk)
 {
 	size_t length = strlen(walk->path);
@@ -86,7 +86,7 @@ static bool read_count(int folder, const char *name, const char *count, char *te
 	return true;
 }
 
-/* One entry: `NAME`, with its inode, a link's target or a folder's number if they are asked for. */
+/* One entry: `NAME`, with its inode, a link's target or a folder's number if requested. */
 static void add_entry(struct walk *walk, int folder, const struct record *record)
 {
 	char text[NAME_MAX + PATH_MAX + 64], more[PATH_MAX];
@@ -125,7 +125,7 @@ static void walk_below(struct walk *walk, int folder, size_t length, const char 
 		return;
 	below = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (below < 0)
-		return; /* went away meanwhile */
+		return; /* it is gone */
 	walk_folder(walk, below, longer, depth);
 	close(below);
 }

@@ -5,9 +5,9 @@
  *   insmod leaks.ko take=kmalloc,timer keep=timer
  *   echo "KIND [COUNT]" > /sys/kernel/debug/kextlab_leaks/take
  *
- * `take` lists what the module takes when it is loaded, `keep` what it does not
- * give back when it is removed; `all` stands for every kind. So one source is
- * the wrong module of each kind and the correct one of all.
+ * `take` lists the kinds that the module takes when it is loaded, `keep` those that
+ * it does not give back when it is removed; `all` stands for every kind. So one
+ * source is a faulty module for each kind, and a correct module for all.
  */
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
@@ -33,7 +33,7 @@ static unsigned int seconds = 3600;
 module_param(seconds, uint, 0444);
 MODULE_PARM_DESC(seconds, "after how many seconds timers and delayed work run");
 
-/* A timer in memory of its own, which may be kept as a whole. */
+/* A timer in memory of its own, so that both can be kept. */
 struct heap_timer {
 	struct timer_list timer;
 	u64 payload[16];
@@ -201,7 +201,7 @@ static struct kind {
 	{ "delayed_work", take_delayed_work, give_delayed_work },
 };
 
-/* Whether a list of names, separated by commas, holds a name. */
+/* Does a comma-separated list of names contain a name? */
 static bool listed(const char *list, const char *name)
 {
 	size_t length = strlen(name);
@@ -288,5 +288,5 @@ static void __exit leaks_exit(void)
 
 module_init(leaks_init);
 module_exit(leaks_exit);
-MODULE_DESCRIPTION("What is taken and not given back, for the lab's own tests");
+MODULE_DESCRIPTION("Takes resources and may keep them, for the lab's own tests");
 MODULE_LICENSE("GPL");

@@ -6,9 +6,9 @@
  *   insmod leaves.ko what=proc release=1  # the same, given back by rmmod
  *   insmod leaves.ko what=all release=1   # one of each kind, all given back
  *
- * It proves that the lab sees each kind of object that a wrong module leaves
- * behind, and that it stays quiet about a correct one. Whatever uses an object
- * that was left runs code that is gone: nothing here is ever used.
+ * It proves that the lab sees each kind of object that a faulty module leaves
+ * behind, and that it stays quiet about a correct one. Using a leftover object
+ * runs code that is gone, so nothing here is ever used.
  */
 #include <linux/binfmts.h>
 #include <linux/cdev.h>
@@ -48,7 +48,7 @@ static bool release;
 module_param(release, bool, 0444);
 MODULE_PARM_DESC(release, "give back what was registered when the module is unloaded");
 
-/* No machine has it twice, and nothing calls it while a guest runs. */
+/* It exists once, and nothing calls it while a guest runs. */
 #define COLD_FUNCTION "kernel_restart"
 #define FREE_PORT 0x5a0
 #define FREE_INTERRUPT 5
@@ -119,7 +119,7 @@ static void give_sysctl(void)
 	unregister_sysctl_table(sysctl_header);
 }
 
-/* The same in a folder of the kernel's: to list that folder follows the table. */
+/* The same in a folder of the kernel: listing that folder follows the table. */
 static struct ctl_table_header *kernel_sysctl_header;
 static struct ctl_table kernel_sysctl_table[] = {
 	{
@@ -268,7 +268,7 @@ static int on_packet(struct sk_buff *buffer, struct net_device *from, struct pac
 }
 
 static struct packet_type packets = {
-	.type = cpu_to_be16(0x88b5), /* for experiments; nobody sends it here */
+	.type = cpu_to_be16(0x88b5), /* for experiments; never sent here */
 	.func = on_packet,
 };
 
@@ -535,7 +535,7 @@ static int __init leaves_init(void)
 			continue;
 		error = kinds[i].take();
 		if (error) {
-			pr_err("%s can't be had: %d\n", kinds[i].name, error);
+			pr_err("%s can't be registered: %d\n", kinds[i].name, error);
 			give_all();
 			return error;
 		}

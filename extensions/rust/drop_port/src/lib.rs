@@ -9,7 +9,7 @@ const BLOCKED: u16 = 4004;
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(1);
 
-/// The port that a packet goes to; none if it has no port, or ends before it.
+/// The destination port of a packet; `None` if it has no port, or ends before it.
 fn port(packet: &impl Packet) -> Option<u16> {
     let ethernet: &net::Ethernet = packet.header(0)?;
     if ethernet.ethertype.get() != net::ETHERTYPE_IPV4 {
