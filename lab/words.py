@@ -28,8 +28,8 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LoadOutcome = Literal["not_compiled", "rejected"]
 LOAD_OUTCOMES: tuple[LoadOutcome, ...] = get_args(LoadOutcome)
 
-# Where a load fails, in the loader's words. Only `verify` is a verdict on the extension:
-# the verifier's, or that of the kernel's checks of an image or module.
+# The stage at which a load fails, in the loader's words. Only `verify` is a verdict on the
+# extension: the verifier's, or that of the kernel's checks of an image or module.
 LoadStage = Literal[
     "open",  # libbpf does not accept the file as an object
     "btf",  # the kernel did not accept the object's types

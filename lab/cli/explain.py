@@ -45,7 +45,7 @@ def explain_logs(
 ) -> None:
     """Print what a kernel reported: kind, function at fault, CPU, task, and where in the log.
 
-    Reads consoles, dmesg in all its forms, journals, syslog files, records of
+    The logs may be those of consoles, dmesg in all its forms, journals, syslog files,
     /dev/kmsg and netconsole. The exit status is 0 if there is no report, 1 if
     there is one, 2 if a log can't be read or its form is not known.
     """

@@ -95,7 +95,7 @@ class Sample:
 
 @dataclass
 class Figure:
-    """How many of the logs that count are right, and the names of those that are not."""
+    """The number of logs that are right, of those that count, and the names of the others."""
 
     right: int = 0
     total: int = 0

@@ -213,7 +213,7 @@ def inputs_in(depends: str) -> Inputs:
     for line in depends.splitlines():
         if variable := _VARIABLE.match(line):
             variables[variable[1]] = variable[2]
-        # Each file read stands alone as a target, too, so that make knows it.
+        # Each file read is also a target without inputs, so that make knows it.
         elif line.endswith(":"):
             files.add(line[:-1].replace("\\ ", " "))
     return Inputs(frozenset(files), variables=variables)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-# Whether records come to the console, and in which form.
+# These decide which records come to the console, and in which form.
 CONSOLE_FILES = (
     "/proc/sys/kernel/printk",  # the first number: records with a lower level are shown
     "/proc/sys/kernel/printk_devkmsg",
@@ -17,7 +17,7 @@ CONSOLE_FILES = (
     "/sys/module/printk/parameters/ignore_loglevel",
     "/proc/consoles",
 )
-# Whether the detectors look, and what the kernel does after a panic.
+# These switch the detectors, and choose the kernel's action after a panic.
 DETECTOR_FILES = (
     "/proc/sys/kernel/watchdog",
     "/proc/sys/kernel/soft_watchdog",

@@ -19,7 +19,7 @@ from lab.oracle.rex_reports import is_head
 MAX_FORGERIES = 200
 _MOST_TEXT = 300
 
-# How a forgery was recognised.
+# The means by which a forgery was recognised.
 Means = Literal[
     "text",  # it has no prefix of the kernel
     "prefix",  # the kernel writes no such prefix

@@ -21,7 +21,7 @@ from lab.oracle.reports import Report
 
 @dataclass(frozen=True)
 class Cause:
-    """What a report says about resources.
+    """The statement of a report about resources.
 
     `leak` says that the report itself is about a leak, and nothing else went
     wrong: it counts as `resources`, not as a report. `place` is the function

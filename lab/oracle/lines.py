@@ -10,12 +10,12 @@ where each part but the text can be missing: the priority is there with
 T123, or CPU C1 outside of tasks) with CONFIG_PRINTK_CALLER. Programs write to
 the same line, in any form they like.
 
-A record that begins a line owns the rest of that line: the kernel writes no
-record behind another, so a prefix further on is text that was chosen by others. A
-record may follow a program's unfinished line. All readers of the console take
+A record that begins a line owns the rest of that line: the kernel writes no two
+records on one line, so a later prefix is text that others chose. A record may
+follow a program's unfinished line. All readers of the console take
 their lines from here, so all of them have this guard.
 
-What can be told about who wrote a line, and what can't:
+The evidence for the writer of a line, and its limits:
 
 - Text without the kernel's prefix was written by a program, once it is known
   which prefix this kernel uses.
@@ -23,11 +23,11 @@ What can be told about who wrote a line, and what can't:
   never lets a program use facility 0, its own.
 - Without the priority, a line from /dev/kmsg looks like the kernel's own.
 - A program that writes to the serial device itself, or code in the kernel, can
-  print any prefix, and can leave a line unfinished so that it owns the record
-  behind it. The console alone proves nothing against that: see `lab.oracle.kmsg`.
+  print any prefix, and can leave a line unfinished so that it owns the next
+  record. The console alone proves nothing against that: see `lab.oracle.kmsg`.
 
-Of the prefix only the time can change while a kernel runs. A line that differs
-in no more than that is the kernel's still, and says so (`shaped`).
+Only the time in the prefix can change while a kernel runs. A line that differs
+only in that is still the kernel's; its `shaped` is false.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from dataclasses import astuple, dataclass, replace
 
 from lab.oracle.mixing import is_mixed, parts
 
-# The kernel's longest record is 1 KiB, with its prefix 1,100 bytes. Of a line
-# that never ends this much is kept: of a record the beginning, else the end.
+# The kernel's longest record is 1 KiB, with its prefix 1,100 bytes. This much of an endless
+# line is kept: the beginning of a record, else the end.
 MAX_LINE = 4096
 _KEPT = 2048
 

@@ -50,7 +50,7 @@ class Record:
 
 @dataclass
 class State:
-    """What a form remembers from line to line."""
+    """The state of a form from line to line."""
 
     stamp: float = 0.0
     last: Record | None = None
@@ -124,7 +124,7 @@ def _dmesg(line: str, state: State) -> list[Record] | None:
 _LEVELS = frozenset({"emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"})
 
 # Times of journalctl's short forms and of syslog daemons; the priority of a network's
-# syslog may stand before them.
+# syslog may come before them.
 _WHEN = (
     r"(?P<date>[A-Z][a-z]{2}\s+\d{1,2}|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d|[A-Z]{3}\s+\d{1,2})[ T]"
     r"(?P<clock>\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?:Z|[+-]\d\d:?\d\d| [A-Z]{2,5}| [+-]\d\d)?"

@@ -26,7 +26,7 @@ _MOST_CALLERS = 64
 _DROPPED = re.compile(r"\*\* (?P<count>[0-9]+) printk messages dropped \*\*\s*$")
 _KERNEL_RIP = re.compile(r"^RIP: 0010:")
 # Registers after a line of the first kind were asked for, or are part of a stack trace.
-# Lines of the second kind may stand between the two.
+# Lines of the second kind may be between the two.
 _ASKED = re.compile(r"^(?:\s|Call Trace|sysrq:)")
 _BETWEEN = re.compile(r"^(?:CPU: |Hardware name|Tainted: |RIP: |RSP: |Code: |$)")
 

@@ -18,9 +18,9 @@ from lab.words import ReportKind
 class Opening:
     """A line that begins a report of a kind; the groups are used in its title.
 
-    `inner`: the line stands inside a report, and begins one only where the first lines
-    of that one were lost. `whole`: the line alone is the report, though more may follow.
-    `head`: the line stands before the rule of a BUG or a warning that is the same report.
+    `inner`: the line is inside a report, and begins one only if the first lines of that
+    report were lost. `whole`: the line alone is the report, though more may follow.
+    `head`: the line comes before the rule of a BUG or a warning that is the same report.
     """
 
     kind: ReportKind
@@ -43,11 +43,11 @@ def _opening(
     return Opening(kind, re.compile(pattern), title, inner, whole, head)
 
 
-# How die() ends its first line: the error code and the number of the oops.
+# The end of die()'s first line: the error code and the number of the oops.
 DIE = r": (?:0x)?[0-9a-f]{1,16} \[#\d+\]"
 _SYMBOL = r"[\w.$]+\+0x[0-9a-f]+/0x[0-9a-f]+"
 _WATCHDOG = r"^(?:(?:NMI )?watchdog: )?"
-# Since 6.13 a condition may stand before the place of a warning or of a BUG.
+# Since 6.13 a condition may come before the place of a warning or of a BUG.
 _CONDITION = r"(?:\[.*\] )?"
 
 # Lockdep's text after `WARNING:`, `BUG:` or, before 4.11, `INFO:`.
@@ -287,7 +287,7 @@ _OTHERS: tuple[Opening, ...] = (
     ),
 )
 
-# Where two match, the first one counts.
+# If two match, the first one counts.
 OPENINGS: tuple[Opening, ...] = (
     *_FAULTS, *_STALLS, *_CONTEXT, *_SANITIZERS, *_ASSERTIONS, *_OTHERS,
 )  # fmt: skip

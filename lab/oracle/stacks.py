@@ -87,13 +87,13 @@ _PROGRAM = re.compile(r"^bpf_prog_[0-9a-f]{16}_(?P<name>\w+)$")
 # where it can, so that it is not always on the stack.
 _CALLERS_BACK = re.compile(r"^(?:bpf_loop|bpf_for_each_\w+|bpf_user_ringbuf_drain|bpf_find_vma)$")
 
-# How many functions of a report are named.
+# At most this many functions of a report are named.
 FRAMES = 3
 
 
 @dataclass(frozen=True)
 class Search:
-    """How to find the function at fault in a report of a kind."""
+    """The way to find the function at fault in a report of a kind."""
 
     #: The report is about a CPU that was interrupted somewhere in a loop.
     stalled: bool = False

@@ -257,7 +257,7 @@ class Watch:
             raise InfraError(f"the console could not be parsed: {self._broken!r}")
 
     def books(self, *, leak_expected: bool = False) -> Books:
-        """What the guest holds and counts now, against the baseline.
+        """Compare what the guest holds and counts now with the baseline.
 
         Frees are deferred: the guest is asked again until nothing is left over, or
         the time is up. The time is shorter if something is expected to stay, or if
