@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A pytest plugin: each item that passes is judged again with all its mutants.
+"""A pytest plugin that judges each item that passes again, with all its mutants.
 
-Loaded with `-p judged_again` and this folder on PYTHONPATH. The guest has run already, so
-this costs milliseconds. What it finds goes below the folder in LAB_MUTANTS.
+Load it with `-p judged_again` and this folder on PYTHONPATH. The guest has run already, so
+this costs milliseconds. The results go below the folder in LAB_MUTANTS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.scenario.model import Scenario, Twin
 
 
 def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
-    """Judge as the lab does, and write down what is wrong with the judgement."""
+    """Judge as the lab does, and record which mutants pass."""
     found = judge(scenario, seen, twin)
     if found.verdict == "passed":
         number, survivors = mutants.survivors(scenario, seen, twin)
@@ -36,7 +36,7 @@ def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """Return what was written for each item, in no particular order."""
+    """Return the recorded results of each item, in no particular order."""
     return [json.loads(line) for path in folder.iterdir() for line in path.open()]
 
 

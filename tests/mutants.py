@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mutants of an item that passed: what it expects or what was seen, changed by one step.
+"""Mutants of an item that passed: one change to its expectations or to its observation.
 
-An expectation that still holds after it was inverted, or after what it is about was taken
-away, holds for another reason than the one that is meant. So each mutant must be judged
-other than `passed`.
+An expectation that still holds after it was inverted, or after the data that it is about was
+removed, holds for another reason than the intended one. So no mutant may be judged `passed`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from lab.words import TOPICS, KernelState
 
 JUNK = "no text has this: \u2620"
 _STATES: tuple[KernelState, ...] = ("alive", "stalled", "crashed")
-# Whose values are not whole numbers.
+# Keys whose values are not whole numbers.
 _CONTINUOUS = ("slopes", "time")
 _BOUNDS = ("misses", "received", "time")
 _MAPPINGS = ("outcome", "counters", "ledger", "rex", "slopes")
@@ -35,7 +34,7 @@ _TEXTS = ("verifier_log", "extension_report", "output")
 
 @dataclass(frozen=True)
 class Mutant:
-    """An item with one change. `name` states it, first where it was made."""
+    """An item with one change. `name` states the place of the change, then the change."""
 
     name: str
     scenario: Scenario
@@ -44,14 +43,14 @@ class Mutant:
 
     @property
     def survives(self) -> bool:
-        """Whether the judge does not notice the change."""
+        """Tell whether the judge does not notice the change."""
         return judge(self.scenario, self.seen, self.twin).verdict == "passed"
 
 
-# Mutants that pass, by how their names begin, each with the reason why they may.
+# Mutants that may pass, by the beginning of their names, each with the reason.
 ACCEPTED = {
     "seen.all steps missing": (
-        "the runner records a step before it does it, so that no pass is without any"
+        "the runner records a step before it does it, so no pass is without steps"
     ),
     "seen.trigger.no outcome, as expected": (
         "the step expects only that something did not happen (panicked: 0); that its programs "
@@ -65,7 +64,7 @@ def survivors(
 ) -> tuple[int, list[str]]:
     """Return the number of mutants of an item that passed, and the names of those that pass.
 
-    Those that `ACCEPTED` has a reason for are left out.
+    Mutants for which `ACCEPTED` has a reason are left out.
     """
     every = list(mutants(scenario, seen) if twin is None else _twins(scenario, seen, twin))
     return len(every), [
@@ -105,11 +104,11 @@ def _twins(scenario: Scenario, seen: Observation, twin: Twin) -> Iterator[Mutant
             yield Mutant("twin still on", scenario, _with(seen, number, still_on), twin)
 
 
-# What is expected
+# Expectations
 
 
 def _bounds(bound: Bound, *, whole: bool) -> Iterator[Bound]:
-    """Yield what holds only where the bound does not."""
+    """Yield bounds that hold only where the given one does not."""
 
     def below(number: float) -> float:
         return number - 1 if whole else math.nextafter(number, -math.inf)
@@ -144,7 +143,7 @@ def _texts(expect: TextExpect) -> Iterator[tuple[str, TextExpect]]:
 
 
 def _values(expect: Any) -> Iterator[tuple[str, Any]]:
-    """Yield mutants of what items and steps can be held to alike."""
+    """Yield mutants of the expectations that both items and steps can have."""
     for key in (*_BOUNDS, "returns", "value"):
         bound = getattr(expect, key, None)
         for other in _bounds(bound, whole=key not in _CONTINUOUS) if bound is not None else ():
@@ -199,7 +198,7 @@ def _steps(step: BaseStep) -> Iterator[tuple[str, BaseStep]]:
         if getattr(expect, "error", None) is not None:
             yield "error", of(expect.model_copy(update={"error": "EUCLEAN"}))
     if step.verb == "load":
-        # An item that expects the rejection itself expects it of its only load, too.
+        # If an item expects the rejection, it also expects it of its only load.
         outcome = getattr(expect, "outcome", None)
         if outcome is None:
             yield "outcome rejected", of((expect or LoadExpect()).model_copy(
@@ -207,7 +206,7 @@ def _steps(step: BaseStep) -> Iterator[tuple[str, BaseStep]]:
             ))  # fmt: skip
 
 
-# What was seen
+# Observations
 
 
 def _with(seen: Observation, number: int, wrong: StepResult) -> Observation:

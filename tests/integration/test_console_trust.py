@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Root in a guest tries to hide a report, or to forge one: in one guest, undone after each try."""
+"""Root tries to hide or forge a report, in one guest; each try is undone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.runner.watch import Baseline, Watch, take_baseline
 
 pytestmark = pytest.mark.integration
 
-# The kernel itself has something to say of it.
+# The kernel itself prints something about it.
 SPEAK = "echo 1 > /proc/sys/vm/drop_caches"
 TIME = "/sys/module/printk/parameters/time"
 PREFIX = "<0>[    1.000000][    T1] "
@@ -25,7 +25,7 @@ PANIC = "Kernel panic - not syncing: no"
 
 @pytest.fixture(scope="module")
 def rooted(spec: GuestSpec, forks: Forks) -> Iterator[Guest]:
-    """A guest that these tests may do anything to, as long as they undo it."""
+    """Start a guest to which these tests may do anything, as long as they undo it."""
     with forks.start(spec) as guest:
         yield guest
 
@@ -44,7 +44,7 @@ def watch(rooted: Guest, baseline: Baseline, spec: GuestSpec, stock: Kernel) -> 
 
 
 def attacked(watch: Watch, attack: str, undo: str = "true") -> str:
-    """The problem that the audit finds after an attack, "" if it finds none."""
+    """Return the problem that the audit finds after an attack; "" if it finds none."""
     assert watch.guest.run(attack).ok
     try:
         watch.check_console()
@@ -146,7 +146,7 @@ def test_a_log_that_is_no_log_is_not_believed(watch: Watch) -> None:
 
 
 def test_a_log_that_was_overwritten_is_no_proof(watch: Watch) -> None:
-    # Records of a program, which need not be on the console.
+    # These are records of a program, which need not be on the console.
     flood = 'for n in $(seq 300); do echo "<12>$(printf %0900d 0)" > /dev/kmsg; done'
     attack = f"echo on > /proc/sys/kernel/printk_devkmsg; dmesg -n 1; {flood}; dmesg -n 8"
     assert "overwritten" in attacked(watch, attack)

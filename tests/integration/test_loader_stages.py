@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a load fails: only the verifier's word is a rejection."""
+"""The stage at which a load fails: only the verifier's refusal is a rejection."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ SEC("socket") int right_too(void *context)
 """
 
 NOTE = '__attribute__((noinline, btf_decl_tag("{0}: {1}"))) int f{0}(int v) {{ return v * {0}; }}\n'
-# The kernel refuses this BTF, for a parameter without a name, and libbpf goes on without
-# it, with a warning of more than the 16 KiB that are kept.
+# The kernel refuses this BTF because of a parameter without a name. Libbpf continues without
+# it, with a warning longer than the 16 KiB that are kept.
 LONG_WARNING = (
     "".join(NOTE.format(number, "x" * 300) for number in range(70))
     + """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What Kbuild reads for a module is what the module's key holds."""
+"""The key of a module holds all that Kbuild reads for it."""
 
 from __future__ import annotations
 

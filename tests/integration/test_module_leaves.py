@@ -24,7 +24,7 @@ from lab.scenario.load import load_scenarios
 pytestmark = pytest.mark.integration
 
 GONE = " (its code is gone)"
-# What the module `leaves` registers, by its parameter, as the report names it.
+# The objects that the module `leaves` registers, by its parameter, as the report names them.
 KINDS = {
     "notifier": "notifier of leaves (function on_reboot) in reboot_notifier_list" + GONE,
     "netdev_notifier": "notifier of leaves (function on_device) in netdev_chain" + GONE,
@@ -72,7 +72,7 @@ def leaves(planner: Planner, stock: Kernel) -> Path:
 def unloaded(
     spec: GuestSpec, forks: Forks, kernel: Kernel, module: Path, args: str
 ) -> Iterator[Census]:
-    """A guest of one's own in which the module was loaded and unloaded."""
+    """Start a separate guest, and load and unload the module in it."""
     with forks.start(spec) as guest:
         guest.push({"/root/leaves.ko": module})
         _ = guest.loader
@@ -87,7 +87,7 @@ def unloaded(
 def test_what_a_wrong_module_leaves_is_named(
     spec: GuestSpec, forks: Forks, stock: Kernel, leaves: Path
 ) -> None:
-    # All in one guest: none of them may be used, and nothing here uses them.
+    # All are in one guest: none of them may be used, and nothing here uses them.
     with unloaded(spec, forks, stock, leaves, "what=all") as census:
         census.look_after_unload()
     left = census.left_at_unload
@@ -98,7 +98,7 @@ def test_what_a_wrong_module_leaves_is_named(
 def test_a_sysctl_that_is_left_is_not_followed(
     spec: GuestSpec, forks: Forks, stock: Kernel, leaves: Path
 ) -> None:
-    # Its table is in the module: who lists the folder runs into what is gone.
+    # Its table is in the module: listing the folder runs into freed memory.
     with unloaded(spec, forks, stock, leaves, "what=sysctl") as census:
         assert census.look(modules_ran=True).left == [f"sysctl /proc/sys/leaves{GONE}"]
         assert census.guest.run("true").ok

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets that are received, counted by a socket: a program's own counter proves nothing."""
+"""A socket counts the packets that arrive: a program's own counter proves nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def judged(planner: Planner, tmp_path: Path) -> Callable[[str], Result]:
-    """Runs a scenario's text on the stock kernel."""
+    """Return a function that runs a scenario's text on the stock kernel and judges it."""
 
     def run(text: str) -> Result:
         path = tmp_path / "packets" / "case.yaml"
@@ -42,7 +42,7 @@ def test_a_program_that_counts_drops_and_passes_everything_is_red(
     judged: Callable[[str], Result],
 ) -> None:
     result = judged("""
-        summary: Its own counter says that it dropped what a socket received
+        summary: Its own counter says that it dropped packets that a socket received
         extension:
           c: drop_port
           programs: [count_only]
@@ -94,7 +94,7 @@ def test_a_drop_is_seen_wherever_its_program_sits(judged: Callable[[str], Result
         for program, target in PLACES.items()
     )
     result = judged(f"""
-    summary: The receiver sees what was dropped on the way
+    summary: The receiver shows which packets were dropped on the way
     extension: {{c: drop_port}}
     steps: {steps}
     expect: {{received: {40 * len(PLACES)}}}
@@ -106,7 +106,7 @@ def test_frames_that_a_program_drops_as_they_are_sent_end_the_trigger(
     judged: Callable[[str], Result],
 ) -> None:
     result = judged("""
-        summary: A device that drops what it sends is not asked for ever
+        summary: A trigger stops sending to a device that drops all packets
         extension: {c: drop_port, programs: [drop_tc], attach: []}
         steps:
           - shell: ip link set dummy0 up

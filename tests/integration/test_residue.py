@@ -77,7 +77,7 @@ def test_what_a_module_leaves_is_named_one_by_one(use: Use) -> None:
 
 
 def test_a_timer_in_memory_that_is_freed_is_the_kernels_word(use: Use) -> None:
-    """With no other leak the module's data is freed, and the kernel disarms what is in it."""
+    """Without another leak the module's data is freed, and the kernel disarms its timers."""
     seen, found = use("timer")
     assert found.reasons == (
         "resources: expected released, but a timer of leaks (function tick) is still armed",
@@ -86,7 +86,7 @@ def test_a_timer_in_memory_that_is_freed_is_the_kernels_word(use: Use) -> None:
 
 
 def test_code_that_is_gone_and_is_called_is_the_first_that_is_said(use: Use) -> None:
-    """Memory that is never freed is not seen by DEBUG_OBJECTS: the timer in it runs."""
+    """DEBUG_OBJECTS does not see memory that is never freed: the timer in it runs."""
     seen, found = use("heap_timer", seconds=1, after="sleep 3")
     assert seen.state == "crashed"
     words = "code of the unloaded module leaks was called: function tick (by a timer)"

@@ -82,7 +82,7 @@ def test_what_an_extension_is_made_of_decides(
     seen: list[events.Event] = []
     assert build_rust("it", cache, seen.append, folder=folder).path == first
     assert seen == []
-    # A variable of the environment is read as a file is.
+    # A variable of the environment is an input like a file.
     part.write_text('pub const N: i32 = env!("PATH").len() as i32;\n')
     first = build(folder, cache)
     assert build(folder, cache) == first
@@ -91,7 +91,7 @@ def test_what_an_extension_is_made_of_decides(
 
 
 def test_each_source_of_the_crate_is_in_its_key(tmp_path: Path, cache: Cache) -> None:
-    """Without a compiler: a copy of the crate is what the entry was made from, until a change."""
+    """No compiler runs: a copy of the crate finds the same entry until it is changed."""
     crate = rust._crate(find_toolchain(), ("faults",), cache, events.ignore).parent
     (manifest,) = (cache.root / "inputs").glob(f"*/{crate.name}.json")
     copy = tmp_path / "rex"

@@ -30,7 +30,7 @@ HEALTHY = dict.fromkeys(console_settings.FILES, "1\n") | {"/proc/sys/kernel/prin
 
 
 def escaped(text: str) -> str:
-    """Text as /dev/kmsg gives it."""
+    """Return text as /dev/kmsg gives it."""
     return "".join(
         chr(byte) if 32 <= byte < 127 and byte != 92 else f"\\x{byte:02x}" for byte in text.encode()
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Offsets out of BTF: of each form of structure, and of nothing that is not BTF."""
+"""Offsets are read from BTF, for each form of structure, and from nothing else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The census: what is asked when, and how what a module left gets its names."""
+"""The census asks for each source at the right time, and names what a module left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EMPTY: dict[str, dict[str, Any]] = {
 
 
 class Guest:
-    """A guest whose inventory is this; it notes what it is asked for."""
+    """A guest with a given inventory; it notes the requests."""
 
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, Any]] = {"sysctl": {"folders": {"/proc/sys": ["vm"]}}}

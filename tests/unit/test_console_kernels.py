@@ -97,7 +97,7 @@ def test_trap_is_an_oops(trap: str, old: bool) -> None:
     assert (report.kind, report.title) == ("oops", f"{trap} in broken")
 
 
-# What a line that begins a report makes of it: words of several versions.
+# The kind and title from the first line of a report: words of several versions.
 @pytest.mark.parametrize(
     ("text", "kind", "title"),
     [

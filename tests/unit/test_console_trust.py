@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest can hide from the console oracle, or forge on it: nothing, or not in silence."""
+"""A guest can't silently hide a report from the console oracle, or forge one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEBIAN = Shape(priority=True, stamp=True, caller=False)
 def record(
     *lines: str, caller: str = "T77", level: int = 4, at: float = 5.0, step: float = 0.001
 ) -> bytes:
-    """Lines with the kernel's prefix; without a caller, as a kernel that shows none."""
+    """Return lines with the kernel's prefix; without a caller, as some kernels print them."""
     own = f"[{caller:>6}]" if caller else ""
     return b"".join(
         f"<{level}>[{at + number * step:12.6f}]{own} {text}\r\n".encode()
@@ -64,7 +64,7 @@ NAMES = st.binary(min_size=1, max_size=15).filter(lambda name: b"\0" not in name
 
 
 def named(kind: str, name: str, step: float = 0.0, caller: str = "T29", level: int = 0) -> bytes:
-    """A report about a task, its record's lines as the kernel prints them."""
+    """Return a report about a task, with its record's lines as the kernel prints them."""
     head, tail = NAMED[kind]
     lines = f"{head}{name}{tail}".split("\n")
     first = record(*lines, caller=caller, level=level, step=step)
@@ -211,7 +211,7 @@ def test_a_forgery_as_evidence_has_the_trust_of_its_writer() -> None:
     assert "line 1" in str(forgery)
 
 
-# What a record may hold, beyond a prefix of its own at the beginning
+# The content of a record, after the prefix at its beginning
 WORDS = st.lists(
     st.sampled_from(
         ["<0>", "[    1.000000]", "[    T1]", " ", PANIC, "BUG: x", "\x1b[0m", "a", "'", PREFIX]
@@ -255,7 +255,7 @@ OOPS = ("BUG: kernel NULL pointer dereference, address: 0", "RIP: 0010:broken+0x
 
 
 def stripped(data: bytes) -> bytes:
-    """The lines as they are without the time."""
+    """Return the lines without the time."""
     return b"\n".join(
         line.partition(b"[")[0] + b"[" + line.split(b"[", 2)[2] if line else line
         for line in data.split(b"\n")
@@ -401,7 +401,7 @@ def test_a_request_for_every_cpus_backtrace_is_bounded() -> None:
     assert len(parser._awaited) <= console.MAX_AWAITED
 
 
-# Logs that failed when they were first tried; the names say what is right.
+# Logs that failed at the first try; the names state the right result.
 
 
 def test_a_report_behind_one_of_ubsan_is_a_report_of_its_own() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The key of a C extension holds what its compiler read, and where it would have read first."""
+"""The key of a C extension holds all that its compiler read, and where it looked before."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SEC("socket") int it(void *context) { return A + B + FOUND + LISTED + FORCED + A
     "forced.h": "#define FORCED 1\n",
     "data.bin": "bytes",
 }
-# Files that are not there: each would be read first, or is asked for.
+# Missing files: each would be read first, or its presence is tested.
 ELSEWHERE = {
     "none/found.h": "#define FOUND 2\n",
     "first/found.h": "#define FOUND 2\n",
@@ -84,7 +84,7 @@ def kernel(tmp_path: Path) -> Kernel:
 
 @pytest.fixture
 def types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Types without a kernel: what bpftool would have written."""
+    """Write the types that bpftool would write, without a kernel."""
     made = tmp_path / "types" / "vmlinux.h"
     made.parent.mkdir()
     made.write_text(TYPES)
@@ -103,7 +103,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("types")
 class TestInputs:
-    """What the compiler read is what the key holds."""
+    """The key holds all that the compiler read."""
 
     def test_each_file_that_is_read_counts(self, tree, cache, kernel) -> None:
         first = c.build_c("it", kernel, cache, folder=tree)
@@ -142,7 +142,7 @@ class TestInputs:
         assert c.build_c("it", kernel, cache, folder=tree).path != first.path
 
     def test_it_is_what_clang_says_with_another_option(self, tree, cache, kernel) -> None:
-        """-H prints each header as it is entered; -MD, which is used, is written by other code."""
+        """-H prints each header as it is entered. The lab uses -MD, another part of clang."""
         entry = c.build_c("it", kernel, cache, folder=tree).path.parent
         (manifest,) = (cache.root / "inputs").glob("*/*.json")
         assert manifest.stem == entry.name

@@ -277,7 +277,7 @@ class TestLife:
 
 
 class TestInventory:
-    """Sources that need no right: each is read, absent, or a bad command."""
+    """Sources that need no privilege: each is read, absent, or a bad command."""
 
     @pytest.fixture
     def ask(self, kextload: Path) -> Callable[[str], dict[str, Any]]:

@@ -23,7 +23,7 @@ SOON = Deadline(60)
 
 
 def load(extension: BaseExtension, artifact: Artifact, guest: Any) -> tuple[StepResult, Pass]:
-    """The results of a step that loads an extension, and of its pass."""
+    """Return the results of a step that loads an extension, and of its pass."""
     done, step = Pass(), LoadStep(load="a")
     result = StepResult(step, "step 1")
     objects = Objects(guest, {"a": extension}, {"a": artifact}, done, lambda _seconds: SOON)
@@ -58,7 +58,7 @@ def test_what_was_not_compiled_reaches_no_guest() -> None:
         ("insmod: can't insert '/root/x.ko': unknown symbol in module, or unknown parameter",
          "verify"),
         ("insmod: can't insert '/root/x.ko': Key was rejected by service", "verify"),
-        # The module's own init function, and what is no word on the module at all.
+        # Errors of the module's own init function, and errors that are not about the module.
         ("insmod: can't insert '/root/x.ko': Device or resource busy", "init"),
         ("insmod: can't insert '/root/x.ko': Invalid argument", "init"),
         ("insmod: can't insert '/root/x.ko': Cannot allocate memory", "init"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Entries of the cache by what was read for them."""
+"""Entries of the cache are found by all files that were read for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def base(tmp_path: Path) -> Path:
 
 
 class Builder:
-    """Makes an entry of the files `a` and `b`, and counts how often."""
+    """Makes an entry from the files `a` and `b`, and counts the builds."""
 
     def __init__(self, cache: Cache, base: Path) -> None:
         self.cache, self.base = cache, base

@@ -52,7 +52,7 @@ LAYOUT = {
 READING = inventory.reading(SYMBOLS, LAYOUT)
 SOURCES = (*READING.safe, *READING.careful)
 
-# What a guest answers, by source; sources that are not here have nothing.
+# The guest's answers by source; sources that are not here have no entries.
 ANSWERS: dict[str, dict[str, Any]] = {
     "modules": {"text": "hello 16384 0 - Live 0xffffffffa0000000\n"},
     "devices": {"text": "Character devices:\n  1 mem\n\nBlock devices:\n259 blkext\n"},
@@ -75,7 +75,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 
 def report(**changes: dict[str, Any]) -> dict[str, Any]:
-    """An answer of the guest's, some of its sources replaced (dashes are underscores here)."""
+    """Return a guest's answer with some sources replaced (dashes are underscores here)."""
     found, names = copy.deepcopy(ANSWERS), {source.name for source in SOURCES}
     for name, answer in changes.items():
         found[name if name in names else name.replace("_", "-")] = answer
@@ -123,7 +123,7 @@ def test_nothing_is_left_over() -> None:
         ),
         ({"dynamic_events": {"text": "p:kprobes/p0 fn\n"}}, "tracing entry p:kprobes/p0 fn"),
         ({"proc": {"folders": {"/proc": ["10 fs", "11 irq", "20 pf"]}}}, "/proc entry pf"),
-        # Removed and made again: the name is the same, the entry is not.
+        # It was removed and made again: the name is the same, the entry is not.
         ({"proc": {"folders": {"/proc": ["77 fs", "11 irq"]}}}, "/proc entry fs"),
         (
             {"proc": {"folders": {"/proc": ["10 fs", "11 irq"], "/proc/irq": ["12 5"],
@@ -141,7 +141,7 @@ def test_nothing_is_left_over() -> None:
                                                        "pid -> :0000064"]}}},
             "slab cache pf",
         ),
-        # It shares the objects of another: its entry is a link, and the other counts it.
+        # It is merged into another cache: its entry is a link, and the other cache counts it.
         (
             {"slab": {"folders": {"/sys/kernel/slab": [":0000064 = 2", "dentry",
                                                        "pid -> :0000064", "pf -> :0000064"]}}},
@@ -179,11 +179,11 @@ def test_each_kind_is_seen_and_named(changes: dict[str, Any], text: str) -> None
 @pytest.mark.parametrize(
     "changes",
     [
-        # What went away, the kernel's own pools, the lab's own connection.
+        # Objects that went away, the kernel's own pools, the lab's own connection.
         {"proc": {"folders": {"/proc": ["11 irq"], "/proc/irq": ["12 5"], "/proc/irq/5": []}}},
         {"tasks": {"entries": ["user 1 init", "kernel 2 kthreadd", "kernel 70 kworker/u8:3"]}},
         {"net_device_references": {"nodes": ["3 0 lo", "12 0 eth0"]}},
-        # Packets passed: routes that are cached refer to the device.
+        # Packets passed: cached routes refer to the device.
         {"net_device_references": {"nodes": ["6 0 lo", "9 0 eth0"]},
          "packets_lo": {"text": "18\n"}},
         {"open_files": {"number": 12}},
@@ -301,14 +301,14 @@ def test_tracepoints_at_uneven_distances_are_not_guessed() -> None:
     assert "tracepoint" in memory.unknown_kinds(lists)
 
 
-# What is not looked at
+# Kinds that are not looked at
 
 
 def test_a_kernel_without_symbols_says_so() -> None:
     reading = inventory.reading({}, {})
     assert {"notifier", "ftrace", "tracepoint", "open-file"} <= {*reading.unknown}
     assert set(reading.unknown.values()) == {"the lab has no symbols of this kernel"}
-    # What memory does not show there is read from files, at the end.
+    # Kinds that memory can't show there are read from files, at the end.
     assert {"filesystems", "kprobes", "ioports"} <= {one.name for one in reading.careful}
     assert not {"filesystems", "kprobes", "ioports"} & {one.name for one in READING.careful}
 

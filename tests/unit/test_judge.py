@@ -246,7 +246,7 @@ def twin(*fails: Topic) -> Twin:
 
 
 def protection() -> Twin:
-    """A twin whose protection is switched off by a step."""
+    """Return a twin whose protection is switched off by a step."""
     return Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it")
 
 
@@ -1089,7 +1089,7 @@ def test_what_the_kernel_counts_as_a_warning(load: Callable[[str], Scenario], ki
     assert judge(scenario, seen).verdict == "passed"
 
 
-# What was not seen
+# Missing observations
 
 
 def test_a_step_without_a_result_is_missed(load: Callable[[str], Scenario]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The judge on what modules left: a failure of `resources`, with the cause first."""
+"""The judge fails `resources` for what modules left, with the cause first."""
 
 from __future__ import annotations
 

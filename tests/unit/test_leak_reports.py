@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel reports that are about what a module left: recognised, and said in words."""
+"""Kernel reports about what a module left are recognised and described."""
 
 from __future__ import annotations
 

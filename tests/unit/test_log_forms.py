@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Logs in the forms that people have them give the reports that the console gives."""
+"""Logs in all known forms give the same reports as the console."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.oracle.lines import Line, Origin, Splitter
 from lab.oracle.log_forms import NAMES
 
 CORPUS = Path(__file__).resolve().parent.parent / "golden" / "console"
-# Where a program's text is in the form of a report, a form without origins believes it.
+# A form without origins believes a program's text in the form of a report.
 LOGS = sorted(log for log in CORPUS.glob("*.log") if "fakes" not in log.stem)
 BOOTED = datetime(2026, 11, 29, 1, 54, 8, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def program(line: Line) -> bool:
     return line.origin is Origin.TEXT
 
 
-# Each renders a line as its form has it; the first few know who printed it.
+# Each renders a line in its form; the first few have the caller.
 
 
 def console(line: Line) -> str:
@@ -181,7 +181,7 @@ def test_form_without_callers_gives_the_reports_of_a_console_without(name: str) 
         wanted = facts(explain(rendered(lines, dmesg)))
         found = facts(explain(rendered(lines, WITHOUT_CALLER[name])))
         if name in ("short", "dmesg -T"):
-            # A second is too coarse to tell always where a report without an end ends.
+            # A second is too coarse to always find the end of a report without an end marker.
             assert [one[:2] for one in found] == [one[:2] for one in wanted], log.stem
         else:
             assert found == wanted, log.stem

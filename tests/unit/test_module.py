@@ -113,7 +113,7 @@ def test_changed_source_or_kernel_is_another_module(
     assert asked(tree) == 3
 
 
-# A tree whose build leaves lists of what it read, in Kbuild's form.
+# A tree whose build leaves lists of the files it read, in Kbuild's form.
 LISTING_TREE = """\
 modules:
 \t@echo asked >> $(CURDIR)/asked

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Each expectation, inverted or without what it is about, turns an item red."""
+"""Each expectation, inverted or without the data it is about, fails an item."""
 
 from __future__ import annotations
 

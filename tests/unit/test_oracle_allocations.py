@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The allocation oracle: what is not freed is charged to the function that allocated it."""
+"""The allocation oracle charges memory that is not freed to the function that allocated it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "residue"
 
 @pytest.fixture
 def layouts() -> Layouts:
-    """The module `leaks` as it lay in the guest that the texts are from, now unloaded."""
+    """Return the layout of the unloaded module `leaks` in the guest that the texts are from."""
     found = Layouts()
     symbols = json.loads((GOLDEN / "symbols.json").read_text())
     found.add("leaks", parse_sections((GOLDEN / "sections.txt").read_text()), symbols)
@@ -29,7 +29,7 @@ def layouts() -> Layouts:
 
 
 def recorded() -> list[Allocation]:
-    """What a 6.12 kernel had in its books after the module was gone."""
+    """Return the texts of a 6.12 kernel after the module was gone."""
     found: list[Allocation] = []
     for name, text in split_parts((GOLDEN / "memory.txt").read_text()).items():
         if name.endswith("/alloc_traces"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Timers and work items: who was started, and what the memory says about who is still armed."""
+"""Timers and work items: the trace shows the starts, and memory those still armed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def timer(function: int, *, previous: int = 1) -> bytes:
 
 
 def work(function: int, *, state: int = 1, previous: int = 1) -> bytes:
-    """A delayed work item, or a plain one with something behind it."""
+    """Return the memory of a delayed work item, or of a plain one and what follows it."""
     return struct.pack("<8Q", state, 1, 1, function, 0, previous, 99, KERNEL)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packets: the line for the guest, and what its answer makes of a step and of a pass."""
+"""Packets: the line for the guest, and the results of a step and a pass from its answer."""
 
 from __future__ import annotations
 

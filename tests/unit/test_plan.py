@@ -70,10 +70,10 @@ def test_what_the_compiler_is_to_refuse_is_an_artifact(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("text", "log", "missing"),
     [
-        # Nothing expects it; a rejection is another thing.
+        # Nothing expects it; a rejection is different.
         (PLAIN, "the stack limit is exceeded", False),
         (REJECTED, "the stack limit is exceeded", False),
-        # Another mistake than the one that is expected, or none of the code's.
+        # A mistake other than the expected one, or none in the code.
         (REFUSED, "expected ';'", False),
         (IN_STEPS, "expected ';'", False),
         (REFUSED, "'stack limit.h' file not found", True),
@@ -89,7 +89,7 @@ def test_any_other_refusal_of_the_compiler_is_the_users_mistake(
 def test_a_refusal_is_judged_for_each_scenario(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One scenario's expectation is nothing to another, though both share what was built."""
+    """One scenario's expectation does not affect another's, though both share a build."""
 
     def build_c(*_: object) -> None:
         raise not_compiled("the stack limit is exceeded")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Following modules in a guest that is only made up: what is asked, noted and said."""
+"""Modules are followed in a fake guest: the requests, the notes and the sentences."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Kernel:
 
 
 class Guest:
-    """Answers each command by what is in it; a list is worked off."""
+    """Answers each command by a text in it; a list has one answer for each time."""
 
     def __init__(self, **answers: str | list[str]) -> None:
         self.answers = answers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Variables of a vmlinux and symbols of a module, from files that the compiler made."""
+"""Read variables of a vmlinux and symbols of a module from files that the compiler made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OTHER = "static int twice[9]; int *second(void) { return twice; }"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A program of two files, and an object of the first, as a module is one."""
+    """Build a program of two files, and an object of the first, as a module is an object."""
     folder = tmp_path_factory.mktemp("symbols")
     (folder / "a.c").write_text(SOURCE)
     (folder / "b.c").write_text(OTHER)

@@ -260,14 +260,14 @@ _BENIGN = [
 
 
 def named(verb: str, comm: str, *, cpu: int | None = None) -> str:
-    """Shell words for `fire` in a task of another name, given as printf takes it."""
+    """Return a shell line for `fire` in a task of another name, given in printf's form."""
     words = f'printf "{comm}" > /proc/$$/comm; echo {verb} > /sys/kernel/debug/kextlab_faults/fire'
     return (f"taskset {1 << cpu:x} " if cpu is not None else "") + f"sh -c '{words}'"
 
 
 _PREFIX = "<0>[    1.000000][    T1] "
 
-# Guests that choose names and texts so that a report is hidden, or forged.
+# Guests that choose names and texts to hide a report, or to forge one.
 _HOSTILE = [
     Case(
         "hung-task-comm-newline",
