@@ -24,7 +24,7 @@ Outcome = Literal[
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-# Those of them that are outcomes of a load which failed because of the extension.
+# The outcomes of a load that failed because of the extension.
 LoadOutcome = Literal["not_compiled", "rejected"]
 LOAD_OUTCOMES: tuple[LoadOutcome, ...] = get_args(LoadOutcome)
 

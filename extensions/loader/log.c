@@ -63,7 +63,7 @@ static void add_records(struct json *answer, int log, bool all, uint64_t since, 
 	json_open(answer, "records", '[');
 	while (!found) {
 		size = read(log, record, sizeof(record) - 1);
-		/* EPIPE: records were overwritten before we came; the numbers show it. */
+		/* EPIPE: records were overwritten before this read; the numbers show it. */
 		if (size < 0 && (errno == EPIPE || errno == EINTR))
 			continue;
 		if (size <= 0)

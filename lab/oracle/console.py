@@ -40,7 +40,7 @@ _STRANGERS = 4
 # A backtrace is of a CPU that was interrupted somewhere.
 _SEARCH = stacks.Search(stalled=True, anywhere=True)
 
-# A guest decides how much it prints, and who prints.
+# A guest controls how much is printed, and by which callers.
 MAX_REPORTS = 200
 MAX_OPEN = 64
 MAX_AWAITED = 8192

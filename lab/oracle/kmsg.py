@@ -163,7 +163,7 @@ def compare(
         begins.update(_also_timeless(keys[: head + 1]))
         inside.update(_also_timeless(keys[head + 1 :]))
         due = record.facility == 0 and record.level < level
-        # Lines that came while the time was switched off have none.
+        # Lines printed while the time was switched off have none.
         if due and not all(_take(left, key, _timeless(key)) for key in keys[:_MOST_LINES]):
             hidden.append(record)
     first = records[0].number if records else since + 1

@@ -305,7 +305,7 @@ def clean(raw: bytes) -> str:
 def lines_of(form: Form, text: str, number: int, state: State) -> Iterator[Line]:
     """Yield the lines of the records in one line of a log of a form.
 
-    A line that is no record of that form was written by a program.
+    A line that is not a record of that form was written by a program.
     """
     records = form.read(text, state) if form.read else None
     if records is None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 Symbol = tuple[int, int, str]
 
 # x86-64: the kernel's own code begins here, and modules lie above it (mm.rst in the kernel's
-# documentation). What is in this range and has no name is code that is no longer there.
+# documentation). An address in this range without a name is code that is no longer there.
 _CODE = range(0xFFFFFFFF80000000, 0xFFFFFFFFFF600000)
 
 _SECTION = re.compile(r"^(?:\S*/)?(?P<section>[^\s/:]+):0x(?P<address>[0-9a-f]+)$")
@@ -82,7 +82,7 @@ class Layouts:
         index = bisect.bisect_right(self._symbols, (address, 1 << 64, "", "")) - 1
         while index >= 0 and address - self._symbols[index][0] < 1 << 20:
             _, end, name, module = self._symbols[index]
-            # A return address may be just behind a function that does not return.
+            # A return address may be just after a function that does not return.
             if address <= end:
                 return Place(name, module, gone=True)
             index -= 1

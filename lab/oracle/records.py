@@ -6,8 +6,8 @@ prefix. The kernel's reports name tasks, and a task chooses its name: up to 15
 bytes, newlines among them. The kernel prints all lines of a record at once, so
 they follow each other on the console, with the same caller and the same time.
 
-Where a record's head is known to be followed by a name, and what the kernel
-prints behind the name is known too, the lines between are joined by a space.
+If a name follows a record's head, and the text that the kernel prints after the
+name is known, too, the lines between are joined by a space.
 A line that is whole without the next is handed out at once; later lines of the
 same record are marked (`Line.part`), so that they open no report. The same holds
 for text that the kernel quotes, such as a mount option.

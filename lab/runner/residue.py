@@ -31,7 +31,7 @@ KEPT_SECONDS = 2.0
 
 # Boot arguments by the option of the kernel that they need.
 _ARGUMENTS = (
-    ("CONFIG_SLUB_DEBUG", "slub_debug=U"),  # who allocated each object
+    ("CONFIG_SLUB_DEBUG", "slub_debug=U"),  # the stack that allocated each object
     # Leftovers of a module's own calls, at its unload.
     ("CONFIG_MEM_ALLOC_PROFILING", "sysctl.vm.mem_profiling=1"),
     ("CONFIG_DEBUG_OBJECTS", "debug_objects"),  # which timers and work items are armed

@@ -203,7 +203,7 @@ class Watch:
     def fence(self) -> None:
         """Make sure that all that the kernel printed until now has reached the host.
 
-        Raises `ConnectionLost` or `DeadlineExceeded` if it is not, and `InfraError` if the
+        Raises `ConnectionLost` or `DeadlineExceeded` if it has not, and `InfraError` if the
         kernel's lines have another form now: a console that does not show what was just
         written may not show an oops, either.
         """
@@ -316,7 +316,7 @@ class Watch:
 
     @contextlib.contextmanager
     def unloading(self, module: str, path: Path | None) -> Iterator[None]:
-        """Look at what a module has registered, unload it, and look at what is left.
+        """Look at what a module has registered before the body unloads it, and at what is left.
 
         `path` is its file on the host.
         """
