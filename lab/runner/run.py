@@ -108,7 +108,7 @@ class Run:
         except DeadlineExceeded as error:
             seen.trouble = InfraError(f"the lab lost the guest: {error}")
         except _MALFORMED as error:
-            # Of answers that no tool of the lab gives: it was replaced, or it is the lab's bug.
+            # An answer that no tool of the lab gives: the tool was replaced, or the lab has a bug.
             seen.trouble = InfraError(
                 f"the lab could not make sense of the guest: {error!r}",
                 details=traceback.format_exc(),
