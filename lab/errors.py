@@ -32,7 +32,7 @@ class LabError(Exception):
             parts.append(self.details.rstrip())
         if self.hint:
             parts.append(f"hint: {self.hint}")
-        # What a guest said may be among it, and all of it may go to a terminal.
+        # It may include text of a guest, and all of it may go to a terminal.
         return plain("\n".join(parts))
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from itertools import chain
 
-# Control characters but for tab and newline, C1 controls among them; marks that turn the
-# direction of writing; separators that some terminals take for the end of a line; and
-# halves of a pair, which no file in UTF-8 can hold.
+# Control characters except tab and newline, C1 controls among them; bidirectional marks;
+# separators that some terminals take for the end of a line; and lone surrogates, which no
+# file in UTF-8 can hold.
 _STEERING = chain(
     range(0x09),
     range(0x0B, 0x20),

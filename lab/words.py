@@ -46,10 +46,10 @@ VERIFY: LoadStage = "verify"
 # State of the kernel at the end. `stalled`: some CPU no longer makes progress.
 KernelState = Literal["alive", "stalled", "crashed"]
 
-# What became of the objects that an extension had acquired; `any` does not ask.
+# The fate of the objects that an extension had acquired; `any` does not check it.
 Resources = Literal["released", "kept", "any"]
 
-# Whose word a pass may rest on. `host`: only what the host itself sees counts.
+# The sources that a pass may rest on. `host`: only the host's own observations count.
 TrustLevel = Literal["guest", "host"]
 
 # `error`: the lab could not tell. It is never mixed up with `failed`.

@@ -3,7 +3,7 @@
  * kextload: loads, attaches, runs and lists BPF programs inside a guest.
  *
  * Called by its other names it makes them run (kexttrigger), or reads for the host's
- * oracles (kextwitness). One file, for each carries a C library into every guest.
+ * oracles (kextwitness). It is one file, as each would carry a C library into every guest.
  */
 #include "answer.h"
 #include "loader.h"

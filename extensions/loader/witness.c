@@ -4,8 +4,8 @@
  *
  * It runs before any step can replace a program or mount over a file, and it keeps the
  * files open that tell of mounts and tracers. Each `seal` answers with the word that the
- * host gave in the last one, which nobody else in the guest was told, and says what the
- * lab's programs and mounts are now: the host compares that with what they were.
+ * host gave in the last one, and only to this process, and with the current state of the
+ * lab's programs and mounts: the host compares it with the earlier state.
  */
 #include "answer.h"
 #include "loader.h"
@@ -35,9 +35,9 @@
 #define FROM_COPY "from-copy"
 #define WORK_FOLDER "/root" /* where the host puts the files of an item */
 
-/* All that runs in the guest for the lab is below these. */
+/* All programs of the lab in the guest are below these. */
 static const char *const program_folders[] = { "/bin", "/sbin", "/usr", "/lib", "/lib64" };
-/* What decides how a program runs that SSH starts. */
+/* Files that decide how a program runs that SSH starts. */
 static const char *const settings[] = {
 	"/etc/passwd", "/etc/profile", "/etc/shells", "/etc/ld.so.preload", "/etc/ld.so.conf",
 	"/etc/ld.so.cache", "/root/.profile", "/root/.ssh/environment",
@@ -47,11 +47,11 @@ static struct witness {
 	int mounts, own_status, parent_status; /* open since the start */
 	char word[WORD_ROOM];
 	struct json *answer; /* nftw passes no context */
-	/* Each table of mounts that there was since the last seal, one behind the other. */
+	/* Each table of mounts since the last seal, one after the other. */
 	char *tables;
 	size_t tables_length;
 	bool tables_lost;
-	volatile sig_atomic_t stopped; /* somebody stopped this process and let it go on */
+	volatile sig_atomic_t stopped; /* this process was stopped and continued */
 } witness = { .mounts = -1, .own_status = -1, .parent_status = -1 };
 
 /* A whole small file from its start; NULL with errno set. */
@@ -90,8 +90,8 @@ static char *content(int file, size_t *length)
 }
 
 /*
- * Keep the table of mounts as it is now. Each change of it wakes this process, so that a
- * mount which is gone when the host asks was seen all the same.
+ * Keep the current table of mounts. Each change of it wakes this process, so it also sees
+ * a mount that is gone when the host asks.
  */
 static void keep_mounts(void)
 {
@@ -138,7 +138,7 @@ static int add_identity(const char *path, const struct stat *status, int type, s
 	return 0;
 }
 
-/* What was pushed is in the folder itself; the folder's own times are the steps' business. */
+/* Pushed files are in the folder itself; steps may change the folder's own times. */
 static void add_work_files(void)
 {
 	struct dirent *entry;
@@ -170,7 +170,7 @@ static void add_programs(void)
 	json_close(witness.answer, '}');
 }
 
-/* `seal next=WORD`: the word of the last one, and what programs, mounts and tracers there are. */
+/* `seal next=WORD`: the word of the last one, and the programs, mounts and tracers now. */
 static void seal(const struct command *command, struct json *answer)
 {
 	const char *next = command_value(command, "next");
@@ -278,7 +278,7 @@ static int start(void)
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGCONT, &action, NULL);
-	/* The kernel mounts tracefs there when somebody looks: now, and not as a step's doing. */
+	/* The kernel mounts tracefs there at the first access: do it now, not in a step. */
 	access("/sys/kernel/debug/tracing/.", F_OK);
 	snprintf(path, sizeof(path), "/proc/%d/status", getppid());
 	witness.mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -316,7 +316,7 @@ static void serve_lines(char *line, struct json *answer)
 			return;
 		used += (size_t)got;
 		line[used] = '\0';
-		end = strchr(line, '\n'); /* the host sends nothing behind a line */
+		end = strchr(line, '\n'); /* the host sends nothing after a line */
 		if (!end)
 			continue;
 		*end = '\0';
@@ -327,8 +327,8 @@ static void serve_lines(char *line, struct json *answer)
 }
 
 /*
- * Run from a sealed copy: whoever writes into the file that a process runs from writes
- * into the process.
+ * Run from a sealed copy: writing into the file that a process runs from changes the
+ * process.
  */
 static int run_from_copy(void)
 {

@@ -191,7 +191,7 @@ class Guest:
 
     @property
     def witness(self) -> Witness:
-        """The process that reads for the oracles, started when first needed: before the steps.
+        """Return the process that reads for the oracles, started at first use, before the steps.
 
         Raises `NoWitness` if it went with a connection that broke: one that starts later
         could run what a step put into its place.
@@ -243,7 +243,7 @@ class Guest:
     def read_files(
         self, paths: Sequence[str], deadline: Deadline | None = None
     ) -> dict[str, str | None]:
-        """Small files of the guest, read at once; None for one that can't be read."""
+        """Return small files of the guest, read at once; None for one that can't be read."""
         if self._witness is not None or self._witness_lost:
             return self.witness.read_files(paths, deadline or scaled(READ_SECONDS))
         fence = f"--{secrets.token_hex(8)}--"

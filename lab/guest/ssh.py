@@ -81,7 +81,7 @@ class Running:
         """Write to the command's standard input."""
         self._channel.settimeout(max(0.1, deadline.remaining))
         try:
-            # One that takes a byte now and then keeps `sendall` within its timeout for ever.
+            # A server that takes a byte now and then keeps `sendall` within its timeout forever.
             with _closed_after(self._channel, max(0.1, deadline.remaining)):
                 self._channel.sendall(data)
         except TimeoutError as error:
@@ -322,16 +322,16 @@ def _archive(files: Mapping[str, Path | bytes]) -> bytes:
 
 
 class _BoundedPackets(paramiko.packet.Packetizer):
-    """paramiko's reader of packets, which by itself takes any length from the other side."""
+    """Paramiko's reader of packets with a bound: alone it takes any length from the server."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """Read `n` bytes; raise `SSHException` for a packet that nobody sends."""
+        """Read `n` bytes; raise `SSHException` for a packet that is too long."""
         if n > MAX_PACKET:
             raise paramiko.SSHException(f"a packet of {n} bytes")
         return bytes(super().read_all(n, check_rekey))
 
     def readline(self, timeout: float) -> str:
-        """Read a line before the first packet, as `Packetizer` does, but not for ever."""
+        """Read a line before the first packet, as `Packetizer` does, but with a limit."""
         self._room, self._until = MAX_BANNER, time.monotonic() + timeout
         return str(super().readline(timeout))
 

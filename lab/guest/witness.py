@@ -27,7 +27,7 @@ class Witness:
     """`kextwitness` in the guest. One for the life of an SSH connection."""
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
-        # What it was told last: nobody else in the guest knows it.
+        # The word that it was given last: no other process in the guest knows it.
         self._word = ""
         self._ssh = ssh
         self._running: Running = ssh.start(
@@ -35,7 +35,7 @@ class Witness:
         )
 
     def call(self, verb: str, deadline: Deadline, **arguments: Any) -> LoaderAnswer:
-        """Ask one thing and return the answer.
+        """Send one command and return the answer.
 
         Raises `InfraError` if the witness is gone or refuses, and `CommandTimeout`.
         """
@@ -47,7 +47,7 @@ class Witness:
         except ConnectionLost as error:
             if not self._ssh.alive:
                 raise
-            # The connection stands, so the kernel runs: only this process is gone.
+            # The connection still works, so the kernel runs: only this process is gone.
             raise InfraError(f"the guest's witness ended: {error.message}", hint=_HINT) from error
         if not answer.ok:
             raise InfraError(f"the guest's witness can't tell: {answer.problem}", hint=_HINT)

@@ -24,7 +24,7 @@ class Source:
 
     @property
     def is_host(self) -> bool:
-        """Tell whether the host sees it itself and needs no word of the guest."""
+        """Tell whether the host observes it without the guest's help."""
         return self.trust >= Trust.CONSOLE
 
 
@@ -39,7 +39,7 @@ LOADER = Source("the loader's answers", Trust.GUEST_TEXT)
 GUEST_CLOCK = Source("the guest's clock", Trust.GUEST_TEXT)
 GUEST_TOOLS = Source("what tools in the guest say", Trust.GUEST_TEXT)
 
-# What a finding on each topic rests on, if it does not say so itself.
+# The source that a finding on each topic rests on, if it names none itself.
 SOURCE_OF: Mapping[Topic, Source] = {
     "kernel": NONCE,
     "reports": CONSOLE,
@@ -85,7 +85,7 @@ class Finding:
 
     @property
     def rests_on(self) -> Source:
-        """The source of what the finding says, with how far it can be trusted."""
+        """Return the source of the finding, which says how far it can be trusted."""
         return self.source or (SOURCE_OF[self.topic] if self.topic else GUEST_TOOLS)
 
     def to_json(self) -> dict[str, Any]:

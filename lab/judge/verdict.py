@@ -42,7 +42,7 @@ class Judgement:
 
     @property
     def rests_on(self) -> Source | None:
-        """The least trusted source of a pass, or the most trusted one of a failure.
+        """Return the least trusted source of a pass, or the most trusted one of a failure.
 
         A pass needs all of its findings, a failure any one. None for an `error`.
         """
@@ -93,7 +93,7 @@ def _trust(source: Source) -> int:
 
 
 def _by_the_host(findings: tuple[Finding, ...]) -> Judgement:
-    """Let a pass stand only if the host itself saw each thing that was asked for."""
+    """Keep a pass only if the host itself observed everything that is expected."""
     word = [one for one in findings if one.asked and not one.rests_on.is_host]
     if not word:
         return Judgement("passed", findings)

@@ -115,7 +115,7 @@ def increase(baseline: Snapshot | None, now: Snapshot | None) -> dict[RexCounter
     return changes
 
 
-# How runs end that both count. What is `refused` is not: nested runs are in one of the two.
+# The ends of runs that both count. Not `refused`: only one of the two counts nested runs.
 _ENDINGS: tuple[RexCounter, ...] = ("returned", "panicked", "faulted", "terminated", "overflowed")
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether the programs and files that the lab relies on in a guest are still what they were.
+"""Check that the programs and files that the lab relies on in a guest are unchanged.
 
 A pure function over two answers of the witness (`extensions/loader/witness.c`), one from
 before the first step and one from the end. A guest whose tools were replaced, whose /proc
-is covered by a mount or whose processes are traced can say what it likes.
+is covered by a mount or whose processes are traced can say anything.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Mount:
 
 @dataclass(frozen=True)
 class Tools:
-    """Files by path, each as text that changes with it; mounts; what was done to the witness."""
+    """Files by path, each as text that changes with it; mounts; interference with the witness."""
 
     files: Mapping[str, str]
     mounts: frozenset[Mount]
-    # All that there were since the last look, also those that are gone.
+    # All mounts since the last look, also those that are gone.
     passing: frozenset[Mount] = frozenset()
     trouble: tuple[str, ...] = ()
 
@@ -93,7 +93,7 @@ def _is_traced(status: str) -> bool:
 
 
 def changes(before: Tools, now: Tools) -> list[str]:
-    """Return in words what changed that the lab relies on; empty if all is as it was."""
+    """Describe the changes of what the lab relies on; empty if there are none."""
     found = list(now.trouble)
     found += _mounts(before.mounts, now)
     for path in sorted({*before.files, *now.files}):
@@ -127,7 +127,7 @@ def _matters(mount: Mount) -> bool:
 
 
 def check(before: Tools, now: Tools) -> None:
-    """Raise `InfraError` that names what changed of what the lab relies on."""
+    """Raise `InfraError` that names the changes of what the lab relies on, if any."""
     found = changes(before, now)
     if not found:
         return

@@ -22,7 +22,7 @@ from lab.report.result import Result, explain, forgery_line
 
 # Runs kept in the results folder; the oldest give way.
 KEPT_RUNS = 20
-# Characters of one file. A guest can print more than a disk should hold.
+# Most characters of one file. A guest can print more than a disk should hold.
 MAX_TEXT = 8 << 20
 RUN_VARIABLE = "LAB_RUN"
 _RUN = re.compile(r"^\d{8}-\d{6}-\d+$")

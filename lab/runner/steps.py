@@ -51,8 +51,8 @@ STEP_SECONDS = 20.0
 # At most this many samples are taken over the repetitions of a `repeat`.
 GAUGE_SAMPLES = 20
 
-# Characters of output that are kept of all steps together, and then of each one more. A step
-# that floods its output may be repeated a thousand times.
+# Characters of output that are kept of all steps together, and after that of each further
+# step. A step that floods its output may be repeated a thousand times.
 ALL_OUTPUT = 16 << 20
 LEAST_OUTPUT = 400
 
@@ -312,7 +312,7 @@ class StepDriver:
             )
 
     def _keep(self, output: str, result: StepResult) -> None:
-        """Keep what a step printed; of steps that nothing expects of, only so much together."""
+        """Keep a step's output; that of steps without expectations is limited in total."""
         if not _wants_output(result.step):
             output = output[-max(LEAST_OUTPUT, ALL_OUTPUT - self._kept) :]
         self._kept += len(output)
@@ -364,7 +364,7 @@ def _wants_output(step: BaseStep) -> bool:
 
 
 def _duration(said: Any) -> float:
-    """Return seconds that a guest measured; raise `ValueError` for what is no duration."""
+    """Return seconds that a guest measured; raise `ValueError` if it is not a duration."""
     seconds = float(said)
     if not 0 <= seconds < math.inf:
         raise ValueError(f"{seconds} is no duration")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The check of a guest's tools: what the lab relies on is at the end what it was at first."""
+"""Check that a guest's tools, which the lab relies on, are the same at the end as at first."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ _EXPECTED = {
     "compiler_log": "The compiler's messages about an extension that is not_compiled.",
     "maps": "Values in maps, just before their extension is unloaded.",
     "kernel": "State of the kernel at the end.",
-    "resources": "Whether all is released, as by default if the kernel is alive; any: not asked.",
+    "resources": "released: nothing is left (default if the kernel is alive); any: not checked.",
     "reusable": "Load and trigger again, with the same outcome.",
     "reports": "Kinds of report that must be on the console.",
     "forged": "Texts on the console that have the form of a report and are not the kernel's.",

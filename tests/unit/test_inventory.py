@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lab.errors import InfraError
@@ -369,6 +369,7 @@ def test_malformed_answers_are_errors(changes: dict[str, Any]) -> None:
 
 
 @given(st.text(), st.sampled_from([source.name for source in SOURCES]))
+@example("  ", "net-device-references")
 def test_any_text_is_an_inventory_or_trouble(text: str, source: str) -> None:
     fields = {"text": text, "nodes": [text], "entries": [text], "folders": {"/x": [text]}}
     found = report()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hostile - what code with the kernel's rights can hide from oracles that ask the guest
+ * hostile - hides things, with the kernel's rights, from oracles that ask the guest
  *
  * For the tests of the lab alone. `what=warning` warns, keeps it out of the log and off
- * the console, and undoes what the kernel counted of it. `what=stay` takes itself out of the list of
- * modules, so that it is there and nobody sees it.
+ * the console, and resets the kernel's counters of it. `what=stay` takes the module out of the
+ * list of modules, so that it stays and is not seen.
  */
 #include <linux/kprobes.h>
 #include <linux/list.h>

@@ -9,7 +9,8 @@ nothing left over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,12 +112,27 @@ def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
             unseen.update({kind: str(answer["absent"]) for kind in source.kinds})
             if not {"nodes", "folders"} & answer.keys():
                 continue  # else the part that could be read is there
-        try:
+        with _read_in_full(source.name):
             items.update(source.read(answer))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise InfraError(
-                f"the guest's inventory has a malformed entry in {source.name}: {str(error)[:100]}"
-            ) from error
+    with _read_in_full("what sources share"):
+        return _joined(items, unseen, answers)
+
+
+@contextlib.contextmanager
+def _read_in_full(name: str) -> Iterator[None]:
+    """Raise `InfraError` for what a guest's answer has in place of an entry."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InfraError(
+            f"the guest's inventory has a malformed entry in {name}: {str(error)[:100]}"
+        ) from error
+
+
+def _joined(
+    items: set[Item], unseen: dict[ItemKind, str], answers: Mapping[Any, Mapping[str, Any]]
+) -> Inventory:
+    """Return the inventory of the items, with what is read from more than one source."""
     return Inventory(
         frozenset(items),
         unseen,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What safe Rust can write against those who read it, for the tests of the lab alone.
+//! Hostile output that safe Rust can print, only for the tests of the lab.
 #![no_std]
 use rex::prelude::*;
 
@@ -10,7 +10,7 @@ fn wanted() -> bool {
     kernel::current_comm().text() == "kexttrigger"
 }
 
-/// Says why it panics in a text that nobody should print as it is.
+/// Panics with a message that must not be printed unescaped.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn nasty(_context: &Kprobe) {
     if wanted() {
