@@ -48,7 +48,7 @@ _KEPT = 2048
 _PRIORITY = r"<(?P<priority>0|[1-9][0-9]{0,2})>"
 _STAMP = r"\[ {0,5}(?P<stamp>[0-9]{1,7}\.[0-9]{6})\]"
 _CALLER = r"\[ {0,5}(?P<caller>[CT][0-9]{1,10})\]"
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Looks like a prefix to a person, whatever its characters are.
 _LOOSE = re.compile(r"(?:<\d{1,3}>\s*)?\[\s*(?:\d+\.\d+|[CT]\d+)\](?:\s*\[\s*[CT]\d+\])?\s?")
 

@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from lab import jsontext
+from lab.oracle import lines
 from lab.oracle.lines import Line, Origin
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _CALLER = r"\[\s*(?P<caller>[CT]\d{1,10})\]"
 _MONTHS = {
     name: number
@@ -302,7 +302,7 @@ def _is_monotonic(text: str) -> bool:
 
 def clean(raw: bytes) -> str:
     """Return a line's text without its end, colours and control characters."""
-    return _CONTROL.sub("", raw.decode("utf-8", errors="replace").rstrip("\r\n"))
+    return lines.clean(raw.decode("utf-8", errors="replace").rstrip("\r\n"))
 
 
 def lines_of(form: Form, text: str, number: int, state: State) -> Iterator[Line]:
@@ -315,5 +315,5 @@ def lines_of(form: Form, text: str, number: int, state: State) -> Iterator[Line]
         records = [Record(text, origin=Origin.TEXT)]
     for record in records:
         for part in record.text.split("\n"):
-            stripped = _CONTROL.sub("", part)
+            stripped = lines.clean(part)
             yield Line(number, 0.0, stripped, record.origin, record.stamp, record.caller)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lab.oracle import console
 from lab.oracle.console import MAX_OPEN, Parser, parse
+from lab.oracle.explain import explain
 from lab.oracle.forgeries import MAX_FORGERIES
 from lab.oracle.lines import MAX_LINE, Line, Origin, Shape, Splitter
 from lab.oracle.losses import MAX_LOSSES
@@ -49,6 +50,14 @@ def means(data: bytes, shape: Shape = FULL) -> list[str]:
 
 def losses(data: bytes, shape: Shape = FULL) -> list[str]:
     return [loss.why for loss in read(data, shape).losses]
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x1b", "\x9b31m", "\x85", "\x7f", "\0"])
+def test_no_text_steers_a_terminal(control: str) -> None:
+    (found,) = read(record(f"BUG: a{control}b")).reports
+    assert all(character.isprintable() for character in found.title)
+    journal = f"Nov 29 01:54:08 host kernel: BUG: a{control}b\n" * 2
+    assert all(one.title.isprintable() for one in explain(journal.encode()).reports)
 
 
 # Names of tasks
