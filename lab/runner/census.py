@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.deadline import DeadlineExceeded, scaled
+from lab.errors import InfraError
 from lab.extension.module_symbols import module_symbols
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
@@ -120,7 +121,8 @@ class Census:
         """Compare what the kernel has now with the baseline.
 
         `modules_ran` says that modules which are gone may have left something: sources that
-        could run their code are read only if the others found nothing.
+        could run their code are read only if the others found nothing. Raises `InfraError` if a
+        source of files can no longer be read.
         """
         reading = self.reading
         unknown = dict(reading.unknown)
@@ -139,6 +141,12 @@ class Census:
     def _found(
         self, now: Inventory, unknown: dict[inventory.ItemKind, str], *, modules_ran: bool = True
     ) -> Found:
+        lost = sorted(now.absent - self.before.absent)
+        if lost:
+            raise InfraError(
+                f"{', '.join(lost)} could be read at the baseline, and can not be read now",
+                hint="did the scenario unmount one of the kernel's file systems?",
+            )
         items = inventory.left_over(self.before, now, modules_ran=modules_ran)
         loaded = {item.name for item in now.items if item.kind == "module"}
         gone = [name for name in self.unloaded if name not in loaded]

@@ -157,6 +157,24 @@ def test_sections_that_are_forged_are_not_followed(
     assert census.name_of(0xFFFFFFFFA0001010) is None
 
 
+@pytest.mark.parametrize("modules_ran", [True, False])
+@pytest.mark.parametrize("name", ["mounts", "debugfs", "tasks", "sysctl"])
+def test_a_source_that_can_no_longer_be_read_is_the_labs_trouble(
+    guest: Guest, census: Census, name: str, modules_ran: bool
+) -> None:
+    guest.answers[name] = {"absent": "it is too large"}
+    with pytest.raises(InfraError, match=f"{name} could be read at the baseline"):
+        census.look(modules_ran=modules_ran)
+
+
+def test_a_source_that_never_could_be_read_is_said_not_to_be_looked_at(guest: Guest) -> None:
+    guest.answers["debugfs"] = {"absent": "no such file"}
+    guest.answers["packets-lo"] = {"text": "0"}
+    census = Census(guest, READING)  # type: ignore[arg-type]
+    guest.answers["packets-lo"] = {"absent": "no such file"}
+    assert "no such file" in census.look(modules_ran=True).not_looked_at.values()
+
+
 def test_the_objects_of_bpf_come_with_the_rest(guest: Guest, census: Census) -> None:
     program = {"id": 7, "name": "count", "type": "kprobe"}
     guest.answers["ledger"] = {**EMPTY["ledger"], "programs": [program]}

@@ -131,6 +131,8 @@ class Inventory:
     packets: Mapping[str, int] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     made_by_processes: frozenset[str] = frozenset()
+    # Sources of files of which nothing could be read, by name.
+    absent: frozenset[str] = frozenset()
 
     def joined(self, other: Inventory) -> Inventory:
         """Return the items of two inventories of different sources as one."""
@@ -143,4 +145,5 @@ class Inventory:
             {**self.packets, **other.packets},
             {**self.links, **other.links},
             self.made_by_processes | other.made_by_processes,
+            self.absent | other.absent,
         )

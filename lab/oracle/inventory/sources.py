@@ -35,6 +35,8 @@ _ENABLED_FUNCTIONS = "/sys/kernel/tracing/enabled_functions"
 _HOTPLUG_STATES = "/sys/devices/system/cpu/hotplug/states"
 _DEBUG_SKIPPED = ("/sys/kernel/debug/tracing", "/sys/kernel/debug/slab")
 SYSCTL = "/proc/sys"
+# The fields of an answer about files of which at least a part was read.
+_CONTENTS = frozenset({"text", "folders", "entries"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Source:
     kinds: tuple[ItemKind, ...]
     request: str
     read: Callable[[Mapping[str, Any]], Iterable[Item]]
+
+    @property
+    def of_files(self) -> bool:
+        """Return True if it lists files of the guest, not a part of the kernel's memory."""
+        return bool(self.kinds) and self.request.split()[0] in ("file", "tree", "tasks")
 
 
 @dataclass(frozen=True)
@@ -104,18 +111,21 @@ def parse(report: Mapping[str, Any], sources: Iterable[Source]) -> Inventory:
     answers = {entry.get("name"): entry for entry in entries if isinstance(entry, dict)}
     items: set[Item] = set()
     unseen: dict[ItemKind, str] = {}
+    absent: set[str] = set()
     for source in sources:
         answer = answers.get(source.name)
         if answer is None:
             raise InfraError(f"the guest's inventory lacks {source.name}")
         if "absent" in answer:
             unseen.update({kind: str(answer["absent"]) for kind in source.kinds})
+            if source.of_files and not answer.keys() & _CONTENTS:
+                absent.add(source.name)
             if not {"nodes", "folders"} & answer.keys():
                 continue  # else the part that could be read is there
         with _read_in_full(source.name):
             items.update(source.read(answer))
     with _read_in_full("what sources share"):
-        return _joined(items, unseen, answers)
+        return _joined(items, unseen, absent, answers)
 
 
 @contextlib.contextmanager
@@ -130,7 +140,10 @@ def _read_in_full(name: str) -> Iterator[None]:
 
 
 def _joined(
-    items: set[Item], unseen: dict[ItemKind, str], answers: Mapping[Any, Mapping[str, Any]]
+    items: set[Item],
+    unseen: dict[ItemKind, str],
+    absent: set[str],
+    answers: Mapping[Any, Mapping[str, Any]],
 ) -> Inventory:
     """Return the inventory of the items, with what is read from more than one source."""
     return Inventory(
@@ -142,6 +155,7 @@ def _joined(
         readers.packets(answers),
         readers.links(answers),
         readers.made_by_processes(answers),
+        frozenset(absent),
     )
 
 
