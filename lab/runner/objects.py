@@ -16,7 +16,7 @@ from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
 from lab.runner import shell
 from lab.runner.observation import Pass, StepResult
-from lab.runner.residue import Residue, insert_line
+from lab.runner.residue import STARTED, Residue, insert_line
 from lab.scenario.base import Ref
 from lab.scenario.extensions import BaseExtension, ModuleExtension, ProgramExtension
 from lab.scenario.steps import AttachStep, LoadStep, PinStep, ReadStep, WriteStep
@@ -163,7 +163,8 @@ class Objects:
         else:
             result.problem = f"insmod: {done.stderr.strip()}"
             result.log = done.stderr
-            if _MODULE_REFUSED.search(done.stderr):
+            started = STARTED in done.stdout.splitlines()
+            if _MODULE_REFUSED.search(done.stderr) and not started:
                 result.stage = VERIFY
                 self._count_failed_load("rejected", result)
             else:

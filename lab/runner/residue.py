@@ -45,6 +45,9 @@ _SYNONYMS = {"slab_debug": "slub_debug", "no_debug_objects": "debug_objects"}
 
 _TRACING = "/sys/kernel/tracing/instances"
 _STARTS, _PER_CPU = f"{_TRACING}/kextlab-starts", f"{_TRACING}/kextlab-percpu"
+_LOADS = f"{_TRACING}/kextlab-loads"
+# The line for a module whose own function ran, although its load failed.
+STARTED = "==kextlab== started"
 _SLAB = "/sys/kernel/debug/slab"
 _PROFILING = "/proc/sys/vm/mem_profiling"
 
@@ -80,10 +83,19 @@ def not_looked_at(kernel: Kernel) -> list[str]:
 
 
 def insert_line(path: str, words: Sequence[str], module: str) -> str:
-    """Return the shell line that loads a module and prints where its sections are."""
+    """Return the shell line that loads a module and prints where its sections are.
+
+    It prints `STARTED` if the load fails after the kernel has accepted the module: for some
+    errors of the module's own function, insmod prints the same text as for a refused module.
+    """
     load = shlex.join(["insmod", path, *words])
     folder = f"/sys/module/{module}/sections"
-    return f"{load} && {{ grep -s . {folder}/* {folder}/.[a-z]*; true; }}"
+    return (
+        f"(echo > {_LOADS}/trace) 2>/dev/null; if {load};"
+        f" then grep -s . {folder}/* {folder}/.[a-z]*; true; else status=$?;"
+        f" ! grep -qs ' module_load: {module} ' {_LOADS}/trace || echo '{STARTED}';"
+        " (exit $status); fi"
+    )
 
 
 # Prints the starts, and whether a buffer was too small. The longest part comes last.
@@ -215,6 +227,7 @@ _MISSING = {
     "no-pages": "pages (no CONFIG_MEM_ALLOC_PROFILING, or switched off)",
     "no-per-cpu": "per-CPU memory (no tracepoint percpu_alloc_percpu with call_site)",
     "no-timers": "timers and work items (no tracepoints)",
+    "no-loads": "whether a load failed in the module's own function (no tracepoint)",
     "no-kcore": "timers and work items (no /proc/kcore)",
     "no-timer-list": "high-resolution timers (no /proc/timer_list)",
 }
@@ -240,6 +253,7 @@ work=$(grep -m1 ' {armed.DELAYED_WORK}$' /proc/kallsyms)
 watch {_STARTS} 256 \\
   timer/timer_start "({_IS_MODULE}) || function == 0x${{work%% *}}" \\
   workqueue/workqueue_queue_work "{_IS_MODULE}" || echo no-timers
+watch {_LOADS} 4 module/module_load "" || echo no-loads
 watch {_PER_CPU} 512 \\
   percpu/percpu_alloc_percpu "call_site >= {_MODULES}" \\
   percpu/percpu_free_percpu "" || echo no-per-cpu

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from lab.extension.module import build_module
 from lab.guest.forks import Forks
+from lab.guest.guest import GuestSpec
 from lab.judge import Judgement, judge
+from lab.kernel.artifact import Kernel
 from lab.runner.observation import Observation
 from lab.runner.plan import Planner
+from lab.runner.residue import STARTED, Residue, insert_line
 from lab.runner.run import Run
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
@@ -92,3 +96,37 @@ def test_code_that_is_gone_and_is_called_is_the_first_that_is_said(use: Use) -> 
     words = "code of the unloaded module leaks was called: function tick (by a timer)"
     # Whether the timer is seen to wait before it runs depends on the host.
     assert f"resources: expected released, but {words}" in found.reasons[:2]
+
+
+FAILS = """\
+#include <linux/module.h>
+void no_such_function(void);
+static int __init it_init(void)
+{
+#ifdef REFUSED
+	no_such_function();
+#endif
+	return -ENOENT;
+}
+module_init(it_init);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Fails in its own function, or is refused");
+"""
+
+
+def test_a_module_that_fails_is_told_from_one_that_is_refused(
+    spec: GuestSpec, forks: Forks, stock: Kernel, planner: Planner, tmp_path: Path
+) -> None:
+    folder = tmp_path / "it"
+    folder.mkdir()
+    (folder / "it.c").write_text(FAILS)
+    with forks.start(spec) as guest:
+        Residue(guest).begin()
+        for flag, started in (("ALLOWED", True), ("REFUSED", False)):
+            recipe = f"obj-m := it.o\nccflags-y := -D{flag}\nKBUILD_MODPOST_WARN := 1\n"
+            (folder / "Kbuild").write_text(recipe)
+            guest.push({"/root/it.ko": build_module("it", stock, planner.cache, folder=tmp_path)})
+            done = guest.run(insert_line("/root/it.ko", [], "it"))
+            assert not done.ok
+            assert "unknown symbol in module" in done.stderr
+            assert (STARTED in done.stdout.splitlines()) == started

@@ -71,3 +71,12 @@ def test_a_module_that_refuses_to_start_is_not_rejected(said: str, stage: str) -
     assert result.stage == stage
     assert done.outcomes == result.outcomes == ({"rejected": 1} if stage == "verify" else {})
     assert said in result.problem
+
+
+def test_a_module_whose_own_function_fails_is_not_rejected() -> None:
+    """Insmod has the same words for an init function that returns -ENOENT."""
+    said = "insmod: can't insert '/root/x.ko': unknown symbol in module, or unknown parameter"
+    answer = Completed("insmod", 1, "==kextlab== started\n", f"{said}\n", 0.1)
+    guest = SimpleNamespace(run=lambda *_: answer)
+    result, done = load(ModuleExtension(module="x"), Artifact(Path("x.ko")), guest)
+    assert (result.stage, done.outcomes) == ("init", {})

@@ -98,7 +98,8 @@ def test_a_kernel_that_tracks_by_itself_is_left() -> None:
 
 def test_a_load_that_fails_stays_one() -> None:
     line = insert_line("/root/pf.ko", ["text=a b"], "pf")
-    assert line.startswith("insmod /root/pf.ko 'text=a b' && {")
+    assert "; if insmod /root/pf.ko 'text=a b'; then" in line
+    assert line.endswith("(exit $status); fi")
     assert "/sys/module/pf/sections/" in line
 
 
