@@ -99,8 +99,8 @@ def _by_the_host(findings: tuple[Finding, ...]) -> Judgement:
         return Judgement("passed", findings)
     named = ", ".join(dict.fromkeys(f"{one.what} ({one.rests_on.words})" for one in word))
     hint = (
-        "hint: with 'trust: host' only kernel, reports, extension_report and wait_for count; "
-        "leave the others out, and say 'resources: any'"
+        "hint: with 'trust: host' only kernel, reports, forged, extension_report and wait_for "
+        "count; leave the others out, and say 'resources: any'"
     )
     return Judgement("error", findings, f"passes only by the guest's word: {named}\n{hint}")
 

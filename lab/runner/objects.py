@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,6 +45,15 @@ _MODULE_REFUSED = re.compile(
     r"|bad message|package not installed",
     re.I,
 )
+
+
+# The texts of C libraries for error numbers, with their names.
+_ERRORS = {os.strerror(number).lower(): name for number, name in errno.errorcode.items()}
+
+
+def _errname(said: str) -> str:
+    """Return the name of the error that insmod's last words tell; "" if they tell none."""
+    return _ERRORS.get(said.strip().rpartition(": ")[2].lower(), "")
 
 
 @dataclass(frozen=True)
@@ -169,6 +180,7 @@ class Objects:
                 self._count_failed_load("rejected", result)
             else:
                 result.stage = "init"
+                result.errname = _errname(done.stderr)
 
     def unload(self, name: str) -> str:
         extension = self.loaded.pop(name, None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab.scenario.base import BUDGET
+from lab.scenario.check_packets import loses_packets
 from lab.scenario.checks import (
     at_key,
     at_value,
@@ -20,7 +21,7 @@ from lab.scenario.checks import (
     walk,
 )
 from lab.scenario.yamlpos import Flaw, Map, Seq
-from lab.words import FATAL_REPORTS, TOPICS
+from lab.words import FATAL_REPORTS, LOAD_OUTCOMES, OUTCOMES, TOPICS
 
 # What is read in the guest at the end, and so not from a kernel that crashed.
 _READ_AT_END = ("maps", "misses", "counters", "ledger", "rex", "slopes")
@@ -34,7 +35,6 @@ _PROOFS = (
     "verifier_log",
     "compiler_log",
     "misses",
-    "received",
     "rex",
     "extension_report",
 )
@@ -54,7 +54,6 @@ _STEP_PROOFS = (
     "output",
     "maps",
     "misses",
-    "received",
     "value",
     "error",
     "stage",
@@ -148,6 +147,21 @@ def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
         for key in ("verifier_log", "misses"):
             if key in expect:
                 yield at_key(expect, key, f"a module has no '{key}'")
+        yield from _runs_of_modules(expect)
+
+
+def _runs_of_modules(expect: Map) -> Iterator[Flaw]:
+    """Find outcomes of runs: those of modules are not counted."""
+    outcomes = expect.get("outcome")
+    words = list(outcomes) if isinstance(outcomes, Map) else [outcomes]
+    for word in words:
+        if word in OUTCOMES and word not in LOAD_OUTCOMES:
+            yield at_key(
+                expect,
+                "outcome",
+                f"a module has no runs that are counted, so none is '{word}': "
+                "expect something of a step, such as a shell line's output",
+            )
 
 
 def _endless(data: Map, expect: Map) -> Iterator[Flaw]:
@@ -222,7 +236,7 @@ def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
         return
     if _shows(expect, _PROOFS) or expect.get("kernel", "alive") != "alive":
         return
-    if positive(expect.get("forged")):
+    if positive(expect.get("forged")) or loses_packets(data):
         return
     for step in walk(sequence(data, "steps")):
         if "wait_for" in step or "console" in step:

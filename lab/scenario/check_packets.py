@@ -36,6 +36,34 @@ def check(data: Map) -> Iterator[Flaw]:
         yield from _too_many(expect, sent)
 
 
+def loses_packets(data: Map) -> bool:
+    """Tell whether a scenario expects that some packets do not reach the socket.
+
+    That they all do shows nothing: they would without the extension, too.
+    """
+    sent = 0.0
+    for holder in (data, *walk(sequence(data, "steps"))):
+        trigger = mapping(holder, "trigger")
+        if "packets" in trigger:
+            times = number(trigger, "times") or _TIMES_BY_DEFAULT
+            sent += times
+            if holder is not data and _excludes(mapping(holder, "expect"), times):
+                return True
+    expect = mapping(data, "expect")
+    # Packets of which none are sent are another mistake.
+    return _excludes(expect, sent) or (not sent and "received" in expect)
+
+
+def _excludes(expect: Map, sent: float) -> bool:
+    """Tell whether `received` does not hold if all packets arrive."""
+    most = number(expect, "received")
+    bound = expect.get("received")
+    if isinstance(bound, Map):
+        limits = (number(bound, "at_most"), number(bound, "equals"))
+        most = min((limit for limit in limits if limit is not None), default=None)
+    return most is not None and most < sent
+
+
 def _trigger(trigger: Map, *, counted: bool) -> Iterator[Flaw]:
     keys = [key for key in ("to", "netns", "to_netns") if key in trigger]
     tcp = text(trigger, "protocol") == "tcp"

@@ -71,6 +71,9 @@ def test_a_module_that_refuses_to_start_is_not_rejected(said: str, stage: str) -
     assert result.stage == stage
     assert done.outcomes == result.outcomes == ({"rejected": 1} if stage == "verify" else {})
     assert said in result.problem
+    if stage == "init":
+        number = {"Dev": "EBUSY", "Inv": "EINVAL", "Can": "ENOMEM"}[said.split(": ")[-1][:3]]
+        assert result.errname == number
 
 
 def test_a_module_whose_own_function_fails_is_not_rejected() -> None:

@@ -84,8 +84,8 @@ def test_a_pass_by_the_console_and_the_nonce_stands(load: Load) -> None:
             "counter warn (counters in the guest)",
         ),
         (
-            "{reports: [warning], resources: any, outcome: {returned: 5}}",
-            "outcome returned (the loader's statistics)",
+            "{reports: [warning], resources: any, outcome: {rejected: 0}}",
+            "outcome rejected (the loader's statistics)",
         ),
         ("{reports: [warning], resources: any, time: {at_most: 5}}", "(the guest's clock)"),
     ],
