@@ -21,6 +21,8 @@ from lab.oracle.rust_names import readable
 from lab.plain import plain
 
 EXIT_REPORTS = 1
+# Stamps above it, in seconds, come from dates: the line says it better.
+_DATES = 10_000_000
 # At most this many forgeries are shown.
 _SHOWN = 5
 
@@ -55,13 +57,22 @@ def explain_logs(
     if not files:
         raise UserError("there is nothing to read", hint="give a file, or - for standard input")
     found: list[tuple[str, Explanation]] = []
+    wrong_files: list[UserError] = []
     for name in files:
-        with _opened(name) as stream:
-            found.append((name, explain(stream, form)))
+        try:
+            with _opened(name) as stream:
+                found.append((name, explain(stream, form)))
+        except UserError as error:
+            wrong_files.append(UserError(f"{name}: {error}", hint=error.hint))
+            continue
         if not as_json:
             _print(*found[-1])
     if as_json:
         typer.echo(json.dumps([_as_json(name, one) for name, one in found], indent=2))
+    for other in wrong_files[:-1]:
+        typer.echo(f"lab: {plain(str(other))}", err=True)
+    if wrong_files:
+        raise wrong_files[-1]
     raise typer.Exit(EXIT_REPORTS if any(one.reports for _, one in found) else 0)
 
 
@@ -73,7 +84,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     try:
         stream = Path(name).open("rb")  # noqa: SIM115 (closed below; only opening may fail here)
     except OSError as error:
-        raise UserError(f"{name} can't be read: {error.strerror}") from error
+        raise UserError(f"it can't be read: {error.strerror}") from error
     with stream:
         yield stream
 
@@ -112,7 +123,7 @@ def _facts(report: Report) -> Iterator[str]:
         yield f"CPU {report.cpu}"
     if report.task:
         yield f"task {report.task}"
-    if report.stamp is not None:
+    if report.stamp is not None and report.stamp < _DATES:
         yield f"at {report.stamp:.6f} s"
     yield f"{len(report.lines)} lines"
     if not report.complete:

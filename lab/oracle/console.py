@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from lab.oracle import patterns, stacks
-from lab.oracle.forgeries import MAX_FORGERIES, Forgery, forgery_of
+from lab.oracle.forgeries import MAX_FORGERIES, Forgery, claims, forgery_of
 from lab.oracle.lines import Line, Origin, Shape, Splitter, has_prefix
 from lab.oracle.losses import MAX_LOSSES, Loss, Orphans, loss_of
 from lab.oracle.records import Joiner
@@ -49,7 +49,8 @@ MAX_AWAITED = 8192
 class Parser:
     """Finds reports in a stream of console bytes. Safe to feed and read from two threads.
 
-    `listener` gets each line as the console has it, before records are joined.
+    `before` is the number of lines of the console that are not in the stream. `listener` gets
+    each line as the console has it, before records are joined.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class Parser:
         shape: Shape | None = None,
         *,
         prefixed: bool = False,
+        before: int = 0,
         listener: Callable[[Line], None] | None = None,
     ) -> None:
         self._listener = listener
-        self._splitter = Splitter(shape, prefixed=prefixed)
+        self._splitter = Splitter(shape, prefixed=prefixed, before=before)
         self._joiner = Joiner()
         self._lock = threading.RLock()
         self._done: list[Report] = []
@@ -135,6 +137,13 @@ class Parser:
             if self.dropped:
                 losses.append(Loss(0, 0.0, f"{self.dropped} reports after the first {MAX_REPORTS}"))
             return tuple(losses)
+
+    @property
+    def quoted(self) -> frozenset[int]:
+        """The numbers of lines in a report's form that were taken for more of another record."""
+        with self._lock:
+            inner = self._joiner.inner
+            return frozenset(line.number for line in inner if claims(line.text))
 
     @property
     def _marked(self) -> bool:

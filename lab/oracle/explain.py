@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from lab.errors import UserError
 from lab.oracle.console import Parser
-from lab.oracle.lines import has_prefix
+from lab.oracle.lines import Shape, has_prefix, shape_of
 from lab.oracle.log_forms import (
     BARE,
     CONSOLE,
@@ -38,6 +38,10 @@ _INSIDE = re.compile(r"\[\s{0,5}\d{1,7}\.\d{6}\](?:\[\s*[CT]\d+\])? \S")
 
 # A log is a console's even if lines of another form outnumber the console's by this factor.
 _RARE = 20
+
+# Lines with a prefix that show what shape all prefixes have, and the part that must have it.
+_SHAPED_LINES = 40
+_MOST = 0.95
 
 # Texts that only a kernel prints, in a log whose lines have neither time nor origin.
 _KERNELS_WORDS = re.compile(
@@ -73,8 +77,9 @@ def explain(log: bytes | BinaryIO, form: str | None = None) -> Explanation:
     lines = _lines(io.BytesIO(log) if isinstance(log, bytes) else log)
     sample = _sample(lines)
     chosen = _named(form) if form else find_form(sample)
-    texts = (clean(raw) for raw in sample)
-    parser = Parser(prefixed=chosen is CONSOLE and any(map(has_prefix, texts)))
+    texts = [clean(raw) for raw in sample]
+    prefixed = chosen is CONSOLE and any(map(has_prefix, texts))
+    parser = Parser(usual_shape(texts) if prefixed else None, prefixed=prefixed)
     state = State()
     number = 0
     for number, raw in enumerate(itertools.chain(sample, lines), 1):
@@ -94,6 +99,18 @@ def explain(log: bytes | BinaryIO, form: str | None = None) -> Explanation:
     )
 
 
+def usual_shape(texts: list[str]) -> Shape | None:
+    """Return the shape of a console's prefixes; None if the sample is small or they differ.
+
+    A few lines of another shape are not the kernel's: it has one.
+    """
+    shapes = Counter(filter(None, map(shape_of, texts)))
+    if shapes.total() < _SHAPED_LINES:
+        return None
+    shape, count = shapes.most_common(1)[0]
+    return shape if count >= _MOST * shapes.total() else None
+
+
 def find_form(sample: list[bytes]) -> Form:
     """Return the form that most lines of a sample have. Raises `UserError` if none has one."""
     counts: Counter[str] = Counter()
@@ -107,6 +124,8 @@ def find_form(sample: list[bytes]) -> Form:
             inside += 1
         elif _KERNELS_WORDS.match(text) or opening_of(text):
             kernels += 1
+    if not any(map(clean, sample)):
+        return BARE  # an empty log has no reports, in whatever form
     if counts:
         # On a console there may be more lines of daemons than of the kernel; in the other
         # forms no line begins as a console's.

@@ -143,10 +143,13 @@ class Splitter:
     then each prefix that a kernel could write counts as one, and after it a
     program can't change it any more. `prefixed` says that the stream is known
     to have prefixes, whatever their shape: then a line without one is a
-    program's from the first line on.
+    program's from the first line on. `before` is the number of lines that came before the
+    stream: its own are counted from there.
     """
 
-    def __init__(self, shape: Shape | None = None, *, prefixed: bool = False) -> None:
+    def __init__(
+        self, shape: Shape | None = None, *, prefixed: bool = False, before: int = 0
+    ) -> None:
         self.shape = shape
         self._patterns = shape.patterns() if shape else ((_ANY, True),)
         self._prefixes = (parts(*astuple(shape)),) if shape else _ANY_PARTS
@@ -156,7 +159,7 @@ class Splitter:
         self._buffer = bytearray()
         self._cut = self._owned = False
         self._begun = 0.0
-        self._number = 0
+        self._number = before
 
     def feed(self, data: bytes, at: float) -> Iterator[Line]:
         """The lines that `data`, which arrived at `at`, completes."""
@@ -288,6 +291,16 @@ def embedded(text: str) -> Iterator[str]:
         return
     for found in itertools.islice(_INSIDE.finditer(text), _MOST_INSIDE):
         yield text[found.end() :]
+
+
+def shape_of(text: str) -> Shape | None:
+    """Return which parts the prefix of a line has; None if it has no prefix."""
+    found = _ANY.match(text)
+    if found is None:
+        return None
+    groups = found.groupdict()
+    caller = groups["caller"] or groups["other"]
+    return Shape(bool(groups["priority"]), bool(groups["stamp"]), bool(caller))
 
 
 def has_prefix(text: str) -> bool:

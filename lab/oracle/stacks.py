@@ -42,6 +42,8 @@ _RACE = re.compile(r"^BUG: KCSAN: [\w-]+ in ([\w.$]+)(?: / ([\w.$]+))?")
 _ACQUIRING = re.compile(rf"\bat: (?:{_ADDRESS}\s+)?{_SYMBOL}")
 _LAST_FUNCTION = re.compile(r"^.*(?:workfn=|last function: )(?P<name>[\w.$]+)")
 _CSD = re.compile(rf"^.*csd: .* for CPU#\d+ {_SYMBOL}\(")
+# The kernel's word for memory that a module's function left at the module's unload.
+_LEFT_AT_UNLOAD = re.compile(r"^\S+:\d+ module \S+ func:(?P<name>[\w.$]+) has \d+ allocated at")
 _SMASHED = re.compile(rf"^Kernel panic - .*: Kernel stack is corrupted in: {_SYMBOL}")
 _POINTERS = (_POINTER, _INLINED_POINTER, _OLD_POINTER)
 _FIRST_LINES = (_WARNED, _SANITIZER, _SANITIZER_INLINED, _CALLER, _LAST_FUNCTION, _SMASHED)
@@ -234,7 +236,8 @@ def find(lines: Iterable[str], search: Search = Search()) -> Found:
     names = stack.sure or stack.unsure
     first = _acquiring(lines) if search.lockdep else ""
     racing = _racing(lines) if stack.frames else []
-    found = [*racing, *_interesting([first, *names], search, stack.modules)]
+    left = [str(one["name"]) for line in lines if (one := _LEFT_AT_UNLOAD.match(line))]
+    found = [*left, *racing, *_interesting([first, *names], search, stack.modules)]
     earlier = list(_interesting(stack.elsewhere, search, stack.modules))
     if search.lockdep:
         # First the function that takes the lock, then those that took it before in another order.

@@ -48,6 +48,29 @@ def test_what_is_missing_and_what_is_forged_is_said(tmp_path: Path) -> None:
     assert (log["forged"], len(log["forgeries"]), len(log["losses"])) == (1, 1, 1)
 
 
+def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "garbage").write_bytes(b"no kernel said this\n" * 9)
+    files = [str(tmp_path / "garbage"), str(OOPSES), "/nowhere"]
+    result = CliRunner().invoke(app, ["explain", *files])
+    assert "2 reports" in result.output
+    assert "garbage: the form of this log is not known" in result.output
+    assert "/nowhere: it can't be read" in str(result.exception)
+    assert isinstance(result.exception, UserError)
+    shown = CliRunner().invoke(app, ["explain", "--json", *files]).stdout
+    assert len(json.loads(shown[: shown.rindex("]") + 1])) == 1
+
+
+def test_a_line_of_another_shape_is_not_the_kernels(tmp_path: Path) -> None:
+    """A program wrote a prefix without priority to a console whose lines all have one."""
+    file = tmp_path / "log"
+    lines = [f"<6>[{n:5d}.000000][    T1] quiet\n" for n in range(60)]
+    lines.insert(30, "[   30.000000] Kernel panic - not syncing: Fatal exception\n")
+    file.write_text("".join(lines))
+    result = CliRunner().invoke(app, ["explain", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "not from the kernel: line 31: 'Kernel panic" in result.output
+
+
 def test_standard_input_is_read_and_json_is_complete() -> None:
     result = CliRunner().invoke(app, ["explain", "--json", "-"], input=OOPSES.read_bytes())
     (log,) = json.loads(result.output)

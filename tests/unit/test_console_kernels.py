@@ -479,3 +479,9 @@ def test_an_interrupt_that_nobody_handles_is_read_to_its_end() -> None:
     )  # fmt: skip
     assert report.kind == "irq-unhandled"
     assert report.lines[-1] == "Disabling IRQ #9"
+
+
+def test_memory_that_a_module_left_is_of_the_function_that_took_it() -> None:
+    log = Path(__file__).parent.parent / "golden/residue/allocation-profiling.log"
+    functions = [report.function for report in parse(log.read_bytes())]
+    assert functions[:2] == ["take_pages", "take_large"]
