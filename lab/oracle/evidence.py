@@ -9,6 +9,7 @@ A kind says which keys `data` has:
 | `shutdown`     | QMP      | `reason` (`guest-reset`, ...), `guest` (bool)               |
 | `qemu-exit`    | exit     | `status`, `signal` (name or ""), `stderr`                   |
 | `interrupts-off` | QMP    | `cpus` (that never took one), `looks`, `seconds`            |
+| `kernel-bound` | QMP      | `cpus` (that never left the kernel), `looks`, `seconds`     |
 | `liveness`     | nonce    | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`,  |
 |                |          | `heard` (whether there was an answer at all)                |
 | `report`       | console  | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
@@ -43,6 +44,7 @@ EvidenceKind = Literal[
     "shutdown",
     "qemu-exit",
     "interrupts-off",
+    "kernel-bound",
     "liveness",
     "report",
     "extension-report",
@@ -83,6 +85,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "shutdown": Trust.QMP_OR_EXIT,
         "qemu-exit": Trust.QMP_OR_EXIT,
         "interrupts-off": Trust.QMP_OR_EXIT,
+        "kernel-bound": Trust.QMP_OR_EXIT,
         "liveness": Trust.WIRE_NONCE,
         "report": Trust.CONSOLE,
         "extension-report": Trust.CONSOLE,

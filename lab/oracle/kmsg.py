@@ -58,16 +58,25 @@ class Comparison:
 
     `records` were compared; `hidden` are in the log and not on the console. Of the lines that
     were believed to begin a report, `unknown` are not in the log, and `inner` are inside
-    other records. `overwritten` records were gone when the log was read, and `undecided`
-    reports are as old as those.
+    other records. Of the lines in a report's form that were taken for more of another record,
+    `torn` are records of their own in the log. `overwritten` records were gone when the log
+    was read, and `undecided` reports are as old as those.
     """
 
     records: int
     hidden: tuple[Record, ...] = ()
     unknown: tuple[Line, ...] = ()
     inner: tuple[Line, ...] = ()
+    torn: tuple[Line, ...] = ()
     overwritten: int = 0
     undecided: int = 0
+
+    @property
+    def hint(self) -> str:
+        """Say what to do about a problem; "" if nothing helps."""
+        if not self.overwritten:
+            return ""
+        return "print less, or give the kernel more room: machine: {boot: [log_buf_len=4M]}"
 
     @property
     def problem(self) -> str:
@@ -92,6 +101,13 @@ class Comparison:
             found.append(
                 f"the console shows {len(self.inner)} reports inside other records, such as line "
                 f"{first_line.number}, {first_line.text[:200]!r}: that text is not the kernel's own"
+            )
+        if self.torn:
+            first_line = self.torn[0]
+            found.append(
+                f"the console shows {len(self.torn)} reports of the kernel as if they were more of "
+                f"other records, such as line {first_line.number}, {first_line.text[:200]!r}: text "
+                "was written around them, straight to the serial device"
             )
         if self.overwritten:
             found.append(
@@ -145,12 +161,14 @@ def compare(
     *,
     marked: bool,
     omitted: int = 0,
+    quoted: Collection[int] = (),
 ) -> Comparison:
     """Compare a console's lines with the log's records after number `since`.
 
     The console shows records below `level`; `believed` are the numbers of the lines that
-    begin reports. `marked` says that it shows priorities; the reader of the log left out
-    `omitted` records.
+    begin reports, and `quoted` those of lines that were taken for more of another record
+    and have a report's form. `marked` says that the console shows priorities; the reader of
+    the log left out `omitted` records.
     """
     shown = [line for line in lines if line.origin is not Origin.TEXT]
     left = Counter(_key_of_line(line, marked) for line in shown)
@@ -168,6 +186,13 @@ def compare(
             hidden.append(record)
     first = records[0].number if records else since + 1
     gone = max(0, first - since - 1)
+    torn = [
+        line
+        for line in shown
+        if line.number in quoted
+        and not _take(inside, key := _key_of_line(line, marked))
+        and _take(begins, key)
+    ]
     unknown: list[Line] = []
     inner: list[Line] = []
     for line in (line for line in shown if line.number in believed):
@@ -182,6 +207,7 @@ def compare(
         tuple(hidden),
         tuple(decided),
         tuple(inner),
+        tuple(torn),
         gone + omitted,
         len(unknown) - len(decided),
     )

@@ -120,5 +120,5 @@ def increase(baseline: Ledger, now: Ledger) -> dict[str, int]:
 def evidence(baseline: Ledger, now: Ledger) -> Evidence:
     """What is left over, as evidence."""
     left = [str(item) for item in leaked(baseline, now)]
-    summary = f"left over: {', '.join(left)}" if left else "every object was given back"
+    summary = f"left over: {', '.join(left)}" if left else "every BPF object was given back"
     return Evidence("ledger", "counters", summary, {"leaked": left, **increase(baseline, now)})

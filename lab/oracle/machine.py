@@ -62,6 +62,18 @@ def deaf(registers: str) -> frozenset[int]:
     )
 
 
+def in_kernel(registers: str) -> frozenset[int]:
+    """Return the CPUs that run kernel code and are not halted.
+
+    KVM does not show which CPUs are halted: there an idle CPU is among them.
+    """
+    return frozenset(
+        int(cpu)
+        for cpu, _, level, halted in _REGISTERS.findall(registers)
+        if level == "0" and halted == "0"
+    )
+
+
 _REGISTERS = re.compile(
     r"CPU#(\d+)(?:(?!CPU#).)*?\b[RE]FL=([0-9a-f]+).*?CPL=(\d).*?HLT=(\d)", re.DOTALL
 )
@@ -75,6 +87,18 @@ def deafness(cpus: Collection[int], looks: int, seconds: float, at: float) -> Ev
         "interrupts-off",
         "qmp",
         f"CPU {named} had interrupts off in each of {looks} looks within {seconds:.1f} s",
+        {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
+        at,
+    )
+
+
+def kernel_bound(cpus: Collection[int], looks: int, seconds: float, at: float) -> Evidence:
+    """Return evidence that CPUs ran kernel code in each look at them."""
+    named = ", ".join(str(cpu) for cpu in sorted(cpus))
+    return Evidence(
+        "kernel-bound",
+        "qmp",
+        f"CPU {named} ran kernel code in each of {looks} looks within {seconds:.1f} s",
         {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
         at,
     )

@@ -23,6 +23,8 @@ from lab.oracle.lines import Line, Origin
 
 # The bytes of a task's name, which limit its newlines.
 NAME_BYTES = 15
+# A guest controls how many records have many lines.
+MAX_INNER = 20_000
 # Seconds between two lines of a caller that may belong to one record. The kernel gives both
 # the same time; tools that print a log again may not.
 _SPAN = 0.1
@@ -92,6 +94,8 @@ class Joiner:
         self._last: Line | None = None
         # The head was whole without what follows, and was handed out.
         self._out = False
+        #: The first lines that were taken for more of a record begun before them.
+        self.inner: list[Line] = []
 
     def take(self, line: Line) -> Iterator[Line]:
         """Take the next line; yield the lines that are now known to be whole."""
@@ -150,6 +154,8 @@ class Joiner:
 
     def _join(self, line: Line) -> Iterator[Line]:
         held, self._held = self._held, []
+        if len(self.inner) < MAX_INNER:
+            self.inner += [*(held if self._out else held[1:]), line]
         if self._out:
             for one in [*held, line]:
                 yield replace(one, part=True)

@@ -79,14 +79,15 @@ class Audit:
     def end(
         self,
         believed: Callable[[], Collection[int]],
+        quoted: Callable[[], Collection[int]],
         excused: Collection[str] = (),
         level: int | None = None,
     ) -> Comparison | None:
         """Compare the console with the log since `begin`; None if that was not called.
 
-        `believed` returns the numbers of the lines that begin reports. `excused` are settings
-        that may differ, `level` is the lowest console level that the lab itself set in between.
-        Raises `InfraError` if a setting differs, and the errors of `fence`.
+        `believed` and `quoted` return the numbers of lines: see `kmsg.compare`. `excused` are
+        settings that may differ, `level` is the lowest console level that the lab itself set in
+        between. Raises `InfraError` if a setting differs, and the errors of `fence`.
         """
         begun = self._begun
         if begun is None or begun.fence is None:
@@ -103,6 +104,7 @@ class Audit:
             believed(),
             marked=self._shape.priority,
             omitted=answer.omitted,
+            quoted=quoted(),
         )
 
     def _put_up(self, since: int | None, excused: Collection[str] = ()) -> tuple[_Answer, Line]:
@@ -172,6 +174,6 @@ def _answer(data: dict[str, Any]) -> _Answer:
 def _changed(changed: list[str]) -> InfraError:
     return InfraError(
         f"settings that the lab relies on have changed: {'; '.join(changed)}",
-        hint="the kernel's text since then may be hidden; change them with `set:`, "
-        "which undoes it, or not at all",
+        hint="the kernel's text since then may be hidden. Change a sysctl by a `set:` step, which "
+        "undoes it, and printk's parameters by `boot:` (printk.time=0)",
     )

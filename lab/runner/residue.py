@@ -166,7 +166,10 @@ class Residue:
 
         with contextlib.suppress(DeadlineExceeded):
             limit.poll(nothing_left, "memory of modules to be freed", interval=0.5)
-        summary = "; ".join(self.found) or "modules left no memory, timer or work item"
+        summary = (
+            "; ".join(self.found)
+            or "the look at modules found no memory, timer or work item that is left"
+        )
         if self.missing:
             summary += f"; not looked at on this kernel: {', '.join(self.missing)}"
         return Evidence(

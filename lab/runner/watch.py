@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,7 +109,13 @@ class Watch:
         # Fed with every byte as it comes, whatever the console keeps of it.
         self._rex = Collector()
         self._audit = Audit(self.guest, self.shape)
-        self._parser = console_oracle.Parser(self.shape, prefixed=True, listener=self._take)
+        # Lines are counted as the dossier's console.log has them.
+        self._parser = console_oracle.Parser(
+            self.shape,
+            prefixed=True,
+            before=self.guest.machine.console.count,
+            listener=self._take,
+        )
         self._unknown: dict[int, Forgery] = {}
         self._broken: Exception | None = None
         self.close = self.guest.machine.console.tap(self._hear)
@@ -146,7 +152,12 @@ class Watch:
             evidence.append(deaf)
         # With no interrupt on any CPU no detector runs, and none is waited for.
         silent = deaf is not None and len(deaf.data["cpus"]) == self.guest.machine.shape.cpus
-        stuck = silent or self._stall_is_reported() or deaf is not None
+        stuck = silent or deaf is not None
+        if not silent and self._stall_is_reported() and not stuck:
+            # Anybody may have written the report, and ended the SSH server.
+            bound = self._always(machine.in_kernel, machine.kernel_bound)
+            evidence += [] if bound is None else [bound]
+            stuck = bound is not None
         if stuck and self._running():
             return "stalled", evidence
         dead = self._dead()
@@ -171,19 +182,30 @@ class Watch:
 
         None as soon as each CPU was seen to take them, or if QEMU can't be asked.
         """
+        return self._always(machine.deaf, machine.deafness)
+
+    def _always(
+        self,
+        pick: Callable[[str], frozenset[int]],
+        found: Callable[[Collection[int], int, float, float], Evidence],
+    ) -> Evidence | None:
+        """Return evidence on the CPUs that `pick` takes at every look at the registers.
+
+        None as soon as there are none, or if QEMU can't be asked.
+        """
         vm, limit, looks = self.guest.machine, scaled(DEAF_SECONDS), 1
         try:
-            always = machine.deaf(vm.registers())
+            always = pick(vm.registers())
             while always and not limit.expired and self._running():
                 with vm.changed:
                     vm.changed.wait(min(DEAF_INTERVAL, limit.remaining))
-                always &= machine.deaf(vm.registers())
+                always &= pick(vm.registers())
                 looks += 1
         except QmpFailed:
             return None
         if not always or not self._running():
             return None
-        return machine.deafness(always, looks, limit.seconds, vm.age)
+        return found(always, looks, limit.seconds, vm.age)
 
     def wait_for_late_news(self) -> None:
         """The connection broke: give the panic that may have broken it time to be reported."""
@@ -216,7 +238,7 @@ class Watch:
         a forgery from then on. Raises `InfraError` if the console can't be relied on, and
         the errors of `fence`.
         """
-        found = self._audit.end(self._believed, excused, level)
+        found = self._audit.end(self._believed, lambda: self._parser.quoted, excused, level)
         if found is None:
             return
         self.evidence.append(found.evidence())
@@ -226,7 +248,7 @@ class Watch:
             line.number: Forgery(line.number, line.at, line.text, means) for line, means in forged
         }
         if found.problem:
-            raise InfraError(found.problem)
+            raise InfraError(found.problem, hint=found.hint)
 
     def reports(self) -> list[Report]:
         """The reports on the console since the baseline."""

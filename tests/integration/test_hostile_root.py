@@ -252,6 +252,26 @@ def test_a_crash_that_root_asked_for_is_a_crash(judged: Judged) -> None:
     assert result.verdict == "passed", result.reasons
 
 
+def test_a_stall_that_root_makes_up_is_none(judged: Judged) -> None:
+    """Without SSH no CPU answers, but QEMU sees that all of them are idle."""
+    result = judged(
+        r"""
+        summary: Root ends the SSH server and writes the kernel's words to the serial device
+        steps:
+          - trigger:
+              background: true
+              shell: |
+                now=$(cut -d' ' -f1 /proc/uptime)
+                printf '\n<0>[%12.6f][    C1] ' $now > /dev/ttyS0
+                echo 'watchdog: BUG: soft lockup - CPU#1 stuck for 9s! [x:7]' > /dev/ttyS0
+                killall -9 dropbear
+          - wait_for: {report: soft-lockup}
+        expect: {kernel: stalled, reports: [soft-lockup]}
+        """
+    )
+    assert result.verdict == "error", result.reasons
+
+
 def test_a_restart_is_no_crash(judged: Judged) -> None:
     result = judged(
         """

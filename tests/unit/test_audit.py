@@ -55,7 +55,10 @@ def compare(
     collected = collect(lines)
     believed = {one.first_line for one in (*parser.reports, *collected)}
     records = [kmsg.parse(text) for text in log]
-    return kmsg.compare(records, lines, since, level, believed, marked=True, omitted=omitted)
+    quoted = parser.quoted
+    return kmsg.compare(
+        records, lines, since, level, believed, marked=True, omitted=omitted, quoted=quoted
+    )
 
 
 # The log against the console
@@ -91,6 +94,24 @@ def test_a_console_that_shows_all_agrees(texts: list[tuple[str, int]]) -> None:
     found = compare(log, console)
     assert (found.hidden, found.unknown, found.overwritten) == ((), (), 0)
     assert found.problem == ""
+
+
+STALL = "BUG: workqueue lockup - pool 1"
+
+
+def test_a_report_that_text_was_written_around_is_not_lost() -> None:
+    """Root writes what opens a quote before the kernel's record, and what ends it behind."""
+    console = on_console(2, "x: 'a") + on_console(2, STALL) + on_console(2, "b'")
+    found = compare([in_log(2, STALL)], console, since=1)
+    assert [line.text for line in found.torn] == [STALL]
+    assert "as if they were more of other records" in found.problem
+
+
+def test_a_report_in_a_record_of_many_lines_is_nobodys_report() -> None:
+    """The kernel quotes text that has the form of a report."""
+    text = f"x: 'a\n{STALL}\nb'"
+    found = compare([in_log(2, text)], on_console(2, text), since=1)
+    assert (found.torn, found.problem) == ((), "")
 
 
 def test_what_the_console_does_not_show_is_hidden() -> None:

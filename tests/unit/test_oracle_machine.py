@@ -66,6 +66,14 @@ def test_what_is_missing_of_one_cpu_is_not_taken_from_the_next() -> None:
     assert machine.deaf(cut + registers((0x046, 0, 0))) == {0}
 
 
+def test_a_cpu_that_is_halted_or_runs_a_program_is_not_bound_to_the_kernel() -> None:
+    on = 0x246
+    assert machine.in_kernel(registers((on, 0, 0), (on, 0, 1), (on, 3, 0), (0x046, 0, 0))) == {0, 3}
+    assert machine.in_kernel("") == set()
+    found = machine.kernel_bound({0, 3}, 4, 1.0, 2.0)
+    assert "CPU 0, 3 ran kernel code in each of 4 looks" in found.summary
+
+
 def test_deafness_says_of_whom_and_how_often() -> None:
     found = machine.deafness({3, 1}, 20, 2.04, 9.0)
     assert found.summary == "CPU 1, 3 had interrupts off in each of 20 looks within 2.0 s"

@@ -107,7 +107,9 @@ def test_a_module_that_left_nothing_is_quiet() -> None:
     found = follow(Guest())
     evidence = found.settle()
     assert (found.found, found.missing) == ([], [])
-    assert evidence.summary == "modules left no memory, timer or work item"
+    assert (
+        evidence.summary == "the look at modules found no memory, timer or work item that is left"
+    )
 
 
 def test_memory_that_is_left_is_said_in_words() -> None:
