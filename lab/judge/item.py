@@ -196,6 +196,8 @@ def reuse(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     if seen.second is None:
         yield Finding(what, "the same as the first", "there was none", False)
         return
+    if seen.first.results and not seen.second.results and not seen.second.interrupted:
+        yield Finding(what, "the steps of the first", "none of them was done", False)
     # What never began says nothing about it.
     topic: Topic | None = "reusable" if seen.second.results else None
     if seen.second.interrupted:
