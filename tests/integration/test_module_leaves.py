@@ -82,7 +82,12 @@ def unloaded(
         assert done.ok, done.stderr
         census.look_at_module("leaves", module)
         assert guest.run("rmmod leaves").ok
-        yield census
+        try:
+            yield census
+        except Exception as error:
+            # Code that is gone may have been called: the console says so.
+            error.add_note(guest.machine.console.tail(60))
+            raise
 
 
 def test_what_a_wrong_module_leaves_is_named(
