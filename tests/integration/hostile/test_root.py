@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -207,36 +206,6 @@ def test_a_silent_server_costs_its_time(judged: Judged) -> None:
         """
     )
     assert result.verdict == "error"
-
-
-TRACE = r"""
-#include <stdlib.h>
-#include <sys/ptrace.h>
-#include <unistd.h>
-int main(int count, char **words)
-{
-	if (count == 2 && !ptrace(PTRACE_SEIZE, atoi(words[1]), 0, 0))
-		pause();
-	return 1;
-}
-"""
-
-
-def test_a_traced_witness_is_not_believed(spec: GuestSpec, forks: Forks, tmp_path: Path) -> None:
-    source, program = tmp_path / "trace.c", tmp_path / "trace"
-    source.write_text(TRACE)
-    subprocess.run(["gcc", "-static", "-O2", "-s", "-o", program, source], check=True)
-    with forks.start(spec) as guest:
-        guest.push({"/root/trace": program})
-        check = ToolCheck(guest)
-        check.end()
-        done = guest.run(
-            "w=$(pidof kextwitness); setsid /root/trace $w < /dev/null > /dev/null 2>&1 &\n"
-            "until grep -q 'TracerPid:.[1-9]' /proc/$(pidof kextwitness)/status; do :; done"
-        )
-        assert done.ok
-        with pytest.raises(InfraError, match="the witness is traced"):
-            check.end()
 
 
 def test_a_crash_that_root_asked_for_is_a_crash(judged: Judged) -> None:
