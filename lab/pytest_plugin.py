@@ -24,7 +24,7 @@ from lab.errors import LabError
 from lab.words import SAFETY_PROPERTIES
 
 if TYPE_CHECKING:
-    from lab.drivers.run import Session
+    from lab.jobs.session import Session
     from lab.report.result import Result
     from lab.scenario.items import Item
 
@@ -158,7 +158,7 @@ def _line(event: events.Event) -> str:
 
 
 def _session(config: pytest.Config) -> Session:
-    from lab.drivers.run import Session
+    from lab.jobs.session import Session
 
     found = config.stash.get(_SESSION, None)
     if found is None:

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from lab import paths
+from lab.config.problems import Problem, ScenarioErrors
 from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import find_files, load_scenarios
-from lab.scenario.model import Scenario
-from lab.scenario.problems import Problem, ScenarioErrors
+from lab.scenario.model.scenario import Scenario
 from lab.scenario.schema import json_schema
 
 EXIT_PROBLEMS = 1

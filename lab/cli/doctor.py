@@ -11,7 +11,7 @@ import typer
 
 from lab.cache import Cache
 from lab.errors import LabError
-from lab.extension.rust_toolchain import find_toolchain
+from lab.extension.rust.toolchain import find_toolchain
 from lab.host import doctor as host
 from lab.vm import accel
 

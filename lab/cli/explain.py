@@ -12,12 +12,12 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from lab.drivers.score import Figure, Score, score_folder
 from lab.errors import UserError
-from lab.oracle.explain import Explanation, explain
-from lab.oracle.log_forms import NAMES
-from lab.oracle.reports import Report
-from lab.oracle.rust_names import readable
+from lab.jobs.score import Figure, Score, score_folder
+from lab.oracle.console.explain import Explanation, explain
+from lab.oracle.console.log_forms import NAMES
+from lab.oracle.console.reports import Report
+from lab.oracle.console.rust_names import readable
 from lab.plain import plain
 
 EXIT_REPORTS = 1

@@ -12,9 +12,10 @@ import typer
 from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import c, module, rust_source
-from lab.extension.rust import build_rust
-from lab.extension.rust_frames import LARGEST_FRAME, frames_of, named
+from lab.extension import c, module
+from lab.extension.rust import source
+from lab.extension.rust.build import build_rust
+from lab.extension.rust.frames import LARGEST_FRAME, frames_of, named
 from lab.extension.source import ProgramDecl
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
@@ -72,13 +73,13 @@ def new_command(
             f"'{name}' is the name of a crate that comes with Rust or with the lab",
             hint=f"choose another name: my_{name}",
         )
-    folder = rust_source.RUST / name
+    folder = source.RUST / name
     if folder.exists():
         raise UserError(f"there is {folder} already", hint="choose another name, or edit it")
     (folder / "src").mkdir(parents=True)
     (folder / "Cargo.toml").write_text(MANIFEST.format(name=name))
-    (folder / rust_source.ROOT).write_text(SOURCE.format())
-    typer.echo(folder / rust_source.ROOT)
+    (folder / source.ROOT).write_text(SOURCE.format())
+    typer.echo(folder / source.ROOT)
 
 
 @app.command("build")
@@ -106,9 +107,9 @@ def build_command(
 def _build(
     name: str, flavor: str, cache: Cache, emit: events.Emit
 ) -> tuple[list[ProgramDecl], list[str], str]:
-    if name in rust_source.rust_names():
+    if name in source.rust_names():
         image = build_rust(name, cache, emit)
-        return rust_source.programs_in_source(name), rust_source.maps_in_source(name), image.log
+        return source.programs_in_source(name), source.maps_in_source(name), image.log
     if name in c.c_names():
         kernel = build_kernel(load_flavor(flavor), cache, emit)
         built = c.build_c(name, kernel, cache, emit)
@@ -123,7 +124,7 @@ def frames_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An extension in Rust.")],
 ) -> None:
     """Say what each function of an extension takes of its stack, the largest first."""
-    if name not in rust_source.rust_names():
+    if name not in source.rust_names():
         for names, what in ((c.c_names(), "in C"), (module.module_names(), "a kernel module")):
             if name in names:
                 raise UserError(
@@ -142,7 +143,7 @@ def frames_command(
 def list_command() -> None:
     """List the extensions that scenarios can name."""
     for kind, names in (
-        ("rust", rust_source.rust_names()),
+        ("rust", source.rust_names()),
         ("c", c.c_names()),
         ("module", module.module_names()),
     ):

@@ -14,9 +14,10 @@ from rich.table import Table
 
 from lab.cache import Cache
 from lab.errors import LabError, UserError
-from lab.kernel import artifact, build, kconfig, series
+from lab.kernel import artifact, build, series
 from lab.kernel.artifact import Kernel
 from lab.kernel.flavor import Flavor, flavors, load_flavor
+from lab.kernel.kconfig import fragments
 from lab.report.progress import ProgressReport
 
 app = typer.Typer(no_args_is_help=True)
@@ -96,15 +97,15 @@ def config_command(
     """Print the path of a built kernel's configuration, or what it is made of."""
     flavor = load_flavor(name)
     if requested:
-        for request in kconfig.read_fragments(flavor.fragments).values():
+        for request in fragments.read_fragments(flavor.fragments).values():
             typer.echo(f"{request.symbol}={request.value}  # {request.where}")
         return
     kernel = _built(flavor)
     if against is None:
         typer.echo(kernel.config)
         return
-    other = kconfig.read_config(_built(load_flavor(against)).config)
-    own = kconfig.read_config(kernel.config)
+    other = fragments.read_config(_built(load_flavor(against)).config)
+    own = fragments.read_config(kernel.config)
     for symbol in sorted({*own, *other}):
         if own.get(symbol) != other.get(symbol):
             typer.echo(f"{symbol}: {other.get(symbol, 'n')} -> {own.get(symbol, 'n')}")

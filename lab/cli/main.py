@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from lab import __version__
-from lab.cli import bench, check, doctor, explain, extension, kernel, run, shell, soak
+from lab.cli import check, doctor, explain, extension, kernel, run, shell, soak
+from lab.cli.bench import start
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(kernel.app, name="kernel", help="Build, list and inspect kernels.")
 app.add_typer(extension.app, name="extension", help="Begin, build and list extensions.")
-app.add_typer(bench.app, name="bench", help="Measure the lab on this host.")
+app.add_typer(start.app, name="bench", help="Measure the lab on this host.")
 app.command("run")(run.run)
 app.command("soak")(soak.soak)
 app.command("check")(check.check)

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 
 from lab import events
-from lab.drivers.run import Session
 from lab.errors import LabError, UserError
+from lab.jobs.session import Session
 from lab.report.parts import time_by_part
 from lab.report.result import Result, explain
 from lab.report.terminal import Terminal

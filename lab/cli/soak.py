@@ -17,13 +17,13 @@ from rich.console import Console
 
 from lab import events
 from lab.cache import Cache
-from lab.cli.bench_figures import aside_of
+from lab.cli.bench.output import aside_of
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
-from lab.drivers import soak_file
-from lab.drivers.soak import Soak
-from lab.drivers.soak_order import FLAVOR, PROTECTIONS, Order, Soaked
 from lab.errors import UserError
 from lab.guest.forks import Forks
+from lab.jobs.soak import scenario_file
+from lab.jobs.soak.options import FLAVOR, PROTECTIONS, Order, Soaked
+from lab.jobs.soak.run import Soak
 from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
@@ -103,7 +103,7 @@ def _show(done: Soaked, out: Console) -> None:
         last = done.rounds[-1]["round"]
         out.print(f"only that round:  {done.order.line(only=last)}", markup=False)
         if done.file is not None:
-            out.print(f"to cut it down:   {soak_file.line(done.file)}", markup=False)
+            out.print(f"to cut it down:   {scenario_file.line(done.file)}", markup=False)
         out.print()
     for line in figures(done):
         out.print(line, markup=False)

@@ -25,8 +25,8 @@ from lab.guest import boot_errors, identity
 from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.job import Job
 from lab.guest.loader import Loader
-from lab.guest.release import await_parked, release
 from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
+from lab.guest.unpark import await_parked, release
 from lab.guest.witness import NoWitness, Witness
 from lab.vm.argv import Shape
 from lab.vm.machine import Boot, Machine, Restore

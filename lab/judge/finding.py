@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lab.oracle.evidence import Trust
-from lab.scenario.base import Bound, Ref
-from lab.scenario.expect import TextExpect
+from lab.scenario.model.base import Bound, Ref
+from lab.scenario.model.expect import TextExpect
 from lab.words import OUTCOMES, Topic
 
 _LOGS: tuple[Topic, ...] = ("verifier_log", "compiler_log")

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
+from lab.judge.observation import Observation, Pass, StepResult
 from lab.judge.steps import failure_of, step_findings
-from lab.oracle.rex import STACK_MARGIN
-from lab.oracle.rex_reports import MAX_REPORTS
+from lab.oracle.rex.counters import STACK_MARGIN
+from lab.oracle.rex.reports import MAX_REPORTS
 from lab.oracle.slopes import MIN_SAMPLES, slope
-from lab.runner.observation import Observation, Pass, StepResult
-from lab.scenario.base import Bound
-from lab.scenario.expect import Expect
-from lab.scenario.model import Scenario
-from lab.scenario.steps import BaseStep, LoadStep, RepeatStep
+from lab.scenario.model.base import Bound
+from lab.scenario.model.expect import Expect
+from lab.scenario.model.scenario import Scenario
+from lab.scenario.model.steps import BaseStep, LoadStep, RepeatStep
 from lab.words import Resources, RexCounter, Topic
 
 # How runs end that the kernel writes a report about, and counts.

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lab.judge.finding import COUNTERS, NONCE, QEMU, Finding, Source, bound_finding
+from lab.judge.observation import Observation
 from lab.oracle import allow
-from lab.oracle.reports import Report
-from lab.runner.observation import Observation
-from lab.scenario.expect import Expect
-from lab.scenario.model import Scenario
+from lab.oracle.console.reports import Report
+from lab.scenario.model.expect import Expect
+from lab.scenario.model.scenario import Scenario
 from lab.words import FATAL_REPORTS, ReportKind
 
 

@@ -16,16 +16,16 @@ from lab.judge.finding import (
     outcome_finding,
     text_findings,
 )
-from lab.runner.observation import StepResult
-from lab.scenario.base import Bound
-from lab.scenario.expect import (
+from lab.judge.observation import StepResult
+from lab.scenario.model.base import Bound
+from lab.scenario.model.expect import (
     AttachExpect,
     LoadExpect,
     ReadExpect,
     ShellExpect,
     TriggerExpect,
 )
-from lab.scenario.steps import (
+from lab.scenario.model.steps import (
     AttachStep,
     BaseStep,
     LoadStep,
@@ -35,7 +35,7 @@ from lab.scenario.steps import (
     UnloadStep,
     WriteStep,
 )
-from lab.scenario.triggers import RunTrigger
+from lab.scenario.model.triggers import RunTrigger
 from lab.words import LOAD_OUTCOMES, VERIFY, LoadOutcome, Topic
 
 

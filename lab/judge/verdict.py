@@ -24,11 +24,11 @@ from lab.judge.kernel import (
     resource_findings,
     unallowed_reports,
 )
+from lab.judge.observation import Observation
 from lab.judge.steps import extension_of, step_findings
-from lab.runner.observation import Observation
-from lab.scenario.expect import Expect
-from lab.scenario.model import Scenario, Twin
-from lab.scenario.steps import LoadStep
+from lab.scenario.model.expect import Expect
+from lab.scenario.model.scenario import Scenario, Twin
+from lab.scenario.model.steps import LoadStep
 from lab.words import TrustLevel, Verdict
 
 

@@ -14,10 +14,10 @@ from lab import events
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import UserError
 from lab.host import process
-from lab.kernel import apt, artifact, compiled, pack, packaged, source
+from lab.kernel import apt, artifact, collect, from_deb, from_source, source
 from lab.kernel.artifact import Kernel
 from lab.kernel.flavor import DebSource, Flavor, TreeSource
-from lab.kernel.stages import Stages
+from lab.stages import Stages
 
 KIND = "kernel"
 # Part of each key: raise it when an entry gets another content.
@@ -63,7 +63,7 @@ def remove_all(cache: Cache) -> list[str]:
     """Delete every kernel and work folder, also those of flavors as they once were."""
     keys = {
         path.name
-        for kind in (compiled.WORK, KIND)
+        for kind in (from_source.WORK, KIND)
         for path in (cache.root / kind).glob("[0-9a-f]*")
     }
     return [key for key in sorted(keys) if _remove(key, cache)]
@@ -71,7 +71,7 @@ def remove_all(cache: Cache) -> list[str]:
 
 def _remove(key: str, cache: Cache) -> bool:
     with cache.lock(KIND, key, what="removal"):  # not while it is built
-        had_work = cache.remove(compiled.WORK, key)
+        had_work = cache.remove(from_source.WORK, key)
     return cache.remove(KIND, key) or had_work
 
 
@@ -97,15 +97,17 @@ def make_plan(
 
     def fill(folder: Path) -> None:
         start = time.monotonic()
-        work = compiled.Work(flavor, cache.path(compiled.WORK, key), cache, stages, jobs or cores())
+        work = from_source.Work(
+            flavor, cache.path(from_source.WORK, key), cache, stages, jobs or cores()
+        )
         base = None
         if flavor.base is not None:
             base_kernel = build_kernel(flavor.base, cache, emit, jobs)
-            base = cache.path(compiled.WORK, base_kernel.key)
+            base = cache.path(from_source.WORK, base_kernel.key)
         tree = work.build(origin, base)
-        with stages.stage("pack"), cache.lock(compiled.WORK, key, what=stages.job):
-            pack.pack(tree, folder, source=origin.identity, seconds=time.monotonic() - start)
-        compiled.drop_older(flavor.name, key, cache)
+        with stages.stage("pack"), cache.lock(from_source.WORK, key, what=stages.job):
+            collect.pack(tree, folder, source=origin.identity, seconds=time.monotonic() - start)
+        from_source.drop_older(flavor.name, key, cache)
 
     return Plan(flavor, key, fill)
 
@@ -113,20 +115,20 @@ def make_plan(
 def _plan_tree(flavor: Flavor) -> Plan:
     assert isinstance(flavor.source, TreeSource)
     tree = (flavor.folder / Path(flavor.source.tree).expanduser()).resolve()
-    pack.check_tree(tree)
+    collect.check_tree(tree)
     stamps = {
         name: (stat.st_size, stat.st_mtime_ns)
-        for name in (pack.BZIMAGE, "vmlinux", ".config")
+        for name in (collect.BZIMAGE, "vmlinux", ".config")
         if (stat := (tree / name).stat())
     }
 
     def fill(folder: Path) -> None:
-        parts = pack.pack_images(tree, folder)
+        parts = collect.pack_images(tree, folder)
         shutil.copyfile(tree / ".config", folder / "config")
         parts |= {"config": "config", "vmlinux": str(tree / "vmlinux")}
         if (tree / "Module.symvers").is_file():
             parts |= {"symvers": str(tree / "Module.symvers"), "build_tree": str(tree)}
-        release = pack.release_of_tree(tree)
+        release = collect.release_of_tree(tree)
         artifact.write_record(folder, release=release, parts=parts, source={"tree": str(tree)})
 
     return Plan(flavor, key_of(layout=_LAYOUT, tree=str(tree), stamps=stamps), fill)
@@ -137,7 +139,7 @@ def _plan_package(flavor: Flavor, wanted: DebSource, cache: Cache, stages: Stage
     key = key_of(layout=_LAYOUT, deb=package.sha256, modules=wanted.modules)
 
     def fill(folder: Path) -> None:
-        packaged.unpack_package(package, wanted.modules, folder, stages)
+        from_deb.unpack_package(package, wanted.modules, folder, stages)
 
     return Plan(flavor, key, fill)
 

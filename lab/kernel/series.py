@@ -13,10 +13,11 @@ from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
 from lab.host import process
-from lab.kernel import build, compiled, kconfig, source
+from lab.kernel import build, from_source, source
 from lab.kernel.flavor import Flavor
+from lab.kernel.kconfig import fragments
 from lab.kernel.make import Follower, Make
-from lab.kernel.stages import Stages
+from lab.stages import Stages
 
 _TARGETS = ("vmlinux", "bzImage", "modules")
 _IDENTITY = ("-c", "user.name=lab", "-c", "user.email=lab@localhost", "-c", "commit.gpgsign=false")
@@ -46,8 +47,8 @@ def build_each(
             f"flavor {flavor.name} has no patches on a base", hint="there is nothing to go through"
         )
     base = build.build_kernel(flavor.base, cache, emit, jobs)
-    folder = cache.path(compiled.WORK, f"series-{flavor.name}")
-    with cache.lock(compiled.WORK, folder.name, what=f"series of {flavor.name}"):
+    folder = cache.path(from_source.WORK, f"series-{flavor.name}")
+    with cache.lock(from_source.WORK, folder.name, what=f"series of {flavor.name}"):
         shutil.rmtree(folder, ignore_errors=True)
         try:
             yield from _build_each(flavor, cache, emit, jobs, folder, base.key)
@@ -65,13 +66,15 @@ def _build_each(
 ) -> Iterator[Step]:
     stages = Stages(f"series {flavor.name}", emit)
     tree = folder / "source"
-    origin = cache.path(compiled.WORK, base_key)
+    origin = cache.path(from_source.WORK, base_key)
     folder.mkdir(parents=True)
     with stages.stage("unpack"):
         if (origin / "built").is_file():
-            with cache.lock(compiled.WORK, base_key, what=f"copy for the series of {flavor.name}"):
+            with cache.lock(
+                from_source.WORK, base_key, what=f"copy for the series of {flavor.name}"
+            ):
                 process.run(["cp", "-a", "--reflink=auto", origin / "source", tree])
-            compiled.relocate(tree, origin / "source", tree)
+            from_source.relocate(tree, origin / "source", tree)
         else:
             assert flavor.base is not None
             source.locate(flavor, cache).fetch(stages)(tree)
@@ -83,11 +86,11 @@ def _build_each(
         jobs or build.cores(),
         cache.root / "ccache",
     )
-    requests = kconfig.read_fragments(flavor.fragments)
+    requests = fragments.read_fragments(flavor.fragments)
     assert flavor.base is not None
-    own = [name for name in requests if name not in kconfig.read_fragments(flavor.base.fragments)]
+    own = [name for name in requests if name not in fragments.read_fragments(flavor.base.fragments)]
     wanted = folder / "requested.config"
-    wanted.write_text(kconfig.merged(requests))
+    wanted.write_text(fragments.merged(requests))
     for number, patch in enumerate(flavor.patches, 1):
         start = time.monotonic()
         with stages.stage(f"patch {number} of {len(flavor.patches)}"):
@@ -95,10 +98,10 @@ def _build_each(
             what = f"building after {patch.name}"
             make.run("allnoconfig", what=what, extra={"KCONFIG_ALLCONFIG": str(wanted)})
             if patch == flavor.patches[-1]:
-                kconfig.check(requests, tree / ".config", tree)
+                fragments.check(requests, tree / ".config", tree)
             follower = Follower(lambda done, name: None, lambda: None)
             make.follow(follower, *_TARGETS, what=what)
-        granted = kconfig.read_config(tree / ".config")
+        granted = fragments.read_config(tree / ".config")
         yield Step(
             patch,
             tuple(name for name in own if granted.get(name, "n") != "n"),

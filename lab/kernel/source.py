@@ -16,7 +16,7 @@ from lab.errors import InfraError, UserError
 from lab.host import process
 from lab.kernel import apt
 from lab.kernel.flavor import DebianSource, Flavor, GitSource, TarballSource
-from lab.kernel.stages import Stages
+from lab.stages import Stages
 
 # Debian installs its source here.
 _DEBIAN_SOURCES = Path("/usr/src")

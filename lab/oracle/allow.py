@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.oracle.console import Report
+from lab.oracle.console.parser import Report
 from lab.words import ReportKind
 
 

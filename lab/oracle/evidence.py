@@ -18,10 +18,10 @@ A kind says which keys `data` has:
 |                |          | `place`, `frames` (texts), `released`, `held`, `first_line` |
 | `backtrace`    | console  | `cpu`, `function`, `first_line`; somebody asked, no finding |
 | `forgery`      | guest    | `text`, `first_line`, `means`; a report's form, not the     |
-|                |          | kernel's words (`lab.oracle.forgeries`)                     |
+|                |          | kernel's words (`lab.oracle.console.forgeries`)                     |
 | `loss`         | console  | `first_line`; text of the kernel is missing                 |
 | `audit`        | counters | `records`, `hidden`, `overwritten`: the console against     |
-|                |          | the kernel's own log (`lab.oracle.kmsg`)                    |
+|                |          | the kernel's own log (`lab.oracle.console.kmsg`)                    |
 | `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
 | `counters`     | counters | counter -> increase                                         |
 | `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |

@@ -21,9 +21,9 @@ from lab.deadline import scaled
 from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.ssh import ConnectionLost
-from lab.oracle import console_settings, kmsg
-from lab.oracle.kmsg import Comparison
-from lab.oracle.lines import Line, Origin, Shape
+from lab.oracle.console import kmsg, settings
+from lab.oracle.console.kmsg import Comparison
+from lab.oracle.console.lines import Line, Origin, Shape
 
 # Seconds on the reference host.
 FENCE_SECONDS = 5.0
@@ -39,7 +39,7 @@ class _Answer:
     records: tuple[kmsg.Record, ...]
     omitted: int
     fence: int | None
-    files: console_settings.Files
+    files: settings.Files
 
 
 class Audit:
@@ -95,7 +95,7 @@ class Audit:
         answer, fence = self._put_up(begun.fence, excused)
         with self._lock:
             lines = [line for line in self._lines if self._first <= line.number <= fence.number]
-        levels = [console_settings.console_level(one.files) for one in (begun, answer)]
+        levels = [settings.console_level(one.files) for one in (begun, answer)]
         return kmsg.compare(
             answer.records,
             lines,
@@ -115,7 +115,7 @@ class Audit:
         answer = self._ask(since)
         # Compare the settings first: no fence arrives on a console that was made quiet.
         if self._begun is not None:
-            changed = console_settings.changes(self._begun.files, answer.files, excused)
+            changed = settings.changes(self._begun.files, answer.files, excused)
             if changed:
                 raise _changed(changed)
         if answer.fence is None:
@@ -132,7 +132,7 @@ class Audit:
 
     def _ask(self, since: int | None) -> _Answer:
         limit = scaled(READ_SECONDS)
-        return _answer(self._guest.kernel_log(self._word, since, console_settings.FILES, limit))
+        return _answer(self._guest.kernel_log(self._word, since, settings.FILES, limit))
 
     def _check_form(self, fence: Line) -> None:
         shape = self._shape

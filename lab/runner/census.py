@@ -17,11 +17,11 @@ from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.kernel.btf import layout
 from lab.oracle import inventory
-from lab.oracle import ledger as ledger_oracle
 from lab.oracle.inventory import Inventory, Reading
+from lab.oracle.inventory import bpf_objects as ledger_oracle
+from lab.oracle.inventory.bpf_objects import Ledger
 from lab.oracle.inventory.memory import STRUCTURES
-from lab.oracle.ledger import Ledger
-from lab.oracle.modules import Layouts, parse_sections
+from lab.oracle.modules.layout import Layouts, parse_sections
 from lab.vm.symbols import Symbols, data_symbols
 
 # A function's name has no offset at its first byte.

@@ -10,9 +10,9 @@ from lab import events
 from lab.cache import Cache
 from lab.errors import LabError, NotCompiled, UserError
 from lab.extension.c import build_c
+from lab.extension.loader_build import build_loader
 from lab.extension.module import build_module
-from lab.extension.rust import build_rust
-from lab.extension.tools import build_loader
+from lab.extension.rust.build import build_rust
 from lab.guest.guest import GuestSpec
 from lab.host.tsc import frequency_khz
 from lab.image.build import Image, build_image
@@ -20,12 +20,12 @@ from lab.kernel.artifact import Kernel
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
 from lab.runner import residue
-from lab.runner.objects import Artifact
-from lab.scenario.expect import TextExpect
-from lab.scenario.extensions import CExtension, ModuleExtension, RustExtension
+from lab.runner.extensions import Artifact
 from lab.scenario.items import Item
-from lab.scenario.model import Scenario
-from lab.scenario.steps import ConsoleStep, LoadStep
+from lab.scenario.model.expect import TextExpect
+from lab.scenario.model.extensions import CExtension, ModuleExtension, RustExtension
+from lab.scenario.model.scenario import Scenario
+from lab.scenario.model.steps import ConsoleStep, LoadStep
 from lab.vm.accel import Accel, choose
 from lab.vm.argv import Shape
 

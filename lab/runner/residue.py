@@ -20,11 +20,11 @@ from lab.extension.module_symbols import module_symbols
 from lab.guest.guest import Guest
 from lab.guest.ssh import Completed
 from lab.kernel.artifact import Kernel
-from lab.oracle import allocations, armed
-from lab.oracle.allocations import Allocation
-from lab.oracle.armed import Candidate
 from lab.oracle.evidence import Evidence
-from lab.oracle.modules import Layouts, parse_sections
+from lab.oracle.modules import allocations, pending
+from lab.oracle.modules.allocations import Allocation
+from lab.oracle.modules.layout import Layouts, parse_sections
+from lab.oracle.modules.pending import Candidate
 
 # Seconds on the reference host.
 READ_SECONDS = 20.0
@@ -139,15 +139,15 @@ class Residue:
         self.layouts.remove(module)
         done = self._run(_READ_STARTS)
         output = done.stdout
-        if done.truncated or armed.overrun(output):
+        if done.truncated or pending.overrun(output):
             self._miss("timers that were started early (too many started after them)")
-        found = armed.high_resolution(output, self.layouts)
-        wanted = armed.candidates(output)
+        found = pending.high_resolution(output, self.layouts)
+        wanted = pending.candidates(output)
         for candidate, memory in zip(wanted, self._peek(wanted), strict=True):
-            waiting = armed.armed(candidate, memory, self.layouts)
+            waiting = pending.armed(candidate, memory, self.layouts)
             if waiting is not None:
                 found.append(waiting)
-        self.armed += [text for text in armed.sentences(found) if text not in self.armed]
+        self.armed += [text for text in pending.sentences(found) if text not in self.armed]
         self.found = list(self.armed)
 
     def settle(self, *, leak_expected: bool = False) -> Evidence:
@@ -180,7 +180,7 @@ class Residue:
         if not wanted:
             return []
         addresses = " ".join(hex(one.address) for one in wanted)
-        line = f"kextload peek {armed.PEEK_BYTES} {addresses}"
+        line = f"kextload peek {pending.PEEK_BYTES} {addresses}"
         done = self.guest.run(line, scaled(READ_SECONDS))
         try:
             memory = jsontext.parse(done.stdout).get("memory", [])
@@ -205,10 +205,10 @@ class Residue:
         ]
         found += allocations.parse_vmalloc(parts.get("/proc/vmallocinfo", ""))
         traced = parts.get(_PER_CPU, "")
-        if done.truncated or armed.overrun(traced):
+        if done.truncated or pending.overrun(traced):
             self._miss("per-CPU memory (too much was freed to follow it)")
             return found
-        return found + armed.per_cpu(traced)
+        return found + pending.per_cpu(traced)
 
     def _run(self, line: str) -> Completed:
         """Run a command that ends well unless it is killed."""
@@ -252,7 +252,7 @@ watch() {
 _IS_MODULE = f"function >= {_MODULES} && function < 0xffffffffff600000"
 _BEGIN = f"""{_FUNCTIONS}
 exec 2>/dev/null
-work=$(grep -m1 ' {armed.DELAYED_WORK}$' /proc/kallsyms)
+work=$(grep -m1 ' {pending.DELAYED_WORK}$' /proc/kallsyms)
 watch {_STARTS} 256 \\
   timer/timer_start "({_IS_MODULE}) || function == 0x${{work%% *}}" \\
   workqueue/workqueue_queue_work "{_IS_MODULE}" || echo no-timers

@@ -17,22 +17,23 @@ from lab.errors import InfraError, LabError
 from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
-from lab.oracle import kmsg
-from lab.oracle import rex as rex_oracle
-from lab.oracle.console import evidence as report_evidence
-from lab.oracle.console_settings import console_level
-from lab.oracle.leak_reports import causes
-from lab.oracle.lines import Shape
-from lab.runner import reports, shell
+from lab.judge import extension_reports
+from lab.judge.observation import Observation, Pass
+from lab.oracle.console import kmsg
+from lab.oracle.console.lines import Shape
+from lab.oracle.console.parser import evidence as report_evidence
+from lab.oracle.console.settings import console_level
+from lab.oracle.modules.reports import causes
+from lab.oracle.rex import counters as rex_oracle
+from lab.runner import shell
 from lab.runner.census import Census, reading_of
-from lab.runner.observation import Observation, Pass
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.residue import Residue, not_looked_at
 from lab.runner.steps import StepDriver
 from lab.runner.tool_check import ToolCheck
 from lab.runner.watch import Baseline, Watch, take_baseline
-from lab.scenario.extensions import CExtension, ModuleExtension
-from lab.scenario.steps import SetStep
+from lab.scenario.model.extensions import CExtension, ModuleExtension
+from lab.scenario.model.steps import SetStep
 from lab.words import RexCounter
 
 # The dossier has more of them.
@@ -224,7 +225,7 @@ class Run:
         self._add([report_evidence(report) for report in seen.reports])
         passes = [done for done in (seen.first, seen.second) if done is not None]
         programs = {number: ref for done in passes for number, ref in done.programs.items()}
-        seen.extension_reports, problem = reports.with_names(
+        seen.extension_reports, problem = extension_reports.with_names(
             watch.rex_reports(),
             programs,
             {name: one.debug for name, one in self.plan.artifacts.items() if one.debug},

@@ -6,7 +6,7 @@ from __future__ import annotations
 from lab.deadline import Deadline
 from lab.guest.guest import Guest
 from lab.runner import shell
-from lab.scenario.steps import Settings
+from lab.scenario.model.steps import Settings
 
 
 def apply(guest: Guest, wanted: Settings, undo: list[tuple[str, str]], limit: Deadline) -> str:

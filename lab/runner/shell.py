@@ -6,15 +6,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from lab.scenario.background import (
+from lab.scenario.model.background import (
     BaseBackground,
     CpuHotplug,
     LoadUnload,
     ShellBackground,
     Traffic,
 )
-from lab.scenario.base import Scalar
-from lab.scenario.triggers import (
+from lab.scenario.model.base import Scalar
+from lab.scenario.model.triggers import (
     BaseTrigger,
     PacketsTrigger,
     PageFaultTrigger,

@@ -23,15 +23,15 @@ from lab.guest.guest import Guest
 from lab.guest.job import Job
 from lab.guest.loader import LoaderAnswer
 from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Completed, ConnectionLost
-from lab.oracle.console import Report
+from lab.judge.observation import Pass, StepResult
+from lab.oracle.console.parser import Report
 from lab.runner import settings, shell
-from lab.runner.objects import Artifact, Objects, Unloading
-from lab.runner.observation import Pass, StepResult
+from lab.runner.extensions import Artifact, Objects, Unloading
 from lab.runner.residue import Residue
-from lab.scenario.background import BaseBackground, CpuHotplug, ShellBackground
-from lab.scenario.base import Ref
-from lab.scenario.extensions import BaseExtension
-from lab.scenario.steps import (
+from lab.scenario.model.background import BaseBackground, CpuHotplug, ShellBackground
+from lab.scenario.model.base import Ref
+from lab.scenario.model.extensions import BaseExtension
+from lab.scenario.model.steps import (
     BaseStep,
     ConsoleStep,
     RepeatStep,
@@ -43,7 +43,7 @@ from lab.scenario.steps import (
     UnloadStep,
     WaitForStep,
 )
-from lab.scenario.triggers import BaseTrigger, RunTrigger
+from lab.scenario.model.triggers import BaseTrigger, RunTrigger
 
 # Seconds on the reference host.
 STEP_SECONDS = 20.0

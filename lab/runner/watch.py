@@ -19,17 +19,17 @@ from lab.deadline import DeadlineExceeded, scaled
 from lab.errors import InfraError
 from lab.guest.guest import LAST_WORDS_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
-from lab.oracle import console as console_oracle
 from lab.oracle import counters as counters_oracle
 from lab.oracle import inventory, liveness, machine
-from lab.oracle import ledger as ledger_oracle
-from lab.oracle import rex as rex_oracle
-from lab.oracle.console import Report
+from lab.oracle.console import parser as console_oracle
+from lab.oracle.console.forgeries import Forgery, Means
+from lab.oracle.console.lines import Line, Shape
+from lab.oracle.console.losses import Loss
+from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Evidence
-from lab.oracle.forgeries import Forgery, Means
-from lab.oracle.lines import Line, Shape
-from lab.oracle.losses import Loss
-from lab.oracle.rex_reports import Collector, RexReport
+from lab.oracle.inventory import bpf_objects as ledger_oracle
+from lab.oracle.rex import counters as rex_oracle
+from lab.oracle.rex.reports import Collector, RexReport
 from lab.runner.audit import Audit
 from lab.runner.census import Census, Found
 from lab.vm.qmp import QmpFailed

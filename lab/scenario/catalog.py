@@ -45,7 +45,8 @@ class Catalog:
     @classmethod
     def from_repo(cls) -> Catalog:
         """What the checkout has; nothing is built or fetched for it."""
-        from lab.extension import c, module, rust_source
+        from lab.extension import c, module
+        from lab.extension.rust import source as rust_source
         from lab.kernel import flavor
 
         return cls(
@@ -73,7 +74,7 @@ def _c_source(name: str) -> Source:
 
 
 def _rust_source(name: str) -> Source:
-    from lab.extension import rust_source
+    from lab.extension.rust import source as rust_source
 
     programs = rust_source.programs_in_source(name)
     sections = {program.name: program.section for program in programs}

@@ -16,12 +16,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.scenario.background import LoadUnload
-from lab.scenario.base import BUDGET, Where
-from lab.scenario.expect import LoadExpect
-from lab.scenario.extensions import BaseExtension, Extension, ModuleExtension, RustExtension
-from lab.scenario.model import Common, Machine, Scenario, Written
-from lab.scenario.steps import (
+from lab.config.yaml_file import Map
+from lab.scenario.model.background import LoadUnload
+from lab.scenario.model.base import BUDGET, Where
+from lab.scenario.model.expect import LoadExpect
+from lab.scenario.model.extensions import BaseExtension, Extension, ModuleExtension, RustExtension
+from lab.scenario.model.scenario import Common, Machine, Scenario, Written
+from lab.scenario.model.steps import (
     AttachSpec,
     AttachStep,
     LoadStep,
@@ -33,8 +34,7 @@ from lab.scenario.steps import (
     TriggerStep,
     UnloadStep,
 )
-from lab.scenario.triggers import RunTrigger
-from lab.scenario.yamlpos import Map
+from lab.scenario.model.triggers import RunTrigger
 from lab.words import LoadOutcome
 
 MAIN = "main"

@@ -15,9 +15,9 @@ from typing import Any
 
 from lab.scenario.expand import with_boot
 from lab.scenario.load import with_parameters
-from lab.scenario.model import Scenario, Twin
+from lab.scenario.model.scenario import Scenario, Twin
+from lab.scenario.model.steps import SetStep, Step
 from lab.scenario.parameters import as_text
-from lab.scenario.steps import SetStep, Step
 
 # Neither shells nor reports need quotes for these.
 _PLAIN = "+:."

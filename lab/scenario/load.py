@@ -10,24 +10,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from lab.config.problems import Problem, ScenarioErrors
+from lab.config.yaml_file import START, Flaw, Map, Mark, decode, parse
 from lab.errors import UserError
-from lab.scenario import (
-    check_expect,
-    check_loads,
-    check_names,
-    check_packets,
-    check_places,
-    check_steps,
-    parameters,
-)
-from lab.scenario.base import NAME
+from lab.scenario import parameters
 from lab.scenario.catalog import Catalog
-from lab.scenario.checks import extensions
+from lab.scenario.checks import attach_targets, expect, loads, names, packets, steps
+from lab.scenario.checks.data import extensions
 from lab.scenario.expand import expand
-from lab.scenario.model import Scenario, Written
-from lab.scenario.problems import Problem, ScenarioErrors
-from lab.scenario.translate import flaws_of, nothings
-from lab.scenario.yamlpos import START, Flaw, Map, Mark, decode, parse
+from lab.scenario.messages import flaws_of, nothings
+from lab.scenario.model.base import NAME
+from lab.scenario.model.scenario import Scenario, Written
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -162,14 +155,14 @@ def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
     """What the checks find, of each place the first thing: the others follow from it."""
     found: list[Flaw] = []
     if catalog is not None:
-        found += check_names.against(catalog, data)
-        found += check_places.against(catalog, data)
+        found += names.against(catalog, data)
+        found += attach_targets.against(catalog, data)
     checks = (
-        check_names.check,
-        check_steps.check,
-        check_loads.check,
-        check_packets.check,
-        check_expect.check,
+        names.check,
+        steps.check,
+        loads.check,
+        packets.check,
+        expect.check,
     )
     for check in checks:
         found += check(data)

@@ -11,8 +11,8 @@ import itertools
 import re
 from typing import Any
 
-from lab.scenario.suggest import did_you_mean
-from lab.scenario.yamlpos import Flaw, Map, Mark, Seq, transform
+from lab.config.suggest import did_you_mean
+from lab.config.yaml_file import Flaw, Map, Mark, Seq, transform
 
 # More items than this from one file are a mistake, such as a range written by hand.
 MAX_SETS = 500

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from lab.scenario.background import BACKGROUNDS
-from lab.scenario.extensions import EXTENSIONS
-from lab.scenario.model import Written
-from lab.scenario.steps import STEPS
-from lab.scenario.triggers import TRIGGERS
+from lab.scenario.model.background import BACKGROUNDS
+from lab.scenario.model.extensions import EXTENSIONS
+from lab.scenario.model.scenario import Written
+from lab.scenario.model.steps import STEPS
+from lab.scenario.model.triggers import TRIGGERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETER = {"type": "string", "pattern": r"\$\{[a-zA-Z_][a-zA-Z0-9_]*\}"}

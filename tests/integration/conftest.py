@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loader_bench import KINDS_IMAGE
-from rex_bench import Bench, start
-from rex_image import build
+from harness.loader_guest import KINDS_IMAGE
+from harness.rex_guest import Bench, start
+from harness.rex_programs import build
 
 from lab.cache import Cache
 from lab.guest.forks import Forks

@@ -13,7 +13,7 @@ from lab.errors import InfraError, UserError
 from lab.guest.guest import Guest
 from lab.guest.loader import parse_answer
 from lab.guest.ssh import Completed
-from lab.oracle.explain import explain
+from lab.oracle.console.explain import explain
 
 DEEP = "[" * 100_000
 WRONG = [

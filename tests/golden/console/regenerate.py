@@ -25,8 +25,8 @@ from cases import BOOT, CASES, FAKES, Case
 from lab.cache import Cache, file_digest
 from lab.deadline import Deadline, DeadlineExceeded, scaled
 from lab.extension.c import build_c
+from lab.extension.loader_build import build_loader
 from lab.extension.module import build_module
-from lab.extension.tools import build_loader
 from lab.host import process
 from lab.kernel.artifact import Kernel
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab bench protections`: what the kernel's protections cost when nothing goes wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab.cli.bench.output import JsonFile, take
+from lab.cli.bench.rex import show_groups
+from lab.jobs.bench.protections import FLAVOR, BenchProtections, Plan, ProtectionsBench
+
+
+def protections(
+    kernel: Annotated[str, typer.Option(help="Kernel flavor, with Rex.")] = FLAVOR,
+    accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
+    boots: Annotated[int, typer.Option(min=1, help="Guests.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="Brackets of each program and guest.")] = 200,
+    runs: Annotated[int, typer.Option(min=1, max=10000, help="Runs in a bracket.")] = 50,
+    counts: Annotated[bool, typer.Option(help="Count instructions, too (emulation).")] = True,
+    as_json: JsonFile = None,
+) -> None:
+    """Calls beside eBPF's at depths of 1 to 33; runs without this or that protection; ticks."""
+    plan = Plan(boots=boots, samples=samples, runs=runs, counts=counts)
+    take(
+        accel,
+        as_json,
+        lambda planner, emit: BenchProtections(planner, plan, kernel, emit).measure(),
+        show,
+    )
+
+
+def show(found: ProtectionsBench, out: Console) -> None:
+    """All figures as tables, medians with the 5th to the 95th percentile."""
+    show_groups(found.about, found.groups, out)
+    for what, why in (
+        ("stack checks", found.why_no_stack_check),
+        ("instruction counts", found.why_no_counts),
+    ):
+        if why:
+            out.print(f"No {what}: {why}.")

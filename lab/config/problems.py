@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is wrong with a scenario's file: each thing with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lab.config.yaml_file import Flaw
+from lab.errors import UserError
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+    @classmethod
+    def of(cls, file: str, flaw: Flaw) -> Problem:
+        return cls(file, flaw.mark.line, flaw.mark.column, flaw.message)
+
+
+class ScenarioErrors(UserError):
+    """All that is wrong with one file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Jobs made of many items: sessions, soaks, benchmarks, scores."""

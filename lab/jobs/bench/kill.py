@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How long a program that never returns keeps its CPU beyond its budget.
+
+`docs/benchmarks.md` is the method; whoever changes what a figure means changes
+it there, too, and raises `VERSION`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lab import events
+from lab.deadline import scaled
+from lab.errors import InfraError, UserError
+from lab.extension.module import build_module
+from lab.extension.rust.build import build_rust
+from lab.guest import kills, meter
+from lab.guest.guest import Guest
+from lab.jobs.bench import kill_rows as rows
+from lab.jobs.bench.about import about
+from lab.jobs.bench.kill_rows import CASES, Case, Latency, Row
+from lab.runner.plan import REX, Planner
+
+# Of the JSON: raised when a figure means something else, or is gone.
+VERSION = 1
+
+IMAGE = "bench_kill"
+FLAVOR = "rex"
+# An instruction takes 2^3 ns of the guest's time: about what emulation needs for it.
+ICOUNT = 3
+CLOCK, COUNTED = "clock", "icount"
+_SECONDS = 60.0
+_PATH_RUNS = 100
+# Meanwhile the other CPU is still at work for the shell that asked: where instructions are
+# the clock, its time is everybody's.
+_WARM = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: `kills` of each case, after a budget of `budget_ms`.
+
+    `seed` draws the waits before the runs.
+    """
+
+    kills: int = 200
+    budget_ms: int = 10
+    seed: int = 1
+
+    @property
+    def tick_ns(self) -> int:
+        """How far apart a CPU's ticks are."""
+        return int(rows.tick_ms(self.budget_ms) * rows.MILLISECOND)
+
+    @property
+    def seconds(self) -> float:
+        """What the kills of one case may take."""
+        longest = self.budget_ms + (rows.NEIGHBOURS_TICKS + 2) * rows.tick_ms(self.budget_ms)
+        return _SECONDS + 4 * (_WARM + self.kills) * longest / 1000
+
+
+@dataclass(frozen=True)
+class KillBench:
+    """All figures of one run. `path_ns`: what clocks and call take with a program that returns."""
+
+    about: dict[str, Any]
+    plan: Plan
+    rows: tuple[Row, ...]
+    path_ns: dict[str, float]
+    why_no_icount: str = ""
+
+    def row(self, name: str) -> Row:
+        """A row by its case's name."""
+        return next(row for row in self.rows if row.case.name == name)
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "version": VERSION,
+            "about": self.about,
+            "unit": "ms",
+            "budget_ms": self.plan.budget_ms,
+            "tick_ms": rows.tick_ms(self.plan.budget_ms),
+            "kills": self.plan.kills,
+            "path_ns": self.path_ns,
+            "rows": [row.as_data() for row in self.rows],
+            "why_no_icount": self.why_no_icount,
+        }
+
+
+@dataclass
+class BenchKill:
+    """One benchmark: a guest by each clock, and what it takes there to end programs."""
+
+    planner: Planner
+    plan: Plan
+    flavor: str = FLAVOR
+    emit: events.Emit = events.ignore
+
+    def measure(self) -> KillBench:
+        """Build what is needed, and measure.
+
+        Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
+        """
+        kernel = self.planner.kernel(self.flavor)
+        if not kernel.has(REX):
+            raise UserError(
+                f"kernel {self.flavor} ends no programs: it has no {REX}",
+                hint=f"measure on the flavor {FLAVOR}",
+            )
+        clocks: list[tuple[str, int | None]] = [(CLOCK, None)]
+        why = ""
+        if self.planner.chosen_accel().name == "tcg":
+            clocks.append((COUNTED, ICOUNT))
+        else:
+            why = "instructions are a clock under emulation only (--accel tcg)"
+        taken: dict[str, dict[str, Latency]] = {}
+        paths = {}
+        for name, icount in clocks:
+            self.emit(events.StageStarted("kill", name, len(CASES)))
+            with self._guest(icount) as guest:
+                paths[name] = self._path(guest)
+                taken[name] = {}
+                for done, case in enumerate(CASES, 1):
+                    taken[name][case.name] = self._case(guest, case)
+                    self.emit(events.StageProgress("kill", name, done, len(CASES)))
+        found = tuple(
+            Row(case, self._bound(case), *(self._of(taken, one, case) for one in (CLOCK, COUNTED)))
+            for case in CASES
+        )
+        return KillBench(about(self.planner, (self.flavor,)), self.plan, found, paths, why)
+
+    def _bound(self, case: Case) -> float:
+        return case.bound_ms(rows.tick_ms(self.plan.budget_ms))
+
+    @staticmethod
+    def _of(taken: dict[str, dict[str, Latency]], clock: str, case: Case) -> Latency | None:
+        return taken[clock][case.name] if clock in taken else None
+
+    def _case(self, guest: Guest, case: Case) -> Latency:
+        plan = self.plan
+        found = kills.kill(
+            guest,
+            case.context,
+            meter.pin_path(case.program),
+            runs=_WARM + plan.kills,
+            delay=plan.tick_ns,
+            seed=plan.seed,
+            deadline=scaled(plan.seconds),
+        )
+        if found.terminated != len(found.took):
+            raise InfraError(
+                f"{case.what}: {len(found.took)} runs, and the kernel ended {found.terminated}"
+            )
+        return Latency.of(found.took[_WARM:], plan.budget_ms, self._bound(case), found.kernel_max)
+
+    def _path(self, guest: Guest) -> float:
+        """What is measured of a program that returns at once, in nanoseconds."""
+        found = kills.kill(
+            guest,
+            "task",
+            meter.pin_path(rows.EMPTY),
+            runs=_PATH_RUNS,
+            delay=0,
+            seed=self.plan.seed,
+            deadline=scaled(_SECONDS),
+        )
+        return float(sorted(found.took)[len(found.took) // 2])
+
+    @contextlib.contextmanager
+    def _guest(self, icount: int | None) -> Iterator[Guest]:
+        """A guest of two CPUs with the module and all programs in it, pinned."""
+        planner, cache, emit = self.planner, self.planner.cache, self.emit
+        kernel = planner.kernel(self.flavor)
+        image = build_rust(IMAGE, cache, emit).path
+        module = build_module(kills.MODULE, kernel, cache, emit)
+        spec = planner.guest_spec(kernel, planner.image(kernel), cpus=2, icount=icount)
+        with Guest.boot(spec) as guest:
+            options = "" if icount is None else kills.TURNS
+            meter.install(guest, module, scaled(_SECONDS), options)
+            target = f"/root/{image.name}"
+            guest.push({target: image})
+            # Reports go into the kernel's log. To the console they would go with interrupts off.
+            quiet = "echo 1 > /proc/sys/kernel/printk"
+            budget = f"echo {self.plan.budget_ms} > /proc/sys/kernel/rex/budget_ms"
+            done = guest.run(f"{quiet} && {budget}", scaled(_SECONDS))
+            if done.status != 0:
+                raise InfraError("the guest's budget can't be set", details=done.stderr)
+            _pin(guest, target)
+            yield guest
+
+
+def _pin(guest: Guest, path: str) -> None:
+    """Load the programs for good, and end the loader: its statistics cost each run."""
+    deadline = scaled(_SECONDS)
+    answer = guest.loader.call("load", deadline, handle=IMAGE, path=path)
+    if not answer.ok:
+        raise InfraError(f"{IMAGE} not loaded: {answer.problem}")
+    for name in rows.PROGRAMS:
+        pinned = guest.loader.call(
+            "pin", deadline, handle=IMAGE, program=name, path=meter.pin_path(name)
+        )
+        if not pinned.ok:
+            raise InfraError(f"{name} not pinned: {pinned.problem}")
+    guest.end_loader(deadline)

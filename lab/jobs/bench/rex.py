@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rex and eBPF side by side, and eBPF on a kernel with and without Rex.
+
+The programs are `extensions/c/bench_ops.bpf.c` and its twin in Rust,
+`extensions/rust/bench`. `docs/benchmarks.md` is the method; whoever changes
+what a figure means changes it there, too, and raises `VERSION`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab import events
+from lab.deadline import Deadline, scaled
+from lab.errors import InfraError
+from lab.extension.c import build_c, find_clang
+from lab.extension.module import build_module
+from lab.extension.rust.build import build_rust
+from lab.extension.rust.toolchain import find_toolchain
+from lab.guest import meter
+from lab.guest.guest import Guest
+from lab.jobs.bench import rex_rows as rows
+from lab.jobs.bench.about import about
+from lab.jobs.bench.figures import Group
+from lab.jobs.bench.rex_rows import LARGE, PANICS, PROGRAMS, REX, STOCK, Taken, add
+from lab.kernel.artifact import Kernel
+from lab.runner.plan import Planner
+
+# Of the JSON: raised when a figure means something else, or is gone.
+VERSION = 1
+
+C_OBJECT, RUST_IMAGE, LARGE_OBJECT = "bench_ops", "bench", "search_payload_short"
+# Kernels for several CPUs replace their locked instructions when they find
+# themselves on one; figures are to be those of a kernel for several.
+ONE_CPU = ("noreplace-smp",)
+# An instruction takes 2^3 ns of the guest's time: about what emulation needs for it.
+ICOUNT = 3
+ENTRIES, AT_A_TIME = 5000, 100  # of the maps; at one run of `fill`
+
+# The kernel prints at most as many reports of panics in five seconds.
+PRINTED = 40
+# The first of them also translate and touch what the others find ready.
+_PRINTED_WARM = 8
+
+_TURNS = 4
+# A load of the large program takes seconds under emulation: one for so many of the others.
+_LARGE_LOADS = 4
+_COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM = 5, 100, 64
+_COUNT_LOADS = 5
+_SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    In each of `boots` guests of a kernel: `samples` brackets of `runs` runs, after `warm`
+    more; `loads` of each object. `counts`: as instructions, too.
+    """
+
+    boots: int = 5
+    samples: int = 200
+    # So few that a busy host seldom takes the CPU away within a bracket.
+    runs: int = 50
+    warm: int = 20
+    loads: int = 8
+    counts: bool = True
+
+    @property
+    def brackets(self) -> int:
+        """How many are taken at one turn."""
+        return max(1, -(-self.samples // _TURNS))
+
+
+@dataclass(frozen=True)
+class RexBench:
+    """All figures of one run. `repeated`: whether both runs counted the same instructions."""
+
+    about: dict[str, Any]
+    groups: tuple[Group, ...]
+    repeated: bool | None
+    why_no_counts: str = ""
+
+    def group(self, name: str) -> Group:
+        """A group by its name."""
+        return next(group for group in self.groups if group.name == name)
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {
+            "version": VERSION,
+            "about": self.about,
+            "groups": [group.as_data() for group in self.groups],
+            "instruction_counts_repeat": self.repeated,
+            "why_no_instruction_counts": self.why_no_counts,
+        }
+
+
+@dataclass
+class _Subject:
+    """A guest with the programs in it: eBPF's under `ebpf_NAME`, Rex's under `rex_NAME`."""
+
+    guest: Guest
+    kernel: Kernel
+    files: dict[str, str]
+
+    def load_once(self, kind: str, deadline: Deadline) -> float:
+        """Load and unload one file; how long the loading took, in nanoseconds."""
+        duration = self._load(kind, deadline)
+        self.guest.loader.call("unload", deadline, handle=kind)
+        return duration
+
+    def _load(self, kind: str, deadline: Deadline, autoload: str | None = None) -> float:
+        chosen = autoload or (None if kind == LARGE else ",".join(PROGRAMS))
+        answer = self.guest.loader.call(
+            "load", deadline, handle=kind, path=self.files[kind], autoload=chosen
+        )
+        if not answer.ok:
+            raise InfraError(f"{self.kernel.flavor}: {kind} not loaded: {answer.problem}")
+        return float(answer["duration_ns"])
+
+    def keep(self, deadline: Deadline) -> None:
+        """Load all programs for good, fill their maps, and end the loader.
+
+        The loader turns the kernel's statistics of programs on, and these cost each run.
+        """
+        kinds = [kind for kind in self.files if kind != LARGE]
+        for kind in kinds:
+            names = PROGRAMS if kind == rows.EBPF else (*PROGRAMS, PANICS)
+            self._load(kind, deadline, ",".join(names))
+            for name in names:
+                path = meter.pin_path(f"{kind}_{name}")
+                answer = self.guest.loader.call(
+                    "pin", deadline, handle=kind, program=name, path=path
+                )
+                if not answer.ok:
+                    raise InfraError(f"{kind} {name} not pinned: {answer.problem}")
+        # An array of programs is emptied when no file is left that stands for it.
+        self.guest.loader.call(
+            "pin", deadline, handle=rows.EBPF, map="next", path=meter.pin_path("next")
+        )
+        self.guest.end_loader(deadline)
+        times = ENTRIES // AT_A_TIME
+        fill = [f"{kind}_fill" for kind in kinds]
+        meter.measure(self.guest, fill, samples=1, runs=times, warm=0, deadline=deadline)
+
+    def programs(self) -> list[str]:
+        """What is measured in this guest, in its order."""
+        return rows.on_rex() if self.kernel.flavor == REX else rows.on_stock()
+
+    def run(self, names: list[str], samples: int, runs: int, warm: int) -> meter.Reading:
+        """Measure; all programs must have done what they are there for."""
+        reading = meter.measure(
+            self.guest, names, samples=samples, runs=runs, warm=warm, deadline=scaled(_SECONDS)
+        )
+        wrong = [name for name, taken in reading.samples.items() if taken.returned != 0]
+        if wrong:
+            raise InfraError(f"{self.kernel.flavor}: programs failed: {', '.join(wrong)}")
+        return reading
+
+    def panic_in_print(self) -> meter.Reading:
+        """The first panics of a kernel, all of which it reports, one by one."""
+        names = [meter.LOOP, rows.rex(PANICS)]
+        reading = self.run(names, PRINTED, 1, 0)
+        console = self.guest.machine.console
+        scaled(15).poll(
+            lambda: console.text().count(": panicked on CPU") >= PRINTED,
+            f"the kernel's reports of {PRINTED} panics",
+        )
+        return reading
+
+
+@dataclass
+class BenchRex:
+    """One benchmark: builds, guests, and the figures of them."""
+
+    planner: Planner
+    plan: Plan
+    emit: events.Emit = events.ignore
+    _total: int = 0
+
+    def measure(self) -> RexBench:
+        """Build what is needed, and measure.
+
+        Raises `UserError` for what can't be built, `BootError` and `InfraError`.
+        """
+        on_rex, on_stock = Taken(), Taken()
+        steps = self.plan.boots * (self.plan.loads + 1 + _TURNS)
+        self._stage("loads and runs", steps)
+        for boot in range(self.plan.boots):
+            done = boot * (self.plan.loads + 1 + _TURNS)
+            with self._guest(REX) as rex, self._guest(STOCK) as stock:
+                both = ((rex, on_rex), (stock, on_stock))
+                self._load(both, done)
+                for subject, _ in both:
+                    subject.keep(scaled(_SECONDS))
+                add(rex.panic_in_print(), on_rex.reported, _PRINTED_WARM)
+                self._run(both, done + self.plan.loads + 1)
+        found = rows.timed(on_rex, on_stock)
+        counted, repeated, why = self._counts()
+        return RexBench(self._about(), (*found, *counted), repeated, why)
+
+    def _load(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
+        """Load everything, on both kernels by turns; the first load of each does not count."""
+        for turn in range(self.plan.loads + 1):
+            for kind in (rows.EBPF, rows.REX_IMAGE, LARGE):
+                # It is so long that the first load needs no other before it.
+                if kind == LARGE and turn >= max(1, self.plan.loads // _LARGE_LOADS):
+                    continue
+                for subject, taken in both:
+                    if kind in subject.files:
+                        duration = subject.load_once(kind, scaled(_SECONDS))
+                        if turn > 0 or kind == LARGE:
+                            taken.loads.setdefault(kind, []).append(duration)
+            self._progress("loads and runs", done + turn + 1)
+
+    def _run(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
+        """Run everything, on both kernels by turns; the panics apart, for they print."""
+        plan = self.plan
+        for turn in range(_TURNS):
+            for subject, taken in both:
+                names = subject.programs()
+                add(subject.run(names, plan.brackets, plan.runs, plan.warm), taken.runs)
+                if subject.kernel.flavor == REX:
+                    # No report is printed after the first 40: those are among the runs that
+                    # warm up.
+                    warm = max(plan.warm, PRINTED)
+                    panics = subject.run(rows.of_panics(), plan.brackets, plan.runs, warm)
+                    add(panics, taken.panics)
+            self._progress("loads and runs", done + turn + 1)
+
+    def _counts(self) -> tuple[tuple[Group, ...], bool | None, str]:
+        """The same as instructions, in two guests of the kernel with Rex and in one of stock."""
+        if self.planner.chosen_accel().name != "tcg":
+            return (), None, "instructions are counted under emulation only (--accel tcg)"
+        if not self.plan.counts:
+            return (), None, "not asked for"
+        found: list[Taken] = []
+        self._stage("instructions", 3)
+        for turn, flavor in enumerate((REX, REX, STOCK)):
+            with self._guest(flavor, icount=ICOUNT) as subject:
+                loads = _counted_loads(subject)
+                subject.keep(scaled(_SECONDS))
+                found.append(_counted(subject))
+                found[-1].loads = loads
+            self._progress("instructions", turn + 1)
+        first, second, stock = found
+        return rows.counted(first, second, stock), first.runs == second.runs, ""
+
+    @contextlib.contextmanager
+    def _guest(self, flavor: str, icount: int | None = None) -> Iterator[_Subject]:
+        """A guest of one CPU with the module and the files in it."""
+        planner, cache, emit = self.planner, self.planner.cache, self.emit
+        kernel = planner.kernel(flavor)
+        # One file for both kernels: what is compared is the kernel.
+        stock = planner.kernel(STOCK)
+        paths = {
+            rows.EBPF: build_c(C_OBJECT, stock, cache, emit).path,
+            LARGE: build_c(LARGE_OBJECT, stock, cache, emit).path,
+        }
+        if flavor == REX:
+            paths[rows.REX_IMAGE] = build_rust(RUST_IMAGE, cache, emit).path
+        module = build_module(meter.MODULE, kernel, cache, emit)
+        spec = planner.guest_spec(
+            kernel, planner.image(kernel), cpus=1, extra=ONE_CPU, icount=icount
+        )
+        with Guest.boot(spec) as guest:
+            meter.install(guest, module, scaled(_SECONDS))
+            files = {kind: f"/root/{path.name}" for kind, path in paths.items()}
+            guest.push({files[kind]: path for kind, path in paths.items()})
+            yield _Subject(guest, kernel, files)
+
+    def _about(self) -> dict[str, Any]:
+        """What the figures depend on."""
+        return about(self.planner, (REX, STOCK)) | {
+            "compilers": {"ebpf": find_clang()[1], "rex": find_toolchain().version},
+            "samples": {
+                "guests": self.plan.boots,
+                "brackets_in_each": self.plan.brackets * _TURNS,
+                "runs_in_each": self.plan.runs,
+                "loads_in_each": self.plan.loads,
+            },
+        }
+
+    def _stage(self, stage: str, total: int) -> None:
+        self._total = total
+        self.emit(events.StageStarted("rex", stage, total))
+
+    def _progress(self, stage: str, done: int) -> None:
+        self.emit(events.StageProgress("rex", stage, done, self._total))
+
+
+def _counted_loads(subject: _Subject) -> dict[str, list[float]]:
+    """Instructions that loading takes, with those of interrupts meanwhile: not exact."""
+    loads: dict[str, list[float]] = {}
+    for kind in subject.files:
+        times = 1 if kind == LARGE else _COUNT_LOADS + 1
+        taken = [subject.load_once(kind, scaled(_SECONDS)) for _ in range(times)]
+        loads[kind] = [one / (1 << ICOUNT) for one in (taken if kind == LARGE else taken[1:])]
+    return loads
+
+
+def _counted(subject: _Subject) -> Taken:
+    """Instructions per run: what as many runs again add, so that nothing of a bracket is in it."""
+    names = subject.programs()
+    if subject.kernel.flavor == REX:
+        names.append(rows.rex(PANICS))
+    shorter = subject.run(names, _COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM)
+    longer = subject.run(names, _COUNT_SAMPLES, 2 * _COUNT_RUNS, _COUNT_WARM)
+    return Taken.between(shorter, longer, parts=_COUNT_RUNS << ICOUNT)

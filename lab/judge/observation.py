@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was seen while an item ran: raw facts, no opinion. The judge reads nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.errors import InfraError
+from lab.judge.extension_reports import ExtensionReport
+from lab.oracle.console.forgeries import Forgery
+from lab.oracle.console.losses import Loss
+from lab.oracle.console.parser import Report
+from lab.oracle.evidence import Evidence
+from lab.oracle.modules.reports import Cause
+from lab.scenario.model.base import Ref
+from lab.scenario.model.steps import BaseStep, TriggerStep
+from lab.scenario.model.triggers import PacketsTrigger
+from lab.words import KernelState, RexCounter
+
+
+@dataclass
+class StepResult:
+    """The result of a step, as far as it came.
+
+    `problem` says why it failed or did not end. `seconds`
+    is on the guest's clock where the guest measured, else on the host's.
+    `maps` holds the values that the step's expectation asks for. `errname` and
+    `stage` are the loader's words for what failed, and `rejected` the program
+    that the kernel's verifier rejected. `log` is the verifier's.
+    """
+
+    step: BaseStep
+    path: str
+    ended: bool = False
+    problem: str = ""
+    errname: str = ""
+    stage: str = ""
+    rejected: str = ""
+    seconds: float = 0.0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    misses: int = 0
+    log: str = ""
+    compiler_log: str = ""
+    status: int | None = None
+    output: str = ""
+    returns: int | None = None
+    value: int | None = None
+    # Packets that reached a socket; None if they were not counted.
+    received: int | None = None
+    maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class Pass:
+    """One pass through an item's steps."""
+
+    results: list[StepResult] = field(default_factory=list)
+    interrupted: str = ""
+    # The interruption was the end of the connection, or of a tool of the lab.
+    lost: bool = False
+    outcomes: Counter[str] = field(default_factory=Counter)
+    misses: int = 0
+    maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
+    gauges: list[dict[str, float]] = field(default_factory=list)
+    # The programs that were loaded, by the kernel's id, which it does not use twice.
+    programs: dict[int, Ref] = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        """All verifier logs of the pass."""
+        return "\n".join(result.log for result in self.results if result.log)
+
+    @property
+    def compiler_log(self) -> str:
+        """Return all that compilers printed about extensions that they did not accept."""
+        return "\n".join(result.compiler_log for result in self.results if result.compiler_log)
+
+    @property
+    def seconds(self) -> float:
+        """The triggers' time, summed."""
+        return sum(result.seconds for result in self.results if result.step.verb == "trigger")
+
+    @property
+    def received(self) -> int | None:
+        """Return the packets of all triggers that reached a socket; None if a count is missing."""
+        counts = [
+            result.received
+            for result in self.results
+            if isinstance(result.step, TriggerStep)
+            and isinstance(result.step.trigger, PacketsTrigger)
+        ]
+        if not counts or None in counts:
+            return None
+        return sum(count or 0 for count in counts)
+
+
+@dataclass
+class Observation:
+    """All that one item showed."""
+
+    first: Pass = field(default_factory=Pass)
+    second: Pass | None = None
+    state: KernelState | None = None
+    evidence: list[Evidence] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    extension_reports: list[ExtensionReport] = field(default_factory=list)
+    # The first texts that only have the form of reports, and how many there were of them.
+    forgeries: list[Forgery] = field(default_factory=list)
+    forged: int = 0
+    # Signs that the console does not have all that the kernel printed.
+    losses: list[Loss] = field(default_factory=list)
+    leaked: list[str] | None = None
+    # Leftovers of a module at its unload, for a kernel that could not be asked later.
+    left_at_unload: list[str] = field(default_factory=list)
+    # Leftovers of modules (memory, timers, work items), a sentence each; and the kinds that this
+    # kernel can't show.
+    residue: list[str] = field(default_factory=list)
+    not_looked_at: list[str] = field(default_factory=list)
+    # Reports that are about what a module left.
+    causes: list[Cause] = field(default_factory=list)
+    taint: str | None = None
+    counters: dict[str, int] = field(default_factory=dict)
+    ledger: dict[str, int] = field(default_factory=dict)
+    # What the kernel's counters of native programs rose by: in the first pass, as outcomes
+    # are counted, and in the whole item. None: not read. Empty: the kernel has none.
+    rex: dict[RexCounter, int] | None = None
+    rex_total: dict[RexCounter, int] | None = None
+    # Stacks of native programs that were used nearly to their end, and what was left of each.
+    worn_stacks: list[str] = field(default_factory=list)
+    trouble: InfraError | None = None
+    # For the dossier.
+    console: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the kernel's log says of native (Rex) programs that it ended. Trust: CONSOLE.
+
+    rex: NAME[ID]: panicked on CPU 1: index out of bounds (src/lib.rs:12)
+    rex: NAME[ID]:   #0 0x1602
+    rex: NAME[ID]:   released: spin_lock 1 task 2
+
+NAME is cut to 15 characters; frames are offsets into the image, innermost
+first. The kernel prints at most 40 such reports in 5 seconds: counts are of
+fewer than there were. Only lines that the kernel wrote count. A program's own
+words come after `rex: NAME: `, with no ID, and so are no report whatever they
+say; text in them, or in a panic's message, that has the form of the kernel's
+prefix begins no line of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from lab.oracle.console.lines import Line, Origin
+from lab.words import REX_ENDINGS, REX_RESOURCES, RexEnding, RexResource
+
+# A guest decides how much it prints. The kernel walks up to 16 frames.
+MAX_REPORTS = 200
+MAX_FRAMES = 64
+
+# What a program may be called, of which the kernel keeps 15 characters.
+_NAME = r"[A-Za-z0-9_.]{0,15}"
+_LINE = re.compile(rf"^rex: (?P<name>{_NAME})\[(?P<id>[0-9]{{1,10}})\]: (?P<rest>.*)$")
+_HEAD = re.compile(
+    rf"^(?P<ending>{'|'.join(REX_ENDINGS)}) on CPU (?P<cpu>\d{{1,5}}): (?P<message>.*)$"
+)
+_FRAME = re.compile(r"^  #(?P<number>\d{1,3}) 0x(?P<offset>[0-9a-f]{1,16})$")
+_RESOURCES = re.compile(
+    rf"^  (?P<what>released|left held):"
+    rf"(?P<list>(?: (?:{'|'.join(REX_RESOURCES)}) \d{{1,10}})+)$"
+)
+_PLACE = re.compile(r"^(?P<message>.*) \((?P<place>[^()]*:\d+)\)$")
+
+
+@dataclass(frozen=True)
+class RexReport:
+    """What the kernel printed about one run that it ended.
+
+    `program` may be cut short, `id` is the kernel's. `place` is FILE:LINE as
+    the compiler wrote it, "" where the kernel does not know one. `released` is
+    what it gave back for the program, `held` what it left where that is
+    switched off. `first_line` counts the console's lines, `at` is in the
+    host's seconds.
+    """
+
+    program: str
+    id: int
+    ending: RexEnding
+    cpu: int
+    message: str
+    place: str = ""
+    frames: tuple[int, ...] = ()
+    released: Mapping[RexResource, int] = field(default_factory=dict)
+    held: Mapping[RexResource, int] = field(default_factory=dict)
+    first_line: int = 0
+    at: float = 0.0
+
+    @property
+    def headline(self) -> str:
+        """The first line: `panicked on CPU 1: explicit panic (src/lib.rs:12)`."""
+        place = f" ({self.place})" if self.place else ""
+        return f"{self.ending} on CPU {self.cpu}: {self.message}{place}"
+
+    @property
+    def resources(self) -> list[str]:
+        """The lines about what it held, as the kernel has them."""
+        lists = (("released", self.released), ("left held", self.held))
+        return [
+            f"{what}: {' '.join(f'{name} {count}' for name, count in some.items())}"
+            for what, some in lists
+            if some
+        ]
+
+
+@dataclass
+class _Draft:
+    """A report while its lines come."""
+
+    first: Line
+    program: str
+    id: int
+    ending: RexEnding
+    cpu: int
+    message: str
+    frames: list[int] = field(default_factory=list)
+    lists: dict[str, dict[RexResource, int]] = field(default_factory=dict)
+
+    def takes(self, line: Line, program: str, id: int) -> bool:
+        """Whether a line can be of this report: one run is reported by one task or CPU."""
+        return (self.first.caller, self.program, self.id) == (line.caller, program, id)
+
+    def add(self, text: str) -> None:
+        """Add a line behind the first, if it is one that may come now."""
+        frame, listed = _FRAME.match(text), _RESOURCES.match(text)
+        if frame and int(frame["number"]) == len(self.frames) < MAX_FRAMES and not self.lists:
+            self.frames.append(int(frame["offset"], 16))
+        elif listed and listed["what"] not in self.lists:
+            words = listed["list"].split()
+            self.lists[listed["what"]] = {
+                cast(RexResource, name): int(count)
+                for name, count in zip(words[::2], words[1::2], strict=True)
+            }
+
+    def report(self) -> RexReport:
+        place = _PLACE.match(self.message) if self.ending == "panicked" else None
+        return RexReport(
+            self.program,
+            self.id,
+            self.ending,
+            self.cpu,
+            place["message"] if place else self.message,
+            place["place"] if place else "",
+            tuple(self.frames),
+            dict(self.lists.get("released", {})),
+            dict(self.lists.get("left held", {})),
+            self.first.number,
+            self.first.at,
+        )
+
+
+class Collector:
+    """Makes reports of a console's lines. Safe to feed and read from two threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._drafts: list[_Draft] = []
+        self._open: list[_Draft] = []
+        self.dropped = 0
+
+    def take(self, line: Line) -> None:
+        """Take the next line."""
+        with self._lock:
+            if line.origin is not Origin.KERNEL:
+                return
+            match = _LINE.match(line.text)
+            if match:
+                self._own(line, match["name"], int(match["id"]), match["rest"])
+
+    @property
+    def reports(self) -> tuple[RexReport, ...]:
+        """All reports so far, in the order of their first lines."""
+        with self._lock:
+            return tuple(draft.report() for draft in self._drafts)
+
+    def _own(self, line: Line, program: str, id: int, text: str) -> None:
+        # Whoever begins another report is done with the one before. Where the console does
+        # not show who wrote a line, nothing tells which of two a line continues.
+        before = [draft for draft in self._open if draft.takes(line, program, id)]
+        head = _HEAD.match(text)
+        if head:
+            for draft in before:
+                self._open.remove(draft)
+            if len(self._drafts) >= MAX_REPORTS:
+                self.dropped += 1
+                return
+            ending = cast(RexEnding, head["ending"])
+            draft = _Draft(line, program, id, ending, int(head["cpu"]), head["message"])
+            self._drafts.append(draft)
+            self._open.append(draft)
+        for draft in before if not head else ():
+            draft.add(text)
+
+
+def is_head(text: str) -> bool:
+    """Return True if a line's text begins a report on a native program."""
+    match = _LINE.match(text)
+    return match is not None and bool(_HEAD.match(match["rest"]))
+
+
+def collect(lines: Iterable[Line]) -> tuple[RexReport, ...]:
+    """The reports in a console's lines."""
+    collector = Collector()
+    for line in lines:
+        collector.take(line)
+    return collector.reports

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A pytest plugin that judges each item that passes again, with all its mutants.
+
+Load it with `-p harness.judged_again` and this folder on PYTHONPATH. The guest has run already, so
+this costs milliseconds. The results go below the folder in LAB_MUTANTS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import lab.jobs.session
+from harness import mutants
+from lab.judge import Judgement, judge
+from lab.judge.observation import Observation
+from lab.scenario.model.scenario import Scenario, Twin
+
+
+def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
+    """Judge as the lab does, and record which mutants pass."""
+    found = judge(scenario, seen, twin)
+    if found.verdict == "passed":
+        number, survivors = mutants.survivors(scenario, seen, twin)
+        _write({
+            "item": f"{scenario.property}/{scenario.name}",
+            "twin": twin.without if twin else None,
+            "parameters": scenario.parameters,
+            "mutants": number,
+            "survivors": survivors,
+        })  # fmt: skip
+    return found
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Return the recorded results of each item, in no particular order."""
+    return [json.loads(line) for path in folder.iterdir() for line in path.open()]
+
+
+def _write(entry: dict[str, Any]) -> None:
+    folder = Path(os.environ["LAB_MUTANTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    # Each worker has a file of its own.
+    with (folder / f"{os.getpid()}.jsonl").open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+if "LAB_MUTANTS" in os.environ:
+    lab.jobs.session.judge = judge_again

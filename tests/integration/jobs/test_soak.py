@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab soak` on real guests: a short one is clean, and without a protection it is red."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.cache import Cache
+from lab.guest.forks import Forks
+from lab.jobs.soak.options import Order, Soaked
+from lab.jobs.soak.run import Soak
+from lab.report.result import Result
+from lab.runner.plan import Planner
+from lab.scenario.catalog import Catalog
+from lab.scenario.load import load_scenarios
+
+pytestmark = pytest.mark.integration
+
+FLAVOR = os.environ.get("LAB_REX_FLAVOR", "rex")
+# Its first round has all programs, and a CPU that goes and comes.
+SEED = 8
+SECONDS = 25.0
+
+
+def soak(planner: Planner, folder: Path, order: Order) -> Soaked:
+    return Soak(planner, Forks(Cache.default()), order, folder=folder).run()
+
+
+def test_a_short_soak_is_clean(planner: Planner, tmp_path: Path) -> None:
+    done = soak(planner, tmp_path, Order(SEED, SECONDS / 60, FLAVOR))
+    assert done.verdict == "passed", (done.reasons, done.result)
+    assert done.result is None
+    assert len(done.rounds) >= 2
+    assert [one["round"] for one in done.rounds] == list(range(1, len(done.rounds) + 1))
+    for ending in ("returned", "panicked", "faulted", "terminated", "overflowed"):
+        assert done.totals[ending] > 0, ending
+    assert done.totals["runs"] > 1000
+    assert done.totals["repaired"] == 0
+    assert done.totals["leaked_task"] > 0
+    assert done.behaviours["panic"] > 0
+    assert len(done.gauges) == len(done.rounds)
+    data = json.loads(json.dumps(done.as_data()))
+    assert data["version"] == 1
+    assert data["seed"] == SEED
+    assert data["totals"]["runs"] == done.totals["runs"]
+    assert not list(tmp_path.iterdir())  # nothing to look into
+
+
+def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
+    """What programs hold at their end stays held: sooner or later a soak has to see it."""
+    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("ledger",)))
+    assert done.verdict == "failed"
+    assert done.reasons
+    result = done.result
+    assert result is not None
+    assert any(re.search(r"rex \w+ \d+|stalled|RCU stall|lockup|rex:", why) for why in done.reasons)
+    assert "--without ledger" in result.rerun
+    assert f"--seed {SEED}" in result.rerun
+    dossier = Path(result.dossier)
+    assert f"lab soak --seed {SEED}" in (dossier / "README.txt").read_text().replace(
+        "lab.sh", "lab"
+    )
+    assert "rex: " in (dossier / "console.log").read_text()
+    # The round can be read there as a scenario would say it.
+    facts = json.loads((dossier / "host.json").read_text())
+    assert facts["round"]["extensions"]["main"]["rust"] == "soak"
+    assert done.file == dossier / "round.yaml"
+    (scenario,) = load_scenarios(done.file, Catalog.from_repo())
+    assert scenario.kernels == (FLAVOR,)
+    written = (tmp_path / "results.jsonl").read_text()
+    assert Result.from_json(written).verdict == "failed"
+
+
+def test_without_the_check_of_the_stack_it_is_red(planner: Planner, tmp_path: Path) -> None:
+    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack",)))
+    assert done.verdict == "failed"
+    assert any("bytes of each stack never to be used" in why for why in done.reasons)
+
+
+def test_of_a_kernel_that_died_nothing_is_made_up(planner: Planner, tmp_path: Path) -> None:
+    """Nobody can be asked what ran before a recursion without check and guard."""
+    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack", "guard")))
+    assert done.verdict == "failed"
+    # By the double fault in most places, by a lock that is never given back in some.
+    assert any("is crashed" in why or "is stalled" in why for why in done.reasons)
+    assert done.unknown == [len(done.rounds)]
+    data = json.loads(json.dumps(done.as_data()))
+    assert data["rounds"][-1]["counts"] is None
+    assert (data["totals"] is None) == (len(done.rounds) == 1)
+
+
+def test_one_round_alone(planner: Planner, tmp_path: Path) -> None:
+    done = soak(planner, tmp_path, Order(SEED, 1.0, FLAVOR, only=2))
+    assert done.verdict == "passed", done.reasons
+    assert [one["round"] for one in done.rounds] == [2]
+    assert done.order.line().endswith("--round 2")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is seen of native programs from outside: seeded faults, and a benign run that is quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness.rex_guest import Bench, start
+from harness.rex_programs import build
+
+from lab.guest.forks import Forks
+from lab.judge.extension_reports import ExtensionReport, with_names
+from lab.oracle.console.lines import Shape
+from lab.runner.plan import Planner
+from lab.runner.watch import Watch, take_baseline
+from lab.scenario.model.base import Ref
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture
+def seen(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[tuple[Bench, Watch]]:
+    symbols = planner.kernel("rex").symbols
+    for bench in start(planner, forks, built):
+        shape = Shape.of_kernel(symbols, ["console_msg_format=syslog"])
+        watch = Watch(bench.guest, take_baseline(bench.guest), shape)
+        yield bench, watch
+        watch.close()
+
+
+def named(watch: Watch, image: Path) -> list[ExtensionReport]:
+    """The reports, as if every program were of one extension with this image."""
+    watch.fence()
+    found = watch.rex_reports()
+    refs = {report.id: Ref("main", report.program) for report in found}
+    reports, problem = with_names(found, refs, {"main": image})
+    assert problem == ""
+    return reports
+
+
+def rose(watch: Watch) -> dict[str, int]:
+    return {name: count for name, count in watch.rex().items() if count}
+
+
+def test_a_benign_run_is_counted_and_reported_nowhere(seen: tuple[Bench, Watch]) -> None:
+    bench, watch = seen
+    bench.run("hello", 3)  # says `rex: forged[1]: line` each time
+    assert rose(watch) == {"runs": 3, "returned": 3}
+    assert named(watch, bench.image) == []
+    books = watch.books()
+    assert (books.left, books.rex["returned"]) == ([], 3)
+
+
+def test_a_panic_is_reported_with_the_functions_that_led_to_it(seen: tuple[Bench, Watch]) -> None:
+    bench, watch = seen
+    bench.run("panics")
+    (found,) = named(watch, bench.image)
+    assert found.report.ending == "panicked"
+    assert found.report.message == "deep down"
+    assert found.report.place.startswith("image.c:")
+    # Three calls of itself, and the one that began.
+    functions = [frame.function for frame in found.frames]
+    assert functions[:4] == ["deep"] * 4
+    assert functions[4:] == ["panics"]
+    assert rose(watch) == {"runs": 1, "panicked": 1}
+
+
+def test_what_was_released_is_reported_and_counted(seen: tuple[Bench, Watch]) -> None:
+    bench, watch = seen
+    bench.run("faults_holding", 2)
+    held = {"spin_lock": 1, "rcu": 1, "ringbuf": 1, "task": 2}
+    reports = named(watch, bench.image)
+    assert [dict(found.report.released) for found in reports] == [held, held]
+    assert [found.frames[0].function for found in reports] == ["faults_holding"] * 2
+    counted = rose(watch)
+    assert counted == {"runs": 2, "faulted": 2} | {
+        f"released_{what}": 2 * count for what, count in held.items()
+    }
+    assert watch.books().left == []
+
+
+def test_a_state_that_was_put_right_is_counted(seen: tuple[Bench, Watch]) -> None:
+    bench, watch = seen
+    bench.run("disturbs")
+    assert rose(watch)["repaired"] == 1
+
+
+def test_twin_without_the_ledger_what_is_held_stays_held(seen: tuple[Bench, Watch]) -> None:
+    bench, watch = seen
+    bench.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
+    count = bench.run("fills_ledger")["retval"]
+    assert count > 0
+    assert watch.books(leak_expected=True).left == [f"rex task {count}"]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is said about bad files, word for word.
+
+`tests/golden/scenario/NAME.yaml` has its errors in `NAME.txt`. With
+UPDATE_GOLDEN=1 in the environment the texts are written anew; read their diff.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from harness.paths import GOLDEN
+
+from lab.scenario.catalog import Catalog, Source
+from lab.scenario.load import check_file
+
+SCENARIO = GOLDEN / "scenario"
+FILES = sorted(SCENARIO.glob("*.yaml"))
+CATALOG = Catalog(
+    flavors=("stock", "debian"),
+    c={
+        "count_getpid": Source(
+            ("count", "other"),
+            ("counts", "events"),
+            {"count": "kprobe/f", "other": "tracepoint/syscalls/sys_enter_getpid"},
+        ),
+        "count_packets": Source(("packets",), ("counts",), {"packets": "xdp"}),
+        "loop_nested": Source(("loop",), ()),
+    },
+    modules=("leak", "oops"),
+    rust={
+        "hello": Source(
+            ("hello", "lost", "filter"),
+            ("counts",),
+            {"hello": "kprobe/f", "lost": "kprobe", "filter": "xdp"},
+            "attribute",
+        ),
+    },
+    syscalls=("getpid", "getppid", "openat"),
+)
+
+
+def test_the_corpus_is_there() -> None:
+    assert len(FILES) >= 25
+    assert {path.stem for path in FILES} == {path.stem for path in SCENARIO.glob("*.txt")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_errors_are_said_word_for_word(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SCENARIO)
+    problems = check_file(Path(path.name), CATALOG)
+    said = "".join(f"{problem}\n" for problem in problems)
+    golden = path.with_suffix(".txt")
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        golden.write_text(said)
+    assert said, "nothing is wrong with a file that is here because something is"
+    assert said == golden.read_text()
