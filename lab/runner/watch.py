@@ -40,8 +40,9 @@ PATIENCE = 4.0  # of the first nonce; the second gets twice as much
 LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
 # The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
 DETECTOR_SECONDS = 20.0
-DEAF_SECONDS = 3.0  # with interrupts off; a CPU that is well turns them on many times in this
-DEAF_INTERVAL = 0.1
+# A CPU that keeps interrupts off for this long is stuck: a healthy one turns them on often.
+INTERRUPTS_OFF_SECONDS = 3.0
+REGISTERS_INTERVAL = 0.1
 CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
 CALM_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
@@ -147,12 +148,12 @@ class Watch:
                 return "alive", [found]
         if liveness.was_heard(evidence[-1]):
             return "stalled", evidence
-        deaf = self._deaf()
-        if deaf is not None:
-            evidence.append(deaf)
+        off = self._interrupts_off()
+        if off is not None:
+            evidence.append(off)
         # With no interrupt on any CPU no detector runs, and none is waited for.
-        silent = deaf is not None and len(deaf.data["cpus"]) == self.guest.machine.shape.cpus
-        stuck = silent or deaf is not None
+        silent = off is not None and len(off.data["cpus"]) == self.guest.machine.shape.cpus
+        stuck = silent or off is not None
         if not silent and self._stall_is_reported() and not stuck:
             # Anybody may have written the report, and ended the SSH server.
             bound = self._always(machine.in_kernel, machine.kernel_bound)
@@ -177,12 +178,12 @@ class Watch:
             return False
         return self._running()
 
-    def _deaf(self) -> Evidence | None:
+    def _interrupts_off(self) -> Evidence | None:
         """The CPUs that take no interrupts, which no detector of the kernel's may be left to see.
 
         None as soon as each CPU was seen to take them, or if QEMU can't be asked.
         """
-        return self._always(machine.deaf, machine.deafness)
+        return self._always(machine.interrupts_off, machine.interrupts_off_evidence)
 
     def _always(
         self,
@@ -193,12 +194,12 @@ class Watch:
 
         None as soon as there are none, or if QEMU can't be asked.
         """
-        vm, limit, looks = self.guest.machine, scaled(DEAF_SECONDS), 1
+        vm, limit, looks = self.guest.machine, scaled(INTERRUPTS_OFF_SECONDS), 1
         try:
             always = pick(vm.registers())
             while always and not limit.expired and self._running():
                 with vm.changed:
-                    vm.changed.wait(min(DEAF_INTERVAL, limit.remaining))
+                    vm.changed.wait(min(REGISTERS_INTERVAL, limit.remaining))
                 always &= pick(vm.registers())
                 looks += 1
         except QmpFailed:

@@ -184,11 +184,11 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
         ([set()], None),
     ],
 )
-def test_a_cpu_is_deaf_that_takes_no_interrupt_at_any_look(
+def test_a_cpu_counts_as_interrupts_off_if_it_is_so_at_every_look(
     looks: list[set[int]], found: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.2))
-    monkeypatch.setattr(watch, "DEAF_INTERVAL", 0.01)
+    monkeypatch.setattr(watch, "REGISTERS_INTERVAL", 0.01)
     answers = iter(looks)
     last = looks[-1]
 
@@ -208,7 +208,7 @@ def test_a_cpu_is_deaf_that_takes_no_interrupt_at_any_look(
         console=MagicMock(),
     )
     guest: Any = SimpleNamespace(machine=vm)
-    seen = watch.Watch(guest, MagicMock(), Shape(True, True, True))._deaf()
+    seen = watch.Watch(guest, MagicMock(), Shape(True, True, True))._interrupts_off()
     assert (None if seen is None else tuple(seen.data["cpus"])) == found
 
 
