@@ -183,9 +183,9 @@ def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
         # A program came back with the CPU in another state than it had found it in.
         happened = f"the kernel did {repaired} times"
         yield Finding("rex: repaired", "no CPU's state to be put right", happened, False, "rex")
-    if seen.worn_stacks:
+    if seen.near_overflow_stacks:
         # The kernel's reserve is for more than what happened this time.
-        happened = f"there were {', '.join(seen.worn_stacks)}"
+        happened = f"there were {', '.join(seen.near_overflow_stacks)}"
         wanted = f"{STACK_MARGIN} bytes of each stack never to be used"
         yield Finding("rex: stacks", wanted, happened, False, "rex")
 

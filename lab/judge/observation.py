@@ -129,7 +129,7 @@ class Observation:
     rex: dict[RexCounter, int] | None = None
     rex_total: dict[RexCounter, int] | None = None
     # Stacks of native programs that were used nearly to their end, and what was left of each.
-    worn_stacks: list[str] = field(default_factory=list)
+    near_overflow_stacks: list[str] = field(default_factory=list)
     trouble: InfraError | None = None
     # For the dossier.
     console: str = ""

@@ -292,7 +292,7 @@ class Run:
                 guest.end_loader()
             books = watch.books(leak_expected=self.plan.item.keeps)
             seen.leaked, seen.ledger = books.left, books.ledger
-            seen.rex_total, seen.worn_stacks = books.rex, books.worn_stacks
+            seen.rex_total, seen.near_overflow_stacks = books.rex, books.near_overflow_stacks
             if seen.rex is None and (seen.second is None or not seen.second.results):
                 # The first use did not end well, and nothing ran after it.
                 seen.rex = books.rex

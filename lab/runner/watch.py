@@ -72,13 +72,13 @@ class Books:
     """What is left over, by name; increases by kind; new fatal taint; counters' increases.
 
     `deferred` says that the kernel will still free some of what is left.
-    `worn_stacks` are those of native programs that were used nearly to their end.
+    `near_overflow_stacks` are those of native programs that were used nearly to their end.
     """
 
     left: list[str]
     ledger: dict[str, int]
     rex: dict[RexCounter, int]
-    worn_stacks: list[str]
+    near_overflow_stacks: list[str]
     taint: str
     counters: dict[str, int]
     evidence: list[Evidence]
@@ -319,7 +319,7 @@ class Watch:
             left,
             ledger_oracle.increase(before.ledger, now),
             rex_oracle.increase(before.rex, rex),
-            rex_oracle.worn(before.rex, rex),
+            rex_oracle.near_overflow_stacks(before.rex, rex),
             counters_oracle.new_taint(before.counters, counted),
             counters_oracle.increase(before.counters, counted),
             [

@@ -339,7 +339,7 @@ def spoil_repaired(seen: Observation) -> None:
 
 
 def spoil_stack(seen: Observation) -> None:
-    seen.worn_stacks = ["16 bytes of CPU 1's at depth 0"]
+    seen.near_overflow_stacks = ["16 bytes of CPU 1's at depth 0"]
 
 
 REPORTED = """

@@ -140,8 +140,8 @@ def test_a_kernel_need_not_tell_of_its_stacks() -> None:
     before = at()
     assert before is not None
     assert before.untouched is None
-    assert rex.worn(before, at(runs=1)) == []
-    assert rex.worn(NONE, NONE) == []
+    assert rex.near_overflow_stacks(before, at(runs=1)) == []
+    assert rex.near_overflow_stacks(NONE, NONE) == []
 
 
 def test_no_stack_was_made_before_the_first_program() -> None:
@@ -150,7 +150,7 @@ def test_no_stack_was_made_before_the_first_program() -> None:
     assert before.untouched == {}
     assert now is not None
     assert now.untouched == {(0, 0): 65536, (1, 0): 57312, (0, 1): 65536, (1, 1): 65536}
-    assert rex.worn(before, now) == []
+    assert rex.near_overflow_stacks(before, now) == []
     (found,) = rex.evidence(before, now)
     assert found.data["untouched"] == 57312
 
@@ -158,7 +158,7 @@ def test_no_stack_was_made_before_the_first_program() -> None:
 def test_a_stack_that_was_used_nearly_to_its_end_is_seen() -> None:
     now = used(65536, rex.STACK_MARGIN, rex.STACK_MARGIN - 8, 0)
     left = ["1016 bytes of CPU 0's at depth 1", "0 bytes of CPU 1's at depth 1"]
-    assert rex.worn(used(), now) == left
+    assert rex.near_overflow_stacks(used(), now) == left
     (found,) = rex.evidence(used(), now)
     assert "of stacks were left: 1016 bytes of CPU 0's at depth 1" in found.summary
     assert found.data["untouched"] == 0
@@ -167,7 +167,7 @@ def test_a_stack_that_was_used_nearly_to_its_end_is_seen() -> None:
 @pytest.mark.parametrize(("before", "now"), [(at(), used(8)), (used(), at())])
 def test_stacks_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
     with pytest.raises(InfraError, match="only at times"):
-        rex.worn(before, now)
+        rex.near_overflow_stacks(before, now)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_stack_that_is_worn_is_in_the_books() -> None:
     one = watch(before, {**files(runs=1, overflowed=1), rex.STACKS: stacks(65536, 16)})
     books = one.books()
     assert books.left == []
-    assert books.worn_stacks == ["16 bytes of CPU 1's at depth 0"]
+    assert books.near_overflow_stacks == ["16 bytes of CPU 1's at depth 0"]
 
 
 def test_the_books_are_read_for_the_first_use_alone() -> None:
