@@ -290,14 +290,15 @@ class Run:
             elif not self._only_modules():
                 # It holds programs. Otherwise it keeps running: one process takes all inventories.
                 guest.end_loader()
-            books = watch.books(leak_expected=self.plan.item.keeps)
-            seen.leaked, seen.ledger = books.left, books.ledger
-            seen.rex_total, seen.near_overflow_stacks = books.rex, books.near_overflow_stacks
+            aftermath = watch.aftermath(leak_expected=self.plan.item.keeps)
+            seen.leaked, seen.ledger = aftermath.left, aftermath.ledger
+            seen.rex_total = aftermath.rex
+            seen.near_overflow_stacks = aftermath.near_overflow_stacks
             if seen.rex is None and (seen.second is None or not seen.second.results):
                 # The first use did not end well, and nothing ran after it.
-                seen.rex = books.rex
-            seen.taint, seen.counters = books.taint, books.counters
-            self._check_counted(books.rex)
+                seen.rex = aftermath.rex
+            seen.taint, seen.counters = aftermath.taint, aftermath.counters
+            self._check_counted(aftermath.rex)
             if self._residue is not None:
                 self._add([self._residue.settle(leak_expected=self.plan.item.keeps)])
             watch.check_console(*self._own_settings())

@@ -50,7 +50,7 @@ KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
 # The files that the baseline and what is left are read from.
-_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES)
+_COUNTER_FILES = (*counters_oracle.FILES, *rex_oracle.FILES)
 
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
 
@@ -68,7 +68,7 @@ class Baseline:
 
 
 @dataclass
-class Books:
+class Aftermath:
     """What is left over, by name; increases by kind; new fatal taint; counters' increases.
 
     `deferred` says that the kernel will still free some of what is left.
@@ -87,7 +87,7 @@ class Books:
 
 def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
     """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
-    files = guest.read_files(_BOOKS)
+    files = guest.read_files(_COUNTER_FILES)
     return Baseline(
         counters_oracle.snapshot(files),
         census.ledger if census else ledger_oracle.parse(guest.ledger()),
@@ -279,7 +279,7 @@ class Watch:
         if self._broken is not None:
             raise InfraError(f"the console could not be parsed: {self._broken!r}")
 
-    def books(self, *, leak_expected: bool = False) -> Books:
+    def aftermath(self, *, leak_expected: bool = False) -> Aftermath:
         """Compare what the guest holds and counts now with the baseline.
 
         Frees are deferred: the guest is asked again until nothing is left over, or
@@ -288,10 +288,10 @@ class Watch:
         """
         limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
         soon = scaled(KEPT_SECONDS)
-        last: list[Books] = []
+        last: list[Aftermath] = []
 
         def settled() -> bool:
-            last[:] = [self._books()]
+            last[:] = [self._compare()]
             return not last[0].left or (soon.expired and not last[0].deferred)
 
         with contextlib.suppress(DeadlineExceeded):
@@ -299,9 +299,9 @@ class Watch:
         self.evidence += last[0].evidence
         return last[0]
 
-    def _books(self) -> Books:
+    def _compare(self) -> Aftermath:
         before = self.baseline
-        files = self.guest.read_files(_BOOKS)
+        files = self.guest.read_files(_COUNTER_FILES)
         counted = counters_oracle.snapshot(files)
         rex = rex_oracle.snapshot(files)
         found = Found([], {})
@@ -315,7 +315,7 @@ class Watch:
         left += rex_oracle.left_held(before.rex, rex)
         deferred = bool(left)
         left += found.left
-        return Books(
+        return Aftermath(
             left,
             ledger_oracle.increase(before.ledger, now),
             rex_oracle.increase(before.rex, rex),

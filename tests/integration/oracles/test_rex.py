@@ -54,8 +54,8 @@ def test_a_benign_run_is_counted_and_reported_nowhere(seen: tuple[Bench, Watch])
     bench.run("hello", 3)  # says `rex: forged[1]: line` each time
     assert rose(watch) == {"runs": 3, "returned": 3}
     assert named(watch, bench.image) == []
-    books = watch.books()
-    assert (books.left, books.rex["returned"]) == ([], 3)
+    aftermath = watch.aftermath()
+    assert (aftermath.left, aftermath.rex["returned"]) == ([], 3)
 
 
 def test_a_panic_is_reported_with_the_functions_that_led_to_it(seen: tuple[Bench, Watch]) -> None:
@@ -83,7 +83,7 @@ def test_what_was_released_is_reported_and_counted(seen: tuple[Bench, Watch]) ->
     assert counted == {"runs": 2, "faulted": 2} | {
         f"released_{what}": 2 * count for what, count in held.items()
     }
-    assert watch.books().left == []
+    assert watch.aftermath().left == []
 
 
 def test_a_state_that_was_put_right_is_counted(seen: tuple[Bench, Watch]) -> None:
@@ -97,4 +97,4 @@ def test_twin_without_the_ledger_what_is_held_stays_held(seen: tuple[Bench, Watc
     bench.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
     count = bench.run("fills_ledger")["retval"]
     assert count > 0
-    assert watch.books(leak_expected=True).left == [f"rex task {count}"]
+    assert watch.aftermath(leak_expected=True).left == [f"rex task {count}"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, create_autospec
 
 import pytest
 
@@ -168,11 +168,10 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     plan = MagicMock()
     plan.item.scenario.all_steps.return_value = ()
     run = Run(plan, seen=seen)
-    calm = MagicMock()
-    calm.leftovers.return_value, calm.counters.return_value = ([], {}), ("", {})
-    calm.state.return_value = ("alive", [])
-    run._aftermath(Busy(), calm)  # type: ignore[arg-type]
-    calm.check_console.assert_called_once()
+    watched = create_autospec(watch.Watch, instance=True)
+    watched.aftermath.return_value = watch.Aftermath([], {}, {}, [], "", {}, [])
+    run._aftermath(Busy(), watched)  # type: ignore[arg-type]
+    watched.check_console.assert_called_once()
 
 
 @pytest.mark.parametrize(

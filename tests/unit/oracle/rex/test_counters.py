@@ -221,24 +221,24 @@ def watch(*answers: dict[str, str | None]) -> Watch:
 
 
 def test_what_is_held_for_a_moment_is_waited_for() -> None:
-    books = watch(files(), files({"task": 1}, runs=1), files(runs=1)).books()
-    assert books.left == []
-    assert books.rex["runs"] == 1
+    aftermath = watch(files(), files({"task": 1}, runs=1), files(runs=1)).aftermath()
+    assert aftermath.left == []
+    assert aftermath.rex["runs"] == 1
 
 
 def test_what_stays_held_is_left_over() -> None:
     one = watch(files(), files({"task": 1}, runs=1))
-    books = one.books(leak_expected=True)
-    assert books.left == ["rex task 1"]
+    aftermath = one.aftermath(leak_expected=True)
+    assert aftermath.left == ["rex task 1"]
     assert [found.summary for found in one.evidence if found.kind == "rex"]
 
 
 def test_a_stack_that_is_worn_is_in_the_books() -> None:
     before = {**files(), rex.STACKS: ""}
     one = watch(before, {**files(runs=1, overflowed=1), rex.STACKS: stacks(65536, 16)})
-    books = one.books()
-    assert books.left == []
-    assert books.near_overflow_stacks == ["16 bytes of CPU 1's at depth 0"]
+    aftermath = one.aftermath()
+    assert aftermath.left == []
+    assert aftermath.near_overflow_stacks == ["16 bytes of CPU 1's at depth 0"]
 
 
 def test_the_books_are_read_for_the_first_use_alone() -> None:
