@@ -36,7 +36,7 @@ from lab.vm.symbols import Symbols
 # A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
 BOOT_SECONDS = 60.0
 # From a panic to the restart, which comes after the report is printed.
-LAST_WORDS_SECONDS = 5.0
+FINAL_OUTPUT_SECONDS = 5.0
 READ_SECONDS = 15.0  # all that an oracle reads at once
 # Longer than any item; a machine is stopped by whoever started it.
 FOR_EVER = 1e7
@@ -145,7 +145,7 @@ class Guest:
         vm = self.machine
         with contextlib.suppress(DeadlineExceeded):
             vm.wait(lambda: vm.panicked or vm.ended, Deadline(FOR_EVER), "the end of the guest")
-            vm.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
+            vm.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
         self.ssh.close()
 
     # Work in the guest
@@ -337,7 +337,7 @@ def _boot_error(
     cpus = ""
     if machine.panicked or machine.ended:
         # A panic is reported the moment it happens; its text may still be on its way.
-        machine.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
+        machine.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
     cause = boot_errors.diagnose(
         machine.console.text(),
         panicked=machine.panicked,

@@ -92,7 +92,7 @@ def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
             yield bound_finding(f"slope of {name} per turn", bound, rate, "slopes")
 
 
-def last_words(result: StepResult) -> str:
+def final_output(result: StepResult) -> str:
     """The end of a log, for a reason's lines."""
     log = result.log or result.compiler_log
     lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
@@ -105,7 +105,7 @@ def not_loaded(result: StepResult) -> Iterator[Finding]:
     if failure is not None:
         said = {"rejected": "it was rejected", "not_compiled": "it was not compiled"}[failure]
         where = f"{result.path} ({result.step.label})"
-        yield Finding(where, "to be loaded", f"{said}:\n{last_words(result)}", False)
+        yield Finding(where, "to be loaded", f"{said}:\n{final_output(result)}", False)
 
 
 def is_unexpected(expect: Expect, result: StepResult) -> bool:

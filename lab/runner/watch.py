@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.errors import InfraError
-from lab.guest.guest import LAST_WORDS_SECONDS, Guest
+from lab.guest.guest import FINAL_OUTPUT_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import counters as counters_oracle
 from lab.oracle import inventory, liveness, machine
@@ -385,7 +385,7 @@ class Watch:
     def _dead(self) -> list[Evidence]:
         vm = self.guest.machine
         if vm.panicked or vm.ended:
-            vm.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
+            vm.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
         evidence = machine.evidence(
             [(event.name, event.data, event.at - vm.started_at) for event in vm.events],
             vm.exit_status,

@@ -278,7 +278,7 @@ class Machine:
     def _had(self, name: str) -> bool:
         return any(event.name == name for event in self.events)
 
-    def wait_for_last_words(self, deadline: Deadline) -> None:
+    def wait_for_final_output(self, deadline: Deadline) -> None:
         """After a panic: wait until the guest has ended, and with it its report."""
         with contextlib.suppress(DeadlineExceeded):
             self.wait(lambda: self.ended, deadline, "the end of a panic")
