@@ -177,9 +177,9 @@ class Run:
         start = time.monotonic()
         interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
         if interrupted:
-            watch.wait_for_late_news()
+            watch.wait_for_late_panic()
         else:
-            watch.wait_for_calm()
+            watch.wait_for_quiet()
         seen.state, evidence = watch.state()
         self._add(evidence)
         if seen.state == "alive":
@@ -306,7 +306,7 @@ class Run:
                 self._tools.end()
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.
-            watch.wait_for_late_news()
+            watch.wait_for_late_panic()
             seen.state, evidence = watch.state()
             self._add(evidence)
             if seen.state == "alive":

@@ -37,14 +37,14 @@ from lab.words import KernelState, ReportKind, RexCounter
 
 # Seconds on the reference host.
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
-LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
+LATE_PANIC_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
 # The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
 DETECTOR_SECONDS = 20.0
 # A CPU that keeps interrupts off for this long is stuck: a healthy one turns them on often.
 INTERRUPTS_OFF_SECONDS = 3.0
 REGISTERS_INTERVAL = 0.1
-CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
-CALM_LIMIT = 5.0
+QUIET_SECONDS = 0.4  # without a line, before a console counts as quiet
+QUIET_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
 KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
@@ -208,16 +208,16 @@ class Watch:
             return None
         return found(always, looks, limit.seconds, vm.age)
 
-    def wait_for_late_news(self) -> None:
+    def wait_for_late_panic(self) -> None:
         """The connection broke: give the panic that may have broken it time to be reported."""
         with contextlib.suppress(DeadlineExceeded):
             self.guest.machine.console.wait_for(
-                lambda lines: not self._running(), scaled(LATE_SECONDS), "a panic"
+                lambda lines: not self._running(), scaled(LATE_PANIC_SECONDS), "a panic"
             )
 
-    def wait_for_calm(self) -> None:
+    def wait_for_quiet(self) -> None:
         """Until the console has been quiet for a moment: what is late must not be missed."""
-        self.guest.machine.console.wait_for_calm(CALM_SECONDS, scaled(CALM_LIMIT))
+        self.guest.machine.console.wait_for_quiet(QUIET_SECONDS, scaled(QUIET_LIMIT))
 
     def begin(self) -> None:
         """Begin to compare the console with the kernel's own log. Raises the errors of `fence`."""
