@@ -100,7 +100,7 @@ def _increase(name: str, before: Mapping[str, int], now: Mapping[str, int]) -> d
     return more
 
 
-class Objects:
+class LoadedExtensions:
     """The extensions of one pass; what runs is counted into the pass."""
 
     def __init__(

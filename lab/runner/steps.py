@@ -26,7 +26,7 @@ from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Completed, ConnectionLost
 from lab.judge.observation import Pass, StepResult
 from lab.oracle.console.parser import Report
 from lab.runner import settings, shell
-from lab.runner.extensions import Artifact, Objects, Unloading
+from lab.runner.extensions import Artifact, LoadedExtensions, Unloading
 from lab.runner.residue import Residue
 from lab.scenario.model.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.model.base import Ref
@@ -80,7 +80,7 @@ class StepDriver:
 
     def __post_init__(self) -> None:
         self.done = Pass()
-        self._objects = Objects(
+        self._extensions = LoadedExtensions(
             self.guest,
             self.extensions,
             self.artifacts,
@@ -103,8 +103,8 @@ class StepDriver:
             for number, step in enumerate(steps, 1):
                 self._step(step, f"step {number}")
             if self.closing:
-                self._objects.account()
-                for name in list(self._objects.loaded):
+                self._extensions.account()
+                for name in list(self._extensions.loaded):
                     self._read_final_maps(name)
         except (ConnectionLost, DeadlineExceeded) as error:
             last = self.done.results[-1] if self.done.results else None
@@ -121,8 +121,8 @@ class StepDriver:
             self._stop(name)
         for name in list(self._triggers):
             self._drop_trigger(name)
-        for name in reversed(list(self._objects.loaded)):
-            self._objects.unload(name)
+        for name in reversed(list(self._extensions.loaded)):
+            self._extensions.unload(name)
         for path, value in reversed(self._undo):
             self.guest.run(shell.write_line(path, value), self._limit(STEP_SECONDS))
         self._undo.clear()
@@ -152,33 +152,33 @@ class StepDriver:
 
     def _verb(self, verb: str) -> Callable[[Any, StepResult], None]:
         own = getattr(self, f"_do_{verb}", None)
-        return own if own is not None else getattr(self._objects, verb)  # type: ignore[no-any-return]
+        return own if own is not None else getattr(self._extensions, verb)  # type: ignore[no-any-return]
 
     def _limit(self, seconds: float | None) -> Deadline:
         wanted = (seconds or STEP_SECONDS) * host_factor()
         return self.deadline.at_most(wanted)
 
     def _do_unload(self, step: UnloadStep, result: StepResult) -> None:
-        self._objects.account(result)
+        self._extensions.account(result)
         self._read_final_maps(step.unload)
-        result.problem = self._objects.unload(step.unload)
+        result.problem = self._extensions.unload(step.unload)
 
     def _read_final_maps(self, name: str) -> None:
         """The values that the item's expectation asks for: they go with the extension."""
-        if name in self._objects.loaded:
+        if name in self._extensions.loaded:
             wanted = {ref: keys for ref, keys in self.final_maps.items() if ref.extension == name}
-            self.done.maps.update(self._objects.read_maps(wanted))
+            self.done.maps.update(self._extensions.read_maps(wanted))
 
     # Triggers
 
     def _do_trigger(self, step: TriggerStep, result: StepResult) -> None:
-        self._objects.account()
+        self._extensions.account()
         trigger = step.trigger
         if trigger.background:
             self._start_trigger(step, result)
             return
         if isinstance(trigger, RunTrigger):
-            answer = self._objects.call(
+            answer = self._extensions.call(
                 "run", result, seconds=trigger.timeout, **_run_arguments(trigger)
             )
             self._take_run(answer, result, trigger)
@@ -191,9 +191,9 @@ class StepDriver:
 
     def _count(self, step: TriggerStep, result: StepResult) -> None:
         """What ran because of a trigger that ended, and what it left in maps."""
-        self._objects.account(result)
+        self._extensions.account(result)
         expected = step.expect.maps if step.expect else {}
-        result.maps = self._objects.read_maps(expected)
+        result.maps = self._extensions.read_maps(expected)
 
     def _trigger_line(self, step: TriggerStep) -> str:
         asked = step.expect is not None and step.expect.received is not None
@@ -267,12 +267,12 @@ class StepDriver:
     # Background work, settings, shell, console
 
     def _do_start(self, step: StartStep, result: StepResult) -> None:
-        objects = {
+        paths = {
             name: artifact.in_guest
             for name, artifact in self.artifacts.items()
             if artifact.path is not None
         }
-        line = shell.background_line(self.background[step.start], objects)
+        line = shell.background_line(self.background[step.start], paths)
         self._running[step.start] = self.guest.job(line, self._limit(STEP_SECONDS))
 
     def _do_stop(self, step: StopStep, result: StepResult) -> None:

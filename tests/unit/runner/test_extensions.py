@@ -14,7 +14,7 @@ from lab.deadline import Deadline
 from lab.guest.loader import Loader, LoaderAnswer
 from lab.guest.ssh import Completed
 from lab.judge.observation import Pass, StepResult
-from lab.runner.extensions import Artifact, Objects
+from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.scenario.model.extensions import BaseExtension, CExtension, ModuleExtension
 from lab.scenario.model.steps import LoadStep
 from lab.words import LOAD_STAGES
@@ -26,8 +26,8 @@ def load(extension: BaseExtension, artifact: Artifact, guest: Any) -> tuple[Step
     """Return the results of a step that loads an extension, and of its pass."""
     done, step = Pass(), LoadStep(load="a")
     result = StepResult(step, "step 1")
-    objects = Objects(guest, {"a": extension}, {"a": artifact}, done, lambda _seconds: SOON)
-    objects.load(step, result)
+    loaded = LoadedExtensions(guest, {"a": extension}, {"a": artifact}, done, lambda _seconds: SOON)
+    loaded.load(step, result)
     return result, done
 
 

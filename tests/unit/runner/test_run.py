@@ -33,7 +33,7 @@ from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
 from lab.report.result import Result, explain
 from lab.runner import watch
-from lab.runner.extensions import Artifact, Objects
+from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
 from lab.runner.run import Run
@@ -94,10 +94,10 @@ def test_an_answer_that_a_later_command_overtook_is_still_collected() -> None:
 def test_runs_that_cannot_be_counted_are_trouble_not_zero() -> None:
     guest: Any = SimpleNamespace(loader=loader({"ok": False, "stage": "stats", "error": "EPERM"}))
     extension = CExtension(c="count")
-    objects = Objects(guest, {"main": extension}, {}, Pass(), lambda _seconds: SOON)
-    objects.loaded["main"] = extension
+    loaded = LoadedExtensions(guest, {"main": extension}, {}, Pass(), lambda _seconds: SOON)
+    loaded.loaded["main"] = extension
     with pytest.raises(InfraError, match="could not be counted"):
-        objects.account()
+        loaded.account()
 
 
 def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Pass]:
@@ -105,11 +105,11 @@ def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Pass]:
     whole = [{"ok": True, "programs": [{"name": "p", **answer}]} for answer in answers]
     guest: Any = SimpleNamespace(loader=loader(*whole))
     done, extension = Pass(), RustExtension(rust="count")
-    objects = Objects(guest, {"main": extension}, {}, done, lambda _seconds: SOON)
-    objects.loaded["main"] = extension
+    loaded = LoadedExtensions(guest, {"main": extension}, {}, done, lambda _seconds: SOON)
+    loaded.loaded["main"] = extension
     results = [StepResult(MagicMock(), f"step {number}") for number in range(len(answers))]
     for result in results:
-        objects.account(result)
+        loaded.account(result)
     return results, done
 
 
@@ -358,10 +358,10 @@ def test_the_ids_of_programs_are_remembered_beyond_their_unload() -> None:
     guest: Any = SimpleNamespace(loader=loader(loaded, {"ok": True}))
     done, artifact = Pass(), Artifact(Path("x.so"))
     extensions = {"a": RustExtension(rust="x")}
-    objects = Objects(guest, extensions, {"a": artifact}, done, lambda _seconds: SOON)
+    loaded = LoadedExtensions(guest, extensions, {"a": artifact}, done, lambda _seconds: SOON)
     step = LoadStep(load="a")
-    objects.load(step, StepResult(step, "step 1"))
-    objects.unload("a")
+    loaded.load(step, StepResult(step, "step 1"))
+    loaded.unload("a")
     assert done.programs == {7: Ref("a", "deep")}
 
 
