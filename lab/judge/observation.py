@@ -54,7 +54,7 @@ class StepResult:
 
 
 @dataclass
-class Pass:
+class Iteration:
     """One pass through an item's steps."""
 
     results: list[StepResult] = field(default_factory=list)
@@ -101,8 +101,8 @@ class Pass:
 class Observation:
     """All that one item showed."""
 
-    first: Pass = field(default_factory=Pass)
-    second: Pass | None = None
+    first: Iteration = field(default_factory=Iteration)
+    second: Iteration | None = None
     state: KernelState | None = None
     evidence: list[Evidence] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)

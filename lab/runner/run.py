@@ -18,7 +18,7 @@ from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.judge import extension_reports
-from lab.judge.observation import Observation, Pass
+from lab.judge.observation import Iteration, Observation
 from lab.oracle.console import kmsg
 from lab.oracle.console.lines import Shape
 from lab.oracle.console.parser import evidence as report_evidence
@@ -223,8 +223,8 @@ class Run:
             seen.not_looked_at = self._residue.missing
             seen.causes = causes(seen.reports, self._residue.layouts)
         self._add([report_evidence(report) for report in seen.reports])
-        passes = [done for done in (seen.first, seen.second) if done is not None]
-        programs = {number: ref for done in passes for number, ref in done.programs.items()}
+        iterations = [one for one in (seen.first, seen.second) if one is not None]
+        programs = {number: ref for one in iterations for number, ref in one.programs.items()}
         seen.extension_reports, problem = extension_reports.with_names(
             watch.rex_reports(),
             programs,
@@ -238,9 +238,9 @@ class Run:
         self._add([forgery.evidence() for forgery in seen.forgeries[:EVIDENT_FORGERIES]])
         self._add([loss.evidence() for loss in seen.losses])
 
-    def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
+    def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Iteration:
         if not clean:
-            return Pass(interrupted="the first use did not end well")
+            return Iteration(interrupted="the first use did not end well")
         driver = self._driver(guest, watch, Deadline(deadline.seconds))
         second = driver.run(self.plan.item.scenario.steps)
         if not second.interrupted:
@@ -266,11 +266,11 @@ class Run:
             residue=self._residue,
         )
 
-    def _clean(self, driver: StepDriver, done: Pass) -> bool:
+    def _clean(self, driver: StepDriver, iteration: Iteration) -> bool:
         try:
             driver.clean_up()
         except (ConnectionLost, DeadlineExceeded) as error:
-            done.interrupted = f"while cleaning up: {error}"
+            iteration.interrupted = f"while cleaning up: {error}"
             return False
         return True
 
@@ -316,7 +316,7 @@ class Run:
         extensions = self.plan.item.scenario.extensions.values()
         if not rose or any(isinstance(one, CExtension) for one in extensions):
             return  # outcomes are then of both kinds of program
-        counted = self.seen.first.outcomes + (self.seen.second or Pass()).outcomes
+        counted = self.seen.first.outcomes + (self.seen.second or Iteration()).outcomes
         rex_oracle.check_counted(counted, rose)
 
     def _own_settings(self) -> tuple[set[str], int | None]:
@@ -324,7 +324,7 @@ class Run:
 
         A setting may differ at the end only if the steps stopped before they undid it.
         """
-        passes = [done for done in (self.seen.first, self.seen.second) if done is not None]
+        iterations = [one for one in (self.seen.first, self.seen.second) if one is not None]
         own = {
             shell.sysctl_path(name): shell.scalar_text(value)
             for step in self.plan.item.scenario.all_steps()
@@ -332,7 +332,7 @@ class Run:
             for name, value in step.set.sysctl.items()
         }
         levels = {"/proc/sys/kernel/printk": own.get("/proc/sys/kernel/printk")}
-        undone = self._cleaned and not any(done.interrupted for done in passes)
+        undone = self._cleaned and not any(one.interrupted for one in iterations)
         return set() if undone else set(own), console_level(levels)
 
     def _only_modules(self) -> bool:

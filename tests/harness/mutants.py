@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.errors import InfraError
 from lab.judge import judge
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.parser import Report
 from lab.scenario.model.base import Bound
 from lab.scenario.model.expect import Expect, LoadExpect, TextExpect, TriggerExpect
@@ -216,13 +216,13 @@ def _with(seen: Observation, number: int, wrong: StepResult) -> Observation:
 
 
 def _with_step(seen: Observation, step: BaseStep, result: StepResult) -> Observation:
-    def changed(done: Pass | None) -> Pass | None:
-        if done is None:
+    def changed(iteration: Iteration | None) -> Iteration | None:
+        if iteration is None:
             return None
         results = [
-            replace(one, step=step) if one.step is result.step else one for one in done.results
+            replace(one, step=step) if one.step is result.step else one for one in iteration.results
         ]
-        return replace(done, results=results)
+        return replace(iteration, results=results)
 
     first = changed(seen.first)
     assert first is not None
@@ -315,7 +315,7 @@ def _passes(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, Observ
     if expect.reusable and seen.second is not None:
         second = seen.second
         yield "second", replace(seen, second=None)
-        yield "second empty", replace(seen, second=Pass())
+        yield "second empty", replace(seen, second=Iteration())
         if second.outcomes:
             yield "second outcomes", replace(seen, second=replace(second, outcomes=Counter()))
         for word, bound in (expect.outcome or {}).items():

@@ -42,7 +42,7 @@ from harness.observations import (
     good_received,
     good_rex,
     good_steps,
-    one_pass,
+    one_iteration,
     protection,
     report,
     result_of,
@@ -275,7 +275,7 @@ def test_a_rejected_load_is_the_one_reason_and_shows_the_verifiers_words(
 def test_a_rejected_load_and_its_log(load: Callable[[str], Scenario]) -> None:
     scenario = load(REJECTED)
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     loaded = result_of(seen, "load")
     loaded.outcomes["rejected"] = seen.first.outcomes["rejected"] = 1
     loaded.problem, loaded.log = "load: E2BIG", "BPF program is too large."
@@ -292,7 +292,7 @@ def test_a_load_that_the_verifier_did_not_see_is_not_rejected(
 ) -> None:
     scenario = load(REJECTED)
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     loaded = result_of(seen, "load")
     loaded.problem = "map: x.bpf.o: not loaded: libbpf: map 'seen': failed to create"
     loaded.stage, loaded.errname = "map", "EINVAL"
@@ -309,7 +309,7 @@ def test_what_the_compiler_refuses_is_not_rejected(load: Callable[[str], Scenari
     ):
         scenario = load(text)
         seen = good(scenario)
-        seen.first, seen.second = one_pass(scenario, 0), None
+        seen.first, seen.second = one_iteration(scenario, 0), None
         loaded = result_of(seen, "load")
         loaded.outcomes[happens] = seen.first.outcomes[happens] = 1
         loaded.problem = "it did not come to be loaded"
@@ -329,7 +329,7 @@ def test_a_log_that_is_not_there_excludes_nothing(load: Callable[[str], Scenario
     """)
     for log, verdict in (("processed 2 insns", "passed"), ("", "failed"), ("invalid", "failed")):
         seen = good(scenario)
-        seen.first = one_pass(scenario, 0)
+        seen.first = one_iteration(scenario, 0)
         result_of(seen, "load").log = log
         assert judge(scenario, seen).verdict == verdict
 
@@ -357,7 +357,7 @@ def test_a_twin_needs_the_verifiers_word_and_no_other_failure(
     scenario = load(REJECTED.replace(", verifier_log: {contains: too large}", ""))
     for problem, verdict in (("", "passed"), ("map: not loaded: libbpf: no memory", "failed")):
         seen = good(scenario)
-        seen.first = one_pass(scenario, 0)
+        seen.first = one_iteration(scenario, 0)
         result_of(seen, "load").problem = problem
         assert judge(scenario, seen, twin("outcome")).verdict == verdict
 
@@ -391,7 +391,7 @@ def test_a_load_fails_where_it_is_expected_to(
 ) -> None:
     scenario = load(LOAD_STEP.replace("EXPECT", expect))
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     loaded = result_of(seen, "load")
     loaded.stage, loaded.errname = stage, errname
     if stage:
@@ -414,7 +414,7 @@ def test_an_attachment_fails_where_it_is_expected_to(load: Callable[[str], Scena
     """)
     for stage, verdict in (("attach", "passed"), ("command", "failed")):
         seen = good(scenario)
-        seen.first = one_pass(scenario, 0)
+        seen.first = one_iteration(scenario, 0)
         attached = result_of(seen, "attach")
         attached.stage, attached.errname = stage, "ENOENT"
         attached.problem = f"{stage}: a has no program p"
@@ -437,7 +437,7 @@ def test_what_another_extension_did_wrong_is_said_too(load: Callable[[str], Scen
         expect: {}
     """)
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     seen.first.results[0].problem = "relocate: not loaded: libbpf: no such function"
     for result in seen.first.results:
         if result.step.verb == "trigger":

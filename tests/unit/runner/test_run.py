@@ -25,7 +25,7 @@ from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout
 from lab.jobs.session import Session, _extension_reports, rerun_line
 from lab.judge.extension_reports import with_names
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Trust
 from lab.oracle.rex.reports import RexReport
@@ -94,45 +94,45 @@ def test_an_answer_that_a_later_command_overtook_is_still_collected() -> None:
 def test_runs_that_cannot_be_counted_are_trouble_not_zero() -> None:
     guest: Any = SimpleNamespace(loader=loader({"ok": False, "stage": "stats", "error": "EPERM"}))
     extension = CExtension(c="count")
-    loaded = LoadedExtensions(guest, {"main": extension}, {}, Pass(), lambda _seconds: SOON)
+    loaded = LoadedExtensions(guest, {"main": extension}, {}, Iteration(), lambda _seconds: SOON)
     loaded.loaded["main"] = extension
     with pytest.raises(InfraError, match="could not be counted"):
         loaded.account()
 
 
-def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Pass]:
+def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Iteration]:
     """What steps and pass have when the loader gives these answers to `stats`, one per step."""
     whole = [{"ok": True, "programs": [{"name": "p", **answer}]} for answer in answers]
     guest: Any = SimpleNamespace(loader=loader(*whole))
-    done, extension = Pass(), RustExtension(rust="count")
-    loaded = LoadedExtensions(guest, {"main": extension}, {}, done, lambda _seconds: SOON)
+    iteration, extension = Iteration(), RustExtension(rust="count")
+    loaded = LoadedExtensions(guest, {"main": extension}, {}, iteration, lambda _seconds: SOON)
     loaded.loaded["main"] = extension
     results = [StepResult(MagicMock(), f"step {number}") for number in range(len(answers))]
     for result in results:
         loaded.account(result)
-    return results, done
+    return results, iteration
 
 
 def test_outcomes_are_counted_as_increases_and_misses_as_refused() -> None:
     first = {"returned": 3, "panicked": 1, "refused": 0, "disabled": 0}
     second = {"returned": 3, "panicked": 2, "refused": 4, "disabled": 5}
-    results, done = counted(
+    results, iteration = counted(
         {"run_cnt": 99, "outcomes": first, "recursion_misses": 0},
         {"run_cnt": 99, "outcomes": second, "recursion_misses": 2},
     )
     assert results[0].outcomes == {"returned": 3, "panicked": 1}
     assert results[1].outcomes == {"panicked": 1, "refused": 6, "disabled": 5}
-    assert done.outcomes == {"returned": 3, "panicked": 2, "refused": 6, "disabled": 5}
-    assert (results[0].misses, results[1].misses, done.misses) == (0, 2, 2)
+    assert iteration.outcomes == {"returned": 3, "panicked": 2, "refused": 6, "disabled": 5}
+    assert (results[0].misses, results[1].misses, iteration.misses) == (0, 2, 2)
 
 
 def test_runs_without_outcomes_have_returned() -> None:
-    results, done = counted({"run_cnt": 5}, {"run_cnt": 7, "recursion_misses": 1})
+    results, iteration = counted({"run_cnt": 5}, {"run_cnt": 7, "recursion_misses": 1})
     assert [result.outcomes for result in results] == [
         {"returned": 5},
         {"returned": 2, "refused": 1},
     ]
-    assert (done.outcomes, done.misses) == ({"returned": 7, "refused": 1}, 1)
+    assert (iteration.outcomes, iteration.misses) == ({"returned": 7, "refused": 1}, 1)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ class Busy:
 
 
 def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
-    seen = Observation(second=Pass(interrupted="step 2: it did not end"), state="alive")
+    seen = Observation(second=Iteration(interrupted="step 2: it did not end"), state="alive")
     plan = MagicMock()
     plan.item.scenario.all_steps.return_value = ()
     run = Run(plan, seen=seen)
@@ -356,13 +356,13 @@ def test_a_report_without_debug_information_is_still_shown() -> None:
 def test_the_ids_of_programs_are_remembered_beyond_their_unload() -> None:
     loaded = {"ok": True, "programs": [{"name": "deep", "id": 7}, {"name": "other"}]}
     guest: Any = SimpleNamespace(loader=loader(loaded, {"ok": True}))
-    done, artifact = Pass(), Artifact(Path("x.so"))
+    iteration, artifact = Iteration(), Artifact(Path("x.so"))
     extensions = {"a": RustExtension(rust="x")}
-    loaded = LoadedExtensions(guest, extensions, {"a": artifact}, done, lambda _seconds: SOON)
+    loaded = LoadedExtensions(guest, extensions, {"a": artifact}, iteration, lambda _seconds: SOON)
     step = LoadStep(load="a")
     loaded.load(step, StepResult(step, "step 1"))
     loaded.unload("a")
-    assert done.programs == {7: Ref("a", "deep")}
+    assert iteration.programs == {7: Ref("a", "deep")}
 
 
 def test_a_failure_shows_what_was_said_of_programs(item: Item) -> None:

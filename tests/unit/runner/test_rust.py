@@ -14,7 +14,7 @@ from lab.cache import Cache
 from lab.deadline import Deadline
 from lab.errors import UserError
 from lab.guest.loader import LoaderAnswer
-from lab.judge.observation import Pass, StepResult
+from lab.judge.observation import Iteration, StepResult
 from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.runner.plan import Planner
 from lab.scenario.items import items
@@ -108,7 +108,7 @@ def test_programs_and_attach_list_of_each_kind_reach_the_loader(
         guest,  # type: ignore[arg-type]
         {"a": extension},
         {"a": Artifact(Path("/x/x.o"))},
-        Pass(),
+        Iteration(),
         lambda _seconds: SOON,
     )
     load_step, attach_step = LoadStep(load="a"), AttachStep(attach=AttachSpec(extension="a"))
@@ -126,7 +126,7 @@ def test_without_lists_all_programs_are_loaded_and_attached() -> None:
         guest,  # type: ignore[arg-type]
         {"a": extension},
         {"a": Artifact(Path("/x/x.o"))},
-        Pass(),
+        Iteration(),
         lambda _seconds: SOON,
     )
     load_step, attach_step = LoadStep(load="a"), AttachStep(attach=AttachSpec(extension="a"))
