@@ -3,7 +3,7 @@
 
 Public pytest API only. An item runs in its setup phase: what fails there is an
 *error* in every report that pytest makes, and what fails in the call phase a
-*failure*. So the lab's own troubles are raised in setup, and verdicts in call.
+*failure*. So the lab's own errors are raised in setup, and verdicts in call.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class VerdictFailed(Exception):
     """The verdict on an item is `failed`."""
 
 
-class LabTrouble(Exception):
+class VerdictError(Exception):
     """The verdict on an item is `error`."""
 
 
@@ -256,7 +256,7 @@ class ScenarioItem(pytest.Item):
             *((f"{_PART}{part}", round(s, 3)) for part, s in self.result.parts.items()),
         ]
         if self.result.verdict == "error":
-            raise LabTrouble
+            raise VerdictError
 
     def runtest(self) -> None:
         assert self.result is not None
@@ -266,7 +266,7 @@ class ScenarioItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from lab.report.result import explain
 
-        if isinstance(excinfo.value, VerdictFailed | LabTrouble) and self.result is not None:
+        if isinstance(excinfo.value, VerdictFailed | VerdictError) and self.result is not None:
             return explain(self.result)
         if isinstance(excinfo.value, LabError):
             return str(excinfo.value)

@@ -119,7 +119,7 @@ REPORT_KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
 # Reports after which the kernel does not run on: it cannot be `alive`.
 FATAL_REPORTS: frozenset[ReportKind] = frozenset({"panic", "double-fault"})
 
-# Counters that the kernel keeps of its own troubles; scenarios bound their increase.
+# Counters that the kernel keeps of its own errors; scenarios bound their increase.
 Counter = Literal["oops", "warn", "soft-lockup", "hard-lockup", "rcu-stall", "hung-task"]
 COUNTERS: tuple[Counter, ...] = get_args(Counter)
 

@@ -130,7 +130,7 @@ class Observation:
     rex_total: dict[RexCounter, int] | None = None
     # Stacks of native programs that were used nearly to their end, and what was left of each.
     near_overflow_stacks: list[str] = field(default_factory=list)
-    trouble: InfraError | None = None
+    infra_error: InfraError | None = None
     # For the dossier.
     console: str = ""
     facts: dict[str, Any] = field(default_factory=dict)

@@ -101,20 +101,20 @@ class Run:
         try:
             work()
         except BootError as error:
-            seen.trouble, seen.console = error, error.console
+            seen.infra_error, seen.console = error, error.console
         except InfraError as error:
-            seen.trouble = error
+            seen.infra_error = error
         except DeadlineExceeded as error:
-            seen.trouble = InfraError(f"the lab lost the guest: {error}")
+            seen.infra_error = InfraError(f"the lab lost the guest: {error}")
         except LabError:
             raise
         except Exception as error:
             # A guest may answer what no reader expects: that ends its item, and no other.
-            seen.trouble = InfraError(
+            seen.infra_error = InfraError(
                 f"the lab met something that it does not know: {error!r}",
                 details=traceback.format_exc(),
             )
-        if seen.trouble is not None and self._watch is not None and not self._read:
+        if seen.infra_error is not None and self._watch is not None and not self._read:
             # What the kernel said is on this side, whatever went wrong after it.
             with contextlib.suppress(InfraError):
                 self._read_console(self._watch)
@@ -189,9 +189,9 @@ class Run:
             self._look_inside(guest)
         self._read_console(watch)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
-        if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
+        if lost and seen.state == "alive" and not seen.reports and seen.infra_error is None:
             # The kernel is well, so this says nothing about it.
-            seen.trouble = InfraError(
+            seen.infra_error = InfraError(
                 f"the connection, or a tool of the lab in the guest, broke: {interrupted}",
                 hint="did the scenario end the guest's SSH server or the loader?",
             )
@@ -207,7 +207,7 @@ class Run:
                 backtraces = guest.machine.ask_backtraces(scaled(BACKTRACE_SECONDS))
                 self.seen.facts["backtraces"] = backtraces
         if self.seen.state is None:
-            self.seen.trouble = InfraError(
+            self.seen.infra_error = InfraError(
                 "the guest does not answer over SSH, and nothing says that its kernel is stuck",
                 details=self.seen.facts.get("cpus", ""),
                 hint="did the scenario stop the guest's network or its SSH server?",

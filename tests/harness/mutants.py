@@ -97,7 +97,7 @@ def _twins(scenario: Scenario, seen: Observation, twin: Twin) -> Iterator[Mutant
     wrong = {one.topic for one in judge(scenario, seen).findings if not one.holds}
     others = tuple(topic for topic in TOPICS if topic not in wrong)
     yield Mutant("twin fails", scenario, seen, twin.model_copy(update={"fails": others}))
-    yield Mutant("seen.trouble", scenario, replace(seen, trouble=InfraError("lost")), twin)
+    yield Mutant("seen.infra_error", scenario, replace(seen, infra_error=InfraError("lost")), twin)
     for number, result in enumerate(seen.first.results):
         if result.step.verb == "set":
             still_on = replace(result, ended=True, problem="it can't be set")
@@ -258,7 +258,7 @@ def _results(result: StepResult) -> Iterator[tuple[str, StepResult]]:
 def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, Observation]]:
     expect = scenario.expect
     yield from _passes(scenario, seen)
-    yield "trouble", replace(seen, trouble=InfraError("lost"))
+    yield "infra_error", replace(seen, infra_error=InfraError("lost"))
     for state in _STATES:
         if state != seen.state:
             yield f"state {state}", replace(seen, state=state)

@@ -70,11 +70,11 @@ class Bench:
     def unharmed(self) -> bool:
         """Nothing is held, nothing is loaded, and the kernel has nothing to complain of."""
         self.log()
-        troubles = self.guest.run("cat /sys/kernel/oops_count /sys/kernel/warn_count").stdout
+        counts = self.guest.run("cat /sys/kernel/oops_count /sys/kernel/warn_count").stdout
         programs = self.guest.run("bpftool -j prog list").stdout.strip()
         return (
             not any(self.counts("ledger").values())
-            and troubles.split() == ["0", "0"]
+            and counts.split() == ["0", "0"]
             and programs in ("", "[]")
             and not self.complaints
         )

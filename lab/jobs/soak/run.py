@@ -201,7 +201,7 @@ class Soak:
             late = always.reports()
             happened = late[0].title if late else "there was none"
             more.append(Finding("console", "no report between rounds", happened, not late))
-        if judgement.trouble or all(finding.holds for finding in more):
+        if judgement.infra_error or all(finding.holds for finding in more):
             return judgement, books
         return Judgement("failed", (*judgement.findings, *more)), books
 

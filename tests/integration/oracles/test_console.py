@@ -117,7 +117,7 @@ def test_a_report_that_was_written_to_the_serial_device_is_a_forgery(watch: Watc
     assert (forgery.means, forgery.text, count) == ("serial", PANIC, 1)
 
 
-def test_forgeries_that_the_console_itself_shows_are_no_trouble(watch: Watch) -> None:
+def test_forgeries_that_the_console_itself_shows_are_no_error(watch: Watch) -> None:
     talk = (
         f"echo '{PANIC}' > /dev/kmsg; echo '{PREFIX}{PANIC}' > /dev/kmsg; echo {PANIC} > /dev/ttyS0"
     )

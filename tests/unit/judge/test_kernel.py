@@ -129,7 +129,7 @@ def test_the_cause_of_a_crash_comes_first(load: Callable[[str], Scenario]) -> No
 def test_a_leak_is_certain_whatever_broke_after_it(load: Callable[[str], Scenario]) -> None:
     scenario = load("released")
     seen = good(scenario)
-    seen.residue, seen.trouble = [ARMED], InfraError("the guest was lost")
+    seen.residue, seen.infra_error = [ARMED], InfraError("the guest was lost")
     found = judge(scenario, seen)
     assert (found.verdict, found.reasons[0]) == (
         "failed",

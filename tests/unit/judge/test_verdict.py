@@ -91,7 +91,7 @@ def test_what_a_module_left_comes_before_what_came_of_it(
     seen.state, seen.leaked = "crashed", None
     cause = "resources: expected released, but left over after the unload: interrupt handler pf"
     assert judge(scenario, seen).reasons[0].startswith(cause)
-    seen.trouble = InfraError("the guest could not be asked")
+    seen.infra_error = InfraError("the guest could not be asked")
     assert judge(scenario, seen).reasons[0].startswith(cause)
 
 
@@ -147,12 +147,12 @@ def test_each_fault_fails_and_is_named(
     assert says in "\n".join(found.reasons)
 
 
-def test_the_labs_own_trouble_is_an_error_whatever_else_was_seen(
+def test_an_infra_error_is_an_error_whatever_else_was_seen(
     load: Callable[[str], Scenario],
 ) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.trouble = InfraError("no guest")
+    seen.infra_error = InfraError("no guest")
     assert judge(scenario, seen).verdict == "error"
     seen = good(scenario)
     seen.state = None
@@ -167,7 +167,7 @@ def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scena
     seen = good(scenario)
     break_leak(seen)
     assert judge(scenario, seen, twin()).verdict == "passed"
-    seen.trouble = InfraError("no guest")
+    seen.infra_error = InfraError("no guest")
     assert judge(scenario, seen, twin()).verdict == "error"
 
 
@@ -710,7 +710,7 @@ def test_what_was_not_counted_is_not_called_nothing(load: Callable[[str], Scenar
 def test_an_oops_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.trouble = InfraError("the ledger can't be read")
+    seen.infra_error = InfraError("the ledger can't be read")
     assert judge(scenario, seen).verdict == "error"
     seen.reports = [report("oops")]
     verdict = judge(scenario, seen)
@@ -722,7 +722,7 @@ def test_an_oops_wins_over_what_could_not_be_read(load: Callable[[str], Scenario
 def test_a_crash_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.trouble, seen.state = InfraError("the ledger can't be read"), "crashed"
+    seen.infra_error, seen.state = InfraError("the ledger can't be read"), "crashed"
     assert judge(scenario, seen).verdict == "failed"
 
 
@@ -766,7 +766,7 @@ def test_too_many_forgeries_are_certain(load: Callable[[str], Scenario]) -> None
         scenario = load(SHORT.replace("reusable: true", f"reusable: true, forged: {expected}"))
         seen = good(scenario)
         forging(seen, 1)
-        seen.trouble = InfraError("the guest is gone")
+        seen.infra_error = InfraError("the guest is gone")
         assert judge(scenario, seen).verdict == verdict
 
 

@@ -101,7 +101,7 @@ def test_unseen_end_with_status_0_is_the_guests() -> None:
 
 
 @pytest.mark.parametrize(("status", "word"), [(1, "status 1"), (-6, "SIGABRT"), (-99, "signal 99")])
-def test_breakdown_of_qemu_itself_is_the_labs_trouble(status: int, word: str) -> None:
+def test_breakdown_of_qemu_itself_is_an_infra_error(status: int, word: str) -> None:
     with pytest.raises(InfraError, match=word) as caught:
         machine.evidence([], status, "qemu: kvm_buf_set_msrs: failed\n")
     assert "kvm_buf_set_msrs" in str(caught.value)

@@ -159,7 +159,7 @@ def test_sections_that_are_forged_are_not_followed(
 
 @pytest.mark.parametrize("modules_ran", [True, False])
 @pytest.mark.parametrize("name", ["mounts", "debugfs", "tasks", "sysctl"])
-def test_a_source_that_can_no_longer_be_read_is_the_labs_trouble(
+def test_a_source_that_can_no_longer_be_read_is_an_infra_error(
     guest: Guest, census: Census, name: str, modules_ran: bool
 ) -> None:
     guest.answers[name] = {"absent": "it is too large"}

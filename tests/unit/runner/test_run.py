@@ -91,7 +91,7 @@ def test_an_answer_that_a_later_command_overtook_is_still_collected() -> None:
     assert one.collect(SOON)["retval"] == 7
 
 
-def test_runs_that_cannot_be_counted_are_trouble_not_zero() -> None:
+def test_runs_that_cannot_be_counted_are_an_infra_error_not_zero() -> None:
     guest: Any = SimpleNamespace(loader=loader({"ok": False, "stage": "stats", "error": "EPERM"}))
     extension = CExtension(c="count")
     loaded = LoadedExtensions(guest, {"main": extension}, {}, Iteration(), lambda _seconds: SOON)
@@ -142,7 +142,9 @@ def test_runs_without_outcomes_have_returned() -> None:
         ([{"run_cnt": 5}, {"run_cnt": 4}], "main.p: the count of returned went down by 1"),
     ],
 )
-def test_counts_that_make_no_sense_are_trouble(answers: list[dict[str, Any]], says: str) -> None:
+def test_counts_that_make_no_sense_are_an_infra_error(
+    answers: list[dict[str, Any]], says: str
+) -> None:
     with pytest.raises(InfraError, match=says):
         counted(*answers)
 
@@ -238,12 +240,12 @@ def test_a_run_that_is_stopped_while_it_boots_does_nothing() -> None:
     run = Run(SimpleNamespace(guest=None))  # type: ignore[arg-type]
     run.start = booting(run.stop)
     seen = run.go()
-    assert "stopped" in str(seen.trouble)
+    assert "stopped" in str(seen.infra_error)
     assert seen.facts["qemu"] == "qemu -append 'a b'"
 
 
 @pytest.mark.parametrize("wrong", [KeyError("retval"), AttributeError("x"), RecursionError()])
-def test_what_no_reader_expects_of_a_guest_is_trouble_of_one_item(
+def test_what_no_reader_expects_of_a_guest_is_an_infra_error_of_one_item(
     monkeypatch: pytest.MonkeyPatch, wrong: Exception
 ) -> None:
     def inside(_guest: Any) -> None:
@@ -257,10 +259,10 @@ def test_what_no_reader_expects_of_a_guest_is_trouble_of_one_item(
     monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
     monkeypatch.setattr(run, "_inside", inside)
     monkeypatch.setattr(run, "_read_console", unreadable)
-    trouble = run.go().trouble
-    assert isinstance(trouble, InfraError)
-    assert repr(wrong) in trouble.message
-    assert "in inside" in trouble.details
+    infra_error = run.go().infra_error
+    assert isinstance(infra_error, InfraError)
+    assert repr(wrong) in infra_error.message
+    assert "in inside" in infra_error.details
 
 
 def test_a_mistake_of_the_user_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +294,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
     monkeypatch.setattr(run, "_add", lambda _evidence: None)
     monkeypatch.setattr("lab.runner.run.report_evidence", lambda report: report)
     seen = run.go()
-    assert seen.trouble is not None
+    assert seen.infra_error is not None
     assert seen.reports == ["an oops"]
     assert [one.report for one in seen.extension_reports] == [ENDED]
 

@@ -73,13 +73,13 @@ def test_only_more_than_at_the_baseline_is_left() -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(at(), NONE), (NONE, at())])
-def test_books_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
+def test_books_that_come_or_go_are_an_infra_error(before: Any, now: Any) -> None:
     for look in (rex.increase, rex.left_held, rex.evidence):
         with pytest.raises(InfraError, match="be read"):
             look(before, now)
 
 
-def test_a_counter_that_went_backwards_is_trouble() -> None:
+def test_a_counter_that_went_backwards_is_an_infra_error() -> None:
     with pytest.raises(InfraError, match=r"panicked .* from 2 to 1") as caught:
         rex.increase(at(panicked=2), at(panicked=1))
     assert "rex/reset" in caught.value.hint
@@ -99,7 +99,7 @@ def test_a_counter_that_went_backwards_is_trouble() -> None:
         {rex.STATS: ""},
     ],
 )
-def test_books_that_are_not_whole_are_trouble(change: dict[str, str | None]) -> None:
+def test_books_that_are_not_whole_are_an_infra_error(change: dict[str, str | None]) -> None:
     with pytest.raises(InfraError):
         rex.snapshot({**files(), **change})
 
@@ -110,7 +110,7 @@ def test_what_a_later_kernel_counts_is_left_out() -> None:
 
 
 @given(st.text(max_size=80), st.text(max_size=40))
-def test_any_text_is_books_or_trouble(stats: str, ledger: str) -> None:
+def test_any_text_is_counters_or_an_infra_error(stats: str, ledger: str) -> None:
     with pytest.raises(InfraError):
         rex.snapshot({rex.STATS: stats, rex.LEDGER: ledger})
 
@@ -165,7 +165,7 @@ def test_a_stack_that_was_used_nearly_to_its_end_is_seen() -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(at(), used(8)), (used(), at())])
-def test_stacks_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
+def test_stacks_that_come_or_go_are_an_infra_error(before: Any, now: Any) -> None:
     with pytest.raises(InfraError, match="only at times"):
         rex.near_overflow_stacks(before, now)
 
@@ -182,13 +182,13 @@ def test_stacks_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
         stacks(8) + stacks(16),
     ],
 )
-def test_stacks_that_are_none_are_trouble(text: str) -> None:
+def test_stacks_that_are_none_are_an_infra_error(text: str) -> None:
     with pytest.raises(InfraError, match=r"rex/stacks has a malformed line"):
         rex.snapshot({**files(), rex.STACKS: text})
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_stacks_or_trouble(text: str) -> None:
+def test_any_text_is_stacks_or_an_infra_error(text: str) -> None:
     with contextlib.suppress(InfraError):
         found = rex.snapshot({**files(), rex.STACKS: text})
         assert found is not None
