@@ -150,7 +150,9 @@ class Run:
         if baseline is None:
             census = Census(guest, reading_of(kernel), kernel.vmlinux)
             baseline = take_baseline(guest, census)
-        watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
+        watch = Watch(
+            guest, baseline, Shape.of_kernel(kernel.config_options, self.plan.guest.arguments)
+        )
         self._watch = watch
         watch.begin()
         seen.left_at_unload = watch.left_at_unload  # also if the kernel does not live to the end

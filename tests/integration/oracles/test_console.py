@@ -37,7 +37,7 @@ def baseline(rooted: Guest) -> Baseline:
 
 @pytest.fixture
 def watch(rooted: Guest, baseline: Baseline, spec: GuestSpec, stock: Kernel) -> Iterator[Watch]:
-    one = Watch(rooted, baseline, Shape.of_kernel(stock.symbols, spec.arguments))
+    one = Watch(rooted, baseline, Shape.of_kernel(stock.config_options, spec.arguments))
     one.begin()
     yield one
     one.close()

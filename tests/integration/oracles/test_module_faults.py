@@ -31,7 +31,7 @@ def modules(stock: Kernel) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def shape(stock: Kernel, spec: GuestSpec) -> Shape:
-    return Shape.of_kernel(stock.symbols, spec.arguments)
+    return Shape.of_kernel(stock.config_options, spec.arguments)
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def seen(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[tuple[Bench, Watch]]:
-    symbols = planner.kernel("rex").symbols
+    options = planner.kernel("rex").config_options
     for bench in start(planner, forks, built):
-        shape = Shape.of_kernel(symbols, ["console_msg_format=syslog"])
+        shape = Shape.of_kernel(options, ["console_msg_format=syslog"])
         watch = Watch(bench.guest, take_baseline(bench.guest), shape)
         yield bench, watch
         watch.close()
