@@ -124,8 +124,8 @@ Counter = Literal["oops", "warn", "soft-lockup", "hard-lockup", "rcu-stall", "hu
 COUNTERS: tuple[Counter, ...] = get_args(Counter)
 
 # Numbers of objects by kind, from the ledger; scenarios bound their increase.
-LedgerKind = Literal["programs", "maps", "links", "btfs", "net", "pins"]
-LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
+BpfObjectKind = Literal["programs", "maps", "links", "btfs", "net", "pins"]
+BPF_OBJECT_KINDS: tuple[BpfObjectKind, ...] = get_args(BpfObjectKind)
 
 # What a native (Rex) program can hold, in the kernel's words.
 RexResource = Literal["spin_lock", "rcu", "ringbuf", "task", "socket"]

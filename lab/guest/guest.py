@@ -202,7 +202,7 @@ class Guest:
             self._witness = Witness(self.ssh, scaled(READ_SECONDS))
         return self._witness
 
-    def ledger(self, deadline: Deadline | None = None) -> dict[str, Any]:
+    def bpf_objects(self, deadline: Deadline | None = None) -> dict[str, Any]:
         """All BPF objects and net attachments, by id, as the guest reports them."""
         return self._tell(("ledger",), deadline)
 

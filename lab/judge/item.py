@@ -131,7 +131,7 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     elif seen.left_at_unload and expect.resources == "released":
         yield left_at_unload(expect, seen)
     for kind, bound in expect.ledger.items():
-        yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind), "ledger")
+        yield bound_finding(f"ledger: {kind}", bound, seen.bpf_objects.get(kind), "ledger")
     yield from _rex(expect, seen)
     if expect.extension_report is not None:
         said = "\n".join(report.text for report in seen.extension_reports)

@@ -123,7 +123,7 @@ class Observation:
     causes: list[Cause] = field(default_factory=list)
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
-    ledger: dict[str, int] = field(default_factory=dict)
+    bpf_objects: dict[str, int] = field(default_factory=dict)
     # What the kernel's counters of native programs rose by: in the first pass, as outcomes
     # are counted, and in the whole item. None: not read. Empty: the kernel has none.
     rex: dict[RexCounter, int] | None = None

@@ -293,7 +293,7 @@ class Run:
                 # It holds programs. Otherwise it keeps running: one process takes all inventories.
                 guest.end_loader()
             aftermath = watch.aftermath(leak_expected=self.plan.item.keeps)
-            seen.leaked, seen.ledger = aftermath.left, aftermath.ledger
+            seen.leaked, seen.bpf_objects = aftermath.left, aftermath.bpf_objects
             seen.rex_total = aftermath.rex
             seen.near_overflow_stacks = aftermath.near_overflow_stacks
             if seen.rex is None and (seen.second is None or not seen.second.results):

@@ -27,7 +27,8 @@ from lab.oracle.console.lines import Line, Shape
 from lab.oracle.console.losses import Loss
 from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Evidence
-from lab.oracle.inventory import bpf_objects as ledger_oracle
+from lab.oracle.inventory import bpf_objects
+from lab.oracle.inventory.bpf_objects import BpfObjects
 from lab.oracle.rex import counters as rex_oracle
 from lab.oracle.rex.reports import Collector, RexReport
 from lab.runner.audit import Audit
@@ -60,7 +61,7 @@ class Baseline:
     """What the guest held and counted before the first step."""
 
     counters: counters_oracle.Snapshot
-    ledger: ledger_oracle.Ledger
+    bpf_objects: BpfObjects
     rex: rex_oracle.Snapshot | None
     console_mark: int
     # None: named objects of the kernel are not compared (a soak's guest lives too long).
@@ -76,7 +77,7 @@ class Aftermath:
     """
 
     left: list[str]
-    ledger: dict[str, int]
+    bpf_objects: dict[str, int]
     rex: dict[RexCounter, int]
     near_overflow_stacks: list[str]
     taint: str
@@ -90,7 +91,7 @@ def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
     files = guest.read_files(_COUNTER_FILES)
     return Baseline(
         counters_oracle.snapshot(files),
-        census.ledger if census else ledger_oracle.parse(guest.ledger()),
+        census.bpf_objects if census else bpf_objects.parse(guest.bpf_objects()),
         rex_oracle.snapshot(files),
         guest.machine.console.count,
         census,
@@ -307,23 +308,25 @@ class Watch:
         found = Found([], {})
         if before.census is not None:
             found = before.census.look(modules_ran=counters_oracle.modules_ran(counted))
-        now = found.ledger
+        now = found.bpf_objects
         if now is None:
             # Listing a network device whose code is gone would run that code.
-            now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
-        left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
+            now = (
+                before.bpf_objects if found.touchy else bpf_objects.parse(self.guest.bpf_objects())
+            )
+        left = [str(item) for item in bpf_objects.leaked(before.bpf_objects, now)]
         left += rex_oracle.left_held(before.rex, rex)
         deferred = bool(left)
         left += found.left
         return Aftermath(
             left,
-            ledger_oracle.increase(before.ledger, now),
+            bpf_objects.increase(before.bpf_objects, now),
             rex_oracle.increase(before.rex, rex),
             rex_oracle.near_overflow_stacks(before.rex, rex),
             counters_oracle.new_taint(before.counters, counted),
             counters_oracle.increase(before.counters, counted),
             [
-                ledger_oracle.evidence(before.ledger, now),
+                bpf_objects.evidence(before.bpf_objects, now),
                 *counters_oracle.evidence(before.counters, counted),
                 *rex_oracle.evidence(before.rex, rex),
                 *([inventory.evidence(found.left, found.not_looked_at)] if before.census else []),
@@ -360,7 +363,7 @@ class Watch:
     def gauges(self) -> dict[str, float]:
         """Amounts whose slope over repetitions may be asked for."""
         files = self.guest.read_files(list(counters_oracle.GAUGE_FILES))
-        sizes = ledger_oracle.sizes(ledger_oracle.parse(self.guest.ledger()))
+        sizes = bpf_objects.sizes(bpf_objects.parse(self.guest.bpf_objects()))
         found: dict[str, float] = {}
         found.update(counters_oracle.gauges(files).items())
         return found | {kind: float(count) for kind, count in sizes.items()}

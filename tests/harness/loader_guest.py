@@ -54,13 +54,13 @@ class Bench:
         (entry,) = self.do("read", handle="a", map=name, key=key)["entries"]
         return int(entry["value"])
 
-    def ledger(self) -> dict[str, Any]:
-        ledger = self.guest.ledger()
-        return {kind: ledger[kind] for kind in KINDS}
+    def bpf_objects(self) -> dict[str, Any]:
+        objects = self.guest.bpf_objects()
+        return {kind: objects[kind] for kind in KINDS}
 
     def settle(self, wanted: dict[str, Any]) -> None:
-        """Frees are deferred: wait for the ledger to be as it was."""
-        Deadline(SECONDS).poll(lambda: self.ledger() == wanted, f"the ledger {wanted}")
+        """Wait until the BPF objects are as they were: frees are deferred."""
+        Deadline(SECONDS).poll(lambda: self.bpf_objects() == wanted, f"the BPF objects {wanted}")
 
 
 def alone(guest: Guest, kernel: Kernel, planner: Planner) -> Iterator[Bench]:
@@ -68,7 +68,7 @@ def alone(guest: Guest, kernel: Kernel, planner: Planner) -> Iterator[Bench]:
     about its rests."""
     bench = Bench(guest, kernel, planner)
     guest.end_loader()
-    before = bench.ledger()
+    before = bench.bpf_objects()
     yield bench
     guest.end_loader()
     bench.settle(before)

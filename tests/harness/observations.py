@@ -76,7 +76,7 @@ def break_leak(seen: Observation) -> None:
     seen.leaked = ["map 7 (counts)"]
 
 
-def break_unread_ledger(seen: Observation) -> None:
+def break_unread_leaks(seen: Observation) -> None:
     seen.leaked = None
 
 

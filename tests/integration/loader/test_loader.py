@@ -58,12 +58,12 @@ def bench(guest: Guest, stock: Kernel, planner: Planner) -> Iterator[Bench]:
 @pytest.mark.parametrize("case", ORDINARY)
 def test_each_kind_counts_and_is_gone_after_detach(bench: Bench, case: str) -> None:
     name, program, target, trigger = ORDINARY[case]
-    before = bench.ledger()
+    before = bench.bpf_objects()
     assert bench.load(name).ok
     attached = bench.do("attach", handle="a", program=program, to=target)
     assert attached["kind"] == (target or attached["to"]).split(":")[0]
     if attached["kind"] != "tc":
-        assert attached["id"] in [link["id"] for link in bench.ledger()["links"]]
+        assert attached["id"] in [link["id"] for link in bench.bpf_objects()["links"]]
     bench.pull(trigger)
     if "eth0" not in (target or ""):
         assert bench.value() == 50
@@ -132,7 +132,7 @@ def test_load_says_what_it_loaded(bench: Bench) -> None:
     assert (outer["name"], outer["type"], inner["type"]) == ("outer", "tracepoint", "kprobe")
     assert outer["section"] == "tracepoint/syscalls/sys_enter_getpgid"
     for program in (outer, inner):
-        assert program["id"] in [p["id"] for p in bench.ledger()["programs"]]
+        assert program["id"] in [p["id"] for p in bench.bpf_objects()["programs"]]
         assert program["xlated_len"] > 0
         assert program["jited_len"] > 0
         assert len(program["tag"]) == 16
@@ -261,11 +261,11 @@ def test_what_is_pinned_stays_and_is_seen(bench: Bench) -> None:
     bench.do("unload", handle="a")
     identifier = answer["maps"][0]["id"]
     bench.guest.end_loader()
-    ledger = bench.ledger()
-    assert ledger["pins"] == [path]
-    assert identifier in [found["id"] for found in ledger["maps"]]
+    objects = bench.bpf_objects()
+    assert objects["pins"] == [path]
+    assert identifier in [found["id"] for found in objects["maps"]]
     bench.do("unpin", path=path)
-    assert bench.ledger()["pins"] == []
+    assert bench.bpf_objects()["pins"] == []
     bench.guest.push({"/root/plain": b"x"})
     assert not bench.call("unpin", path="/root/plain").ok
     assert bench.guest.run("cat /root/plain").stdout == "x"
@@ -273,14 +273,14 @@ def test_what_is_pinned_stays_and_is_seen(bench: Bench) -> None:
 
 @pytest.mark.parametrize("end", ["end of input", "TERM"])
 def test_nothing_is_left_when_it_ends(bench: Bench, end: str) -> None:
-    before = bench.ledger()
+    before = bench.bpf_objects()
     bench.push("count_packets_tc")
     assert bench.load("count_packets_xdp").ok
     bench.do("attach", handle="a", program="count_packets", to="xdp:lo")
     bench.do("load", handle="b", path="/root/count_packets_tc.bpf.o")
     for side in ("ingress", "egress"):
         bench.do("attach", handle="b", program="count_packets", to=f"tc:lo/{side}")
-    kinds = [entry["kind"] for entry in bench.ledger()["net"]]
+    kinds = [entry["kind"] for entry in bench.bpf_objects()["net"]]
     assert kinds == ["xdp", "tc-ingress", "tc-egress"]
     if end == "TERM":
         bench.guest.run("kill -TERM $(pidof kextload)")
@@ -292,7 +292,7 @@ def test_nothing_is_left_when_it_ends(bench: Bench, end: str) -> None:
     assert "clsact" not in bench.guest.run("tc qdisc show dev lo 2>/dev/null || true").stdout
 
 
-def test_a_tc_filter_outlives_sigkill_and_the_ledger_sees_it(bench: Bench) -> None:
+def test_a_tc_filter_outlives_sigkill_and_is_among_the_bpf_objects(bench: Bench) -> None:
     guest = bench.guest
     assert guest.run("ip link add kept0 type dummy && ip link set kept0 up").ok
     assert bench.load("count_packets_tc").ok
@@ -302,7 +302,7 @@ def test_a_tc_filter_outlives_sigkill_and_the_ledger_sees_it(bench: Bench) -> No
     Deadline(SECONDS).poll(
         lambda: not guest.run("pidof kextload").stdout.strip(), "the end of the loader"
     )
-    (entry,) = bench.ledger()["net"]
+    (entry,) = bench.bpf_objects()["net"]
     assert (entry["ifname"], entry["kind"]) == ("kept0", "tc-egress")
     assert guest.run("ip link del kept0").ok  # takes the filter with it
 

@@ -69,7 +69,7 @@ def outcomes(bench: Bench, program: str) -> dict[str, int]:
 
 
 def test_load_says_what_it_loaded(bench: Bench) -> None:
-    before = bench.ledger()
+    before = bench.bpf_objects()
     answer = load(bench)
     assert answer["log"] == ""
     found = {program["name"]: program for program in answer["programs"]}
@@ -83,8 +83,8 @@ def test_load_says_what_it_loaded(bench: Bench) -> None:
         "on_xdp": "xdp",
         "on_tc": "sched_cls",
     }
-    ledger = bench.ledger()
-    names = {entry["id"]: entry["name"] for entry in ledger["programs"]}
+    objects = bench.bpf_objects()
+    names = {entry["id"]: entry["name"] for entry in objects["programs"]}
     for program in found.values():
         assert names[program["id"]] == program["name"][:15]
         assert len(program["tag"]) == 16
@@ -95,13 +95,13 @@ def test_load_says_what_it_loaded(bench: Bench) -> None:
         for entry in answer["maps"]
     }  # fmt: skip
     assert maps == MAPS
-    names = {entry["id"]: entry["name"] for entry in ledger["maps"]}
+    names = {entry["id"]: entry["name"] for entry in objects["maps"]}
     assert [names[entry["id"]] for entry in answer["maps"]] == [
         entry["name"][:15] for entry in answer["maps"]
     ]
     # One of each for all programs, and BTF for those with a lock.
-    assert len(ledger["maps"]) - len(before["maps"]) == len(MAPS)
-    assert len(ledger["btfs"]) - len(before["btfs"]) == 2
+    assert len(objects["maps"]) - len(before["maps"]) == len(MAPS)
+    assert len(objects["btfs"]) - len(before["btfs"]) == 2
     (listed,) = bench.do("list")["handles"]
     assert (listed["handle"], listed["path"], listed["links"]) == ("a", FILE, [])
     assert listed["programs"] == answer["programs"]
@@ -115,7 +115,7 @@ def test_load_says_what_it_loaded(bench: Bench) -> None:
 def test_each_type_counts_and_is_gone_after_detach(bench: Bench, program: str) -> None:
     key, place, other, trigger = TYPES[program]
     load(bench)
-    before = bench.ledger()
+    before = bench.bpf_objects()
     expected = 0
     for target in (None, place, other):
         if target is other is None:
@@ -129,7 +129,7 @@ def test_each_type_counts_and_is_gone_after_detach(bench: Bench, program: str) -
         if attached["kind"] == "tc":
             assert attached["id"] is None
         else:
-            assert attached["id"] in [entry["id"] for entry in bench.ledger()["links"]]
+            assert attached["id"] in [entry["id"] for entry in bench.bpf_objects()["links"]]
         bench.pull(trigger)
         expected += 50
         assert bench.value(key) == expected
@@ -156,7 +156,7 @@ def test_perf_events_on_all_cpus_and_on_one(bench: Bench) -> None:
     load(bench, autoload="on_perf")
     attached = bench.do("attach", handle="a", program="on_perf")
     assert attached["to"] == "perf:software/cpu-clock@100"
-    assert len([link for link in bench.ledger()["links"] if link["type"] == "perf_event"]) == 2
+    assert len([link for link in bench.bpf_objects()["links"] if link["type"] == "perf_event"]) == 2
     bench.pull("spin ms=300 cpu=0")
     first = bench.value(7)
     assert first > 0
@@ -165,7 +165,7 @@ def test_perf_events_on_all_cpus_and_on_one(bench: Bench) -> None:
     bench.pull("spin ms=300 cpu=0")
     assert bench.value(7) == after
     bench.do("attach", handle="a", program="on_perf", to="perf:software/cpu-clock@200", cpu=1)
-    assert len([link for link in bench.ledger()["links"] if link["type"] == "perf_event"]) == 1
+    assert len([link for link in bench.bpf_objects()["links"] if link["type"] == "perf_event"]) == 1
     bench.pull("spin ms=300 cpu=1")
     assert bench.value(7) > after
 
@@ -199,7 +199,7 @@ def test_targets_that_can_not_be(
 def test_a_part_of_an_image(bench: Bench) -> None:
     answer = load(bench, autoload="panics,on_kprobe")
     assert {program["name"] for program in answer["programs"]} == {"panics", "on_kprobe"}
-    assert len(bench.ledger()["programs"]) == 2
+    assert len(bench.bpf_objects()["programs"]) == 2
     missing = bench.call("attach", handle="a", program="on_xdp")
     assert missing["error"] == "on_xdp was not loaded with a"
     bench.do("unload", handle="a")
@@ -375,10 +375,10 @@ def test_what_is_pinned_stays(bench: Bench) -> None:
     ]
     bench.do("unload", handle="a")
     bench.guest.end_loader()
-    ledger = bench.ledger()
-    assert sorted(ledger["pins"]) == sorted(paths.values())
-    assert ids[0] in [entry["id"] for entry in ledger["maps"]]
-    assert ids[1] in [entry["id"] for entry in ledger["programs"]]
+    objects = bench.bpf_objects()
+    assert sorted(objects["pins"]) == sorted(paths.values())
+    assert ids[0] in [entry["id"] for entry in objects["maps"]]
+    assert ids[1] in [entry["id"] for entry in objects["programs"]]
     for path in paths.values():
         bench.do("unpin", path=path)
 
@@ -397,11 +397,11 @@ def test_a_c_object_beside_it(bench: Bench) -> None:
 
 
 def test_nothing_is_left_when_it_ends(bench: Bench) -> None:
-    before = bench.ledger()
+    before = bench.bpf_objects()
     load(bench)
     for program in (*TYPES, "on_perf"):
         bench.do("attach", handle="a", program=program)
-    assert len(bench.ledger()["links"]) > len(before["links"])
+    assert len(bench.bpf_objects()["links"]) > len(before["links"])
     bench.guest.run("kill -TERM $(pidof kextload)")
     bench.guest.forget_loader()
     bench.settle(before)

@@ -28,7 +28,7 @@ def bench(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[Bench]:
 
 
 def test_a_rejection_has_the_kernels_reason(bench: Bench, kinds: bytes) -> None:
-    before = bench.ledger()
+    before = bench.bpf_objects()
     bench.guest.push({"/root/bad": kinds.replace(b"rex_printk\0", b"rex_unlink\0")})
     for _ in range(2):  # the second's log has nothing of the first's
         answer = bench.call("load", handle="a", path="/root/bad", autoload="says")
@@ -41,7 +41,7 @@ def test_a_rejection_has_the_kernels_reason(bench: Bench, kinds: bytes) -> None:
 
 
 def test_a_rejected_map_is_named(bench: Bench, kinds: bytes) -> None:
-    before = bench.ledger()
+    before = bench.bpf_objects()
     bad = Elf(kinds)
     bad.put(bad.entry(".rex.maps", b"hash") + 8, "<I", 3)  # a map of programs with keys of 8 bytes
     bench.guest.push({"/root/bad": bytes(bad)})
@@ -55,7 +55,7 @@ def test_a_kernel_without_rex_says_so(
     guest: Guest, stock: Kernel, planner: Planner, kinds: bytes
 ) -> None:
     bench = Bench(guest, stock, planner)
-    before = bench.ledger()
+    before = bench.bpf_objects()
     guest.push({FILE: kinds})
     answer = bench.call("load", handle="a", path=FILE)
     # Nobody's verdict on the program: the errno is none of a rejection.
@@ -188,7 +188,7 @@ def test_what_is_no_native_code_is_libbpfs(bench: Bench) -> None:
 
 def test_mutants_do_no_harm(bench: Bench, kinds: bytes) -> None:
     """Whatever is in the file, there is an answer, and nothing is left."""
-    before = bench.ledger()
+    before = bench.bpf_objects()
     source = random.Random(1)
     files: dict[str, bytes] = {}
     places = [range(64)]

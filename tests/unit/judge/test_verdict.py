@@ -35,7 +35,7 @@ from harness.observations import (
     break_taint,
     break_trigger,
     break_unload,
-    break_unread_ledger,
+    break_unread_leaks,
     crash,
     forging,
     good,
@@ -124,7 +124,7 @@ def test_what_is_left_comes_before_reports(load: Callable[[str], Scenario]) -> N
         (break_nothing_ran, "outcome returned"),
         (break_report, "a report: warning"),
         (break_leak, "map 7 (counts)"),
-        (break_unread_ledger, "could not be read"),
+        (break_unread_leaks, "could not be read"),
         (break_taint, "tainted: W"),
         (break_counter, "counter oops"),
         (break_second, "second use"),
@@ -208,7 +208,7 @@ def test_what_makes_a_twin_pass(
 
 @pytest.mark.parametrize(
     "breaks",
-    [break_load, break_attach, break_trigger, break_unload, break_no_second, break_unread_ledger],
+    [break_load, break_attach, break_trigger, break_unload, break_no_second, break_unread_leaks],
 )
 def test_what_could_not_be_done_or_read_makes_no_twin_pass(
     load: Callable[[str], Scenario], breaks: Callable[[Observation], None]
@@ -710,19 +710,19 @@ def test_what_was_not_counted_is_not_called_nothing(load: Callable[[str], Scenar
 def test_an_oops_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.infra_error = InfraError("the ledger can't be read")
+    seen.infra_error = InfraError("the BPF objects can't be read")
     assert judge(scenario, seen).verdict == "error"
     seen.reports = [report("oops")]
     verdict = judge(scenario, seen)
     assert verdict.verdict == "failed"
     assert "a report: oops" in verdict.reasons[0]
-    assert "the ledger can't be read" in verdict.reasons[1]
+    assert "the BPF objects can't be read" in verdict.reasons[1]
 
 
 def test_a_crash_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.infra_error, seen.state = InfraError("the ledger can't be read"), "crashed"
+    seen.infra_error, seen.state = InfraError("the BPF objects can't be read"), "crashed"
     assert judge(scenario, seen).verdict == "failed"
 
 

@@ -287,7 +287,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
             forgeries=lambda: ([], 0),
             losses=list,
         )
-        raise InfraError("the ledger can't be read")
+        raise InfraError("the BPF objects can't be read")
 
     monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
     monkeypatch.setattr(run, "_inside", inside)

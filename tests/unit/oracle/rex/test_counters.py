@@ -18,7 +18,7 @@ from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Trust
 from lab.oracle.rex import counters as rex
 from lab.runner.watch import Watch, take_baseline
-from lab.words import LEDGER_KINDS, REX_COUNTERS, REX_RESOURCES
+from lab.words import BPF_OBJECT_KINDS, REX_COUNTERS, REX_RESOURCES
 
 
 def files(held: dict[str, int] | None = None, **counts: int) -> dict[str, str | None]:
@@ -206,8 +206,8 @@ class Guest:
         console = SimpleNamespace(count=0, tap=lambda _hear: lambda: None)
         self.machine = SimpleNamespace(console=console, age=0.0)
 
-    def ledger(self) -> dict[str, Any]:
-        return {kind: [] for kind in LEDGER_KINDS}
+    def bpf_objects(self) -> dict[str, Any]:
+        return {kind: [] for kind in BPF_OBJECT_KINDS}
 
     def read_files(self, paths: Any) -> dict[str, str | None]:
         now = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
