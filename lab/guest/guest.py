@@ -26,7 +26,7 @@ from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.job import Job
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
-from lab.guest.unpark import await_parked, release
+from lab.guest.unpark import unpark, wait_until_parked
 from lab.guest.witness import NoWitness, Witness
 from lab.vm.argv import Shape
 from lab.vm.machine import Boot, Machine, Restore
@@ -80,7 +80,7 @@ class Guest:
         """
         deadline = deadline or scaled(BOOT_SECONDS)
         boot = Boot(spec.kernel, spec.image, spec.arguments)
-        return cls._released(boot_parked(spec, boot, deadline), spec, deadline)
+        return cls._unparked(boot_parked(spec, boot, deadline), spec, deadline)
 
     @classmethod
     def fork(cls, spec: GuestSpec, saved: Snapshot, deadline: Deadline | None = None) -> Guest:
@@ -91,12 +91,12 @@ class Guest:
         """
         deadline = deadline or scaled(BOOT_SECONDS)
         origin = Restore(saved.memory, saved.state, saved.console)
-        guest = cls._released(Machine(spec.shape, origin).start(), spec, deadline)
+        guest = cls._unparked(Machine(spec.shape, origin).start(), spec, deadline)
         guest.how = "fork"
         return guest
 
     @classmethod
-    def _released(cls, machine: Machine, spec: GuestSpec, deadline: Deadline) -> Guest:
+    def _unparked(cls, machine: Machine, spec: GuestSpec, deadline: Deadline) -> Guest:
         who = identity.fresh()
         try:
             ssh = _call_in(machine, who, deadline, spec.vmlinux)
@@ -303,7 +303,7 @@ def boot_parked(spec: GuestSpec, boot: Boot, deadline: Deadline) -> Machine:
     """A machine whose guest has parked; raises `LaunchError` or `BootError`, the machine gone."""
     machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
     try:
-        await_parked(machine, deadline)
+        wait_until_parked(machine, deadline)
         machine.mark("boot")
     except (DeadlineExceeded, InfraError) as error:
         try:
@@ -320,8 +320,8 @@ def _call_in(
     machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
 ) -> Ssh:
     try:
-        release(machine, who, deadline)
-        machine.mark("release")
+        unpark(machine, who, deadline)
+        machine.mark("unpark")
         ssh = _dial(machine, who)
         ssh.connect(deadline)
         machine.mark("SSH")
