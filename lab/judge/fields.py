@@ -79,4 +79,4 @@ def _error(parts: Any) -> InfraError | None:
 
 Step = Annotated[BaseStep, PlainValidator(_step), PlainSerializer(_step_number)]
 MapValues = Annotated[_MapValues, PlainValidator(_maps), PlainSerializer(_map_rows)]
-Trouble = Annotated[InfraError | None, PlainValidator(_error), PlainSerializer(_error_parts)]
+StoredError = Annotated[InfraError | None, PlainValidator(_error), PlainSerializer(_error_parts)]

@@ -50,7 +50,7 @@ def check_exit(exit_status: int, stderr: str) -> None:
     )
 
 
-def deaf(registers: str) -> frozenset[int]:
+def interrupts_off(registers: str) -> frozenset[int]:
     """The CPUs that run in the kernel with interrupts off, in QEMU's `info registers -a`.
 
     One that is halted is none: so waits a CPU that was taken offline.
@@ -80,7 +80,9 @@ _REGISTERS = re.compile(
 _INTERRUPT_FLAG = 1 << 9
 
 
-def deafness(cpus: Collection[int], looks: int, seconds: float, at: float) -> Evidence:
+def interrupts_off_evidence(
+    cpus: Collection[int], looks: int, seconds: float, at: float
+) -> Evidence:
     """Evidence that CPUs had interrupts off whenever they were looked at."""
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(

@@ -108,7 +108,7 @@ def _excerpt(seen: Observation) -> str:
             "\n".join(report.lines[:EXCERPT_LINES]) for report in seen.reports[:EXCERPT_REPORTS]
         ]
         return "\n...\n".join(blocks)
-    if seen.state == "alive" and seen.trouble is None:
+    if seen.state == "alive" and seen.infra_error is None:
         return ""  # the kernel printed nothing about it
     return "\n".join(seen.console.splitlines()[-EXCERPT_LINES:])
 

@@ -129,7 +129,7 @@ class Attempts:
     def _observe(self, run: Run) -> Observation:
         with self._lock:
             if self._stopped.is_set():
-                return Observation(trouble=InfraError("the run was stopped"))
+                return Observation(infra_error=InfraError("the run was stopped"))
             self._running.add(run)
         try:
             return run.go(self.on_guest)

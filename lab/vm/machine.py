@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One virtual machine: started, watched from outside, stopped."""
+"""One virtual machine: start it, watch it from outside, stop it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ IGNORE_SHARED = {"capability": "x-ignore-shared", "state": True}
 
 
 class LaunchError(InfraError):
-    """QEMU did not start: its status, whole command and output."""
+    """QEMU did not start; the error has its status, whole command and output."""
 
     def __init__(self, status: int | None, command: str, output: str) -> None:
         ended = f"status {status}" if status is not None else "no answer on QMP"
@@ -66,18 +66,18 @@ class RestoreFailed(InfraError):
 
 @dataclass(frozen=True)
 class Boot:
-    """What a machine starts from: kernel, initramfs, arguments."""
+    """The origin of a machine that boots: kernel, initramfs, arguments."""
 
     kernel: Path
     initrd: Path
     arguments: tuple[str, ...]
-    # Where the machine's memory is kept while it runs, if it is to be saved.
+    # The file of the machine's memory while it runs, if it is to be saved.
     memory: Path | None = None
 
 
 @dataclass(frozen=True)
 class Restore:
-    """What a fork starts from: a saved machine's memory, state and console so far."""
+    """The origin of a fork: a saved machine's memory, state and console so far."""
 
     memory: Path
     state: Path
@@ -85,7 +85,7 @@ class Restore:
 
 
 class Machine:
-    """A running QEMU. Use as a context manager: leaving it leaves nothing behind."""
+    """A running QEMU; it is a context manager that leaves nothing behind."""
 
     def __init__(self, shape: argv.Shape, origin: Boot | Restore, *, gdb: bool = False) -> None:
         self.shape = shape
@@ -109,7 +109,7 @@ class Machine:
     # Life
 
     def start(self) -> Machine:
-        """Start QEMU and shake hands over QMP; raises `LaunchError`."""
+        """Start QEMU and connect to its QMP. Raises `LaunchError`."""
         try:
             with self._stack.pop_all() as stack:
                 self._start(stack)
@@ -212,15 +212,15 @@ class Machine:
 
     @property
     def _migration(self) -> str:
-        """How far QEMU says that it has come with loading a state."""
+        """The status of loading a state, as QEMU reports it."""
         said = [event.data.get("status", "") for event in self.events if event.name == "MIGRATION"]
         return str(said[-1]) if said else ""
 
     def stop(self) -> None:
-        """End the machine; harmless when it has ended already."""
+        """End the machine; this does no harm if it has ended already."""
         stack, self._stack = self._stack.pop_all(), contextlib.ExitStack()
         if self.running:
-            # Nothing in the guest deserves an orderly end, and SIGKILL is quick.
+            # Nothing in the guest needs an orderly shutdown, and SIGKILL is quick.
             kill_session(self._child)
         stack.close()
 
@@ -257,36 +257,36 @@ class Machine:
         return time.monotonic() - self.started_at
 
     def mark(self, part: str) -> None:
-        """A part of the start has just ended: note how long it took."""
+        """Record the duration of a part of the start that has just ended."""
         self.parts[part] = self.age - sum(self.parts.values())
 
     @property
     def stderr(self) -> str:
-        """What QEMU itself printed."""
+        """The output of QEMU itself."""
         return b"".join(self._stderr).decode(errors="replace")
 
     @property
     def panicked(self) -> bool:
-        """Whether QEMU reported a panic of the guest."""
+        """True if QEMU reported a panic of the guest."""
         return self._had("GUEST_PANICKED")
 
     @property
     def ended(self) -> bool:
-        """Whether the guest restarted or switched itself off, or QEMU is gone."""
+        """True if the guest restarted or powered off, or QEMU is gone."""
         return self._had("SHUTDOWN") or not self.running
 
     def _had(self, name: str) -> bool:
         return any(event.name == name for event in self.events)
 
-    def wait_for_last_words(self, deadline: Deadline) -> None:
-        """After a panic: wait until the guest has ended, and with it its report."""
+    def wait_for_final_output(self, deadline: Deadline) -> None:
+        """Wait, after a panic, until the guest has ended and its report is complete."""
         with contextlib.suppress(DeadlineExceeded):
             self.wait(lambda: self.ended, deadline, "the end of a panic")
-        # What the serial port took before the end is in the pipe already.
-        self.console.wait_for_calm(0.1, deadline)
+        # All text that the serial port accepted before the end is in the pipe already.
+        self.console.wait_for_quiet(0.1, deadline)
 
     def wait(self, found: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        """Wait until `found()`, looked at whenever an event or a line comes, or QEMU ends."""
+        """Wait until `found()` is true; it is checked at each event or line, and when QEMU ends."""
         with self.changed:
             while not found():
                 if deadline.expired:
@@ -296,7 +296,7 @@ class Machine:
     # Doing
 
     def ssh_port(self) -> int:
-        """The loopback port that QEMU picked for the guest's SSH."""
+        """Return the loopback port that QEMU picked for the guest's SSH."""
         text = self.qmp.monitor("info usernet")
         found = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22", text)
         if not found:
@@ -304,11 +304,11 @@ class Machine:
         return int(found.group(1))
 
     def registers(self) -> str:
-        """The registers of all CPUs, in QEMU's own words, read from outside the guest."""
+        """Return the registers of all CPUs as QEMU prints them, read from outside the guest."""
         return self.qmp.monitor("info registers -a")
 
     def where_are_cpus(self) -> list[tuple[int, int]]:
-        """Each CPU's number and instruction pointer, read from outside the guest."""
+        """Return each CPU's number and instruction pointer, read from outside the guest."""
         text = self.registers()
         return [
             (int(cpu), int(rip, 16))
@@ -318,8 +318,8 @@ class Machine:
     def ask_backtraces(self, deadline: Deadline) -> str:
         """Ask the kernel, over the serial line, for a backtrace of every CPU (sysrq l, by NMI).
 
-        Returns what it printed, which is nothing if the CPU that serves the
-        serial line takes no interrupts.
+        Returns its output, which is empty if the CPU that serves the
+        serial line has interrupts off.
         """
         mark = self.console.count
         self.qmp.execute("chardev-send-break", id="console")
@@ -333,7 +333,7 @@ class Machine:
                 "backtraces",
                 since=mark,
             )
-        self.console.wait_for_calm(0.2, deadline)
+        self.console.wait_for_quiet(0.2, deadline)
         return self.console.text(since=mark)
 
     # Internals
@@ -353,7 +353,7 @@ class Machine:
             self.changed.notify_all()
 
     def _drain(self, stream: IO[bytes]) -> None:
-        # QEMU says little; what a loop of warnings says beyond this is no news.
+        # QEMU prints little; more than this comes from a loop of warnings.
         limit = 64 << 10
         size = 0
         for chunk in iter(lambda: os.read(stream.fileno(), 4096), b""):
@@ -381,7 +381,7 @@ class Machine:
 
 
 def _opened(stack: contextlib.ExitStack, path: Path, flags: int) -> int:
-    """A descriptor that is closed with the stack: what QEMU maps is what was looked at."""
+    """Return a descriptor that the stack closes: QEMU maps the same file that was checked."""
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     stack.callback(os.close, descriptor)
     return descriptor

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Snapshots: a machine's state and memory on disk, for others to be forked from.
+"""Snapshots: the state and the memory of a machine on disk, from which guests are forked.
 
-The memory is the very file that the saved machine ran on. Forks map it
-privately, so what none of them writes is in the host's memory once. QEMU's
-own part (devices, CPUs) is a stream of less than a megabyte beside it.
+The memory is the file that the saved machine itself used as memory. Forks map it
+privately, so the host's memory holds pages that no fork writes only once. QEMU's
+own part (devices, CPUs) is a separate stream of less than a megabyte.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ CONSOLE = "console.json"
 MANIFEST = "manifest.json"
 _FILES = (MEMORY, STATE, CONSOLE)
 
-# The kernel's own late work (the clock's calibration is the last of it, a
-# second after it began) must be done, or every fork does it again.
-CALM_SECONDS = 1.5
+# The kernel's own late work must be done, or every fork repeats it. The last part is
+# the calibration of the clock, which takes a second.
+QUIET_SECONDS = 1.5
 IDLE_SAMPLES = 6
 _IDLE_INTERVAL = 0.05
 SAVE_SECONDS = 60.0
@@ -38,12 +38,12 @@ _CHUNK = 1 << 20
 
 
 class SnapshotDamaged(InfraError):
-    """A snapshot's files are not what was saved."""
+    """The files of a snapshot are not those that were saved."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A saved machine; `console` is what it had printed, with times before the save (negative)."""
+    """A saved machine; the times of its `console` are relative to the save, so negative."""
 
     folder: Path
     console: tuple[Line, ...]
@@ -58,11 +58,11 @@ class Snapshot:
 
 
 def wait_until_quiet(machine: Machine, deadline: Deadline) -> None:
-    """Wait until a guest has nothing left to do: a calm console, and all CPUs halted.
+    """Wait until a guest is idle: its console is quiet, and all CPUs are halted.
 
-    Raises `DeadlineExceeded` if it does not come to rest.
+    Raises `DeadlineExceeded` if it does not become idle.
     """
-    machine.console.wait_for_calm(CALM_SECONDS, deadline)
+    machine.console.wait_for_quiet(QUIET_SECONDS, deadline)
     seen = 0
 
     def idle() -> bool:
@@ -75,7 +75,7 @@ def wait_until_quiet(machine: Machine, deadline: Deadline) -> None:
 
 
 def save(machine: Machine, folder: Path, deadline: Deadline) -> None:
-    """Stop a machine whose memory is `folder / MEMORY`, and write the rest of it there.
+    """Stop a machine whose memory is `folder / MEMORY`, and write its state to `folder`.
 
     Raises `QmpFailed`, `DeadlineExceeded`, or `InfraError` with QEMU's reason.
     """
@@ -98,7 +98,7 @@ def save(machine: Machine, folder: Path, deadline: Deadline) -> None:
 
 
 def seal(folder: Path) -> None:
-    """Write down what the files of a saved machine are; the machine must have ended."""
+    """Write the manifest of a saved machine's files; the machine must have ended."""
     files = {name: _fingerprint(folder / name) for name in _FILES}
     (folder / MANIFEST).write_text(json.dumps({"version": 1, "files": files}))
 
@@ -108,8 +108,9 @@ _verifying = threading.Lock()
 
 
 def load(folder: Path) -> Snapshot:
-    """A saved machine, checked: whole once per process, by time stamp and size after that.
+    """Return a saved machine after a check of its files.
 
+    The first check in a process covers their content, later ones time stamp and size.
     Raises `SnapshotDamaged`.
     """
     try:
@@ -137,7 +138,7 @@ def _signature(path: Path) -> tuple[int, ...]:
 
 
 def _fingerprint(path: Path) -> str:
-    """Size and checksum. Blocks of zeros count by their place only, be they holes or not."""
+    """Return size and checksum. Blocks of zeros, holes or not, count by their position only."""
     digest = hashlib.blake2b(digest_size=20)
     zeros = bytes(_CHUNK)
     with path.open("rb") as stream:
@@ -147,7 +148,7 @@ def _fingerprint(path: Path) -> str:
             try:
                 at = os.lseek(stream.fileno(), at, os.SEEK_DATA) // _CHUNK * _CHUNK
             except OSError:
-                break  # nothing but a hole up to the end
+                break  # only a hole up to the end
             block = os.pread(stream.fileno(), _CHUNK, at)
             if block != zeros[: len(block)]:
                 digest.update(at.to_bytes(8, "big"))

@@ -17,7 +17,7 @@ from lab.errors import InfraError, UserError
 from lab.extension.symbolise import Frame
 from lab.judge import judge, stored
 from lab.judge.extension_reports import ExtensionReport
-from lab.judge.observation import Observation, Pass
+from lab.judge.observation import Iteration, Observation
 from lab.oracle.console.forgeries import Forgery
 from lab.oracle.console.losses import Loss
 from lab.oracle.modules.reports import Cause
@@ -77,16 +77,15 @@ def test_each_field_comes_back_as_it_was(load: Load) -> None:
     assert found == seen
     assert found.first.maps[Ref("a", "counts")] == {5: 1, "5": None, "ab": 2}
     assert isinstance(found.first.outcomes, Counter)
-    # Nothing of Observation or Pass was left at its default by mistake: that would hide a loss.
     assert found.causes[0].report.kinds == report.kinds
 
 
 def test_what_the_lab_could_not_do_comes_back(load: Load) -> None:
     item = item_of(load(observations.SHORT))
     error = InfraError("the lab lost the guest", hint="look", details="a\nb")
-    found = again(Observation(trouble=error), item)
-    assert found.trouble is not None
-    assert str(found.trouble) == str(error)
+    found = again(Observation(infra_error=error), item)
+    assert found.infra_error is not None
+    assert str(found.infra_error) == str(error)
     assert judge(item.scenario, found).verdict == "error"
 
 
@@ -123,7 +122,7 @@ def _damaged() -> list[tuple[str, Callable[[dict[str, Any]], object]]]:
         ("a step", lambda data: data["observation"]["first"]["results"][0].update(step=77)),
         ("a map", lambda data: data["observation"]["first"].update(maps=[["a", "b"]])),
         ("a key", lambda data: data["observation"]["first"].update(maps=[["a", "b", [[[], 1]]]])),
-        ("trouble", lambda data: data["observation"].update(trouble={})),
+        ("trouble", lambda data: data["observation"].update(infra_error={})),
     ]
 
 
@@ -147,7 +146,7 @@ def test_no_text_is_taken_for_an_observation(text: str) -> None:
 
 @given(text=st.text(st.characters()))
 def test_every_text_of_a_guest_comes_back(text: str) -> None:
-    seen = Observation(first=Pass(interrupted=text), console=text)
+    seen = Observation(first=Iteration(interrupted=text), console=text)
     adapter, context = stored._adapter(), {"steps": ()}
     data = json.dumps(adapter.dump_python(seen, mode="json", context=context))
     found = adapter.validate_python(json.loads(data), context=context)

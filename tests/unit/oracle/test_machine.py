@@ -54,16 +54,17 @@ def registers(*cpus: tuple[int, int, int]) -> str:
     )
 
 
-def test_who_runs_in_the_kernel_without_interrupts_is_deaf() -> None:
+def test_a_cpu_in_the_kernel_with_interrupts_off_is_named() -> None:
     off, on = 0x046, 0x246
-    assert machine.deaf(registers((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
-    assert machine.deaf(registers((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
-    assert machine.deaf("") == machine.deaf("CPU#0\nRIP=0 RFL=zz CPL=0 HLT=0") == set()
+    assert machine.interrupts_off(registers((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
+    assert machine.interrupts_off(registers((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
+    assert machine.interrupts_off("") == set()
+    assert machine.interrupts_off("CPU#0\nRIP=0 RFL=zz CPL=0 HLT=0") == set()
 
 
 def test_what_is_missing_of_one_cpu_is_not_taken_from_the_next() -> None:
     cut = registers((0x246, 0, 0)).partition(" RFL")[0]
-    assert machine.deaf(cut + registers((0x046, 0, 0))) == {0}
+    assert machine.interrupts_off(cut + registers((0x046, 0, 0))) == {0}
 
 
 def test_a_cpu_that_is_halted_or_runs_a_program_is_not_bound_to_the_kernel() -> None:
@@ -74,8 +75,8 @@ def test_a_cpu_that_is_halted_or_runs_a_program_is_not_bound_to_the_kernel() -> 
     assert "CPU 0, 3 ran kernel code in each of 4 looks" in found.summary
 
 
-def test_deafness_says_of_whom_and_how_often() -> None:
-    found = machine.deafness({3, 1}, 20, 2.04, 9.0)
+def test_evidence_names_the_cpus_and_the_number_of_looks() -> None:
+    found = machine.interrupts_off_evidence({3, 1}, 20, 2.04, 9.0)
     assert found.summary == "CPU 1, 3 had interrupts off in each of 20 looks within 2.0 s"
     assert found.trust == Trust.QMP_OR_EXIT
 
@@ -100,7 +101,7 @@ def test_unseen_end_with_status_0_is_the_guests() -> None:
 
 
 @pytest.mark.parametrize(("status", "word"), [(1, "status 1"), (-6, "SIGABRT"), (-99, "signal 99")])
-def test_breakdown_of_qemu_itself_is_the_labs_trouble(status: int, word: str) -> None:
+def test_breakdown_of_qemu_itself_is_an_infra_error(status: int, word: str) -> None:
     with pytest.raises(InfraError, match=word) as caught:
         machine.evidence([], status, "qemu: kvm_buf_set_msrs: failed\n")
     assert "kvm_buf_set_msrs" in str(caught.value)
