@@ -275,9 +275,7 @@ class Guest:
 def where_cpus_are(machine: Machine, vmlinux: Path | None) -> str:
     """Each CPU's instruction pointer, by name if a vmlinux is at hand."""
     symbols = Symbols.of(vmlinux) if vmlinux is not None and vmlinux.exists() else Symbols([])
-    return "\n".join(
-        f"CPU {cpu}: {symbols.name(address)}" for cpu, address in machine.where_are_cpus()
-    )
+    return "\n".join(f"CPU {one.cpu}: {symbols.name(one.rip)}" for one in machine.registers())
 
 
 def _report(done: Completed) -> dict[str, Any]:

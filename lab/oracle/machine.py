@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import re
 import signal
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from lab.errors import InfraError
 from lab.oracle.evidence import Evidence
@@ -50,34 +49,33 @@ def check_exit(exit_status: int, stderr: str) -> None:
     )
 
 
-def deaf(registers: str) -> frozenset[int]:
-    """The CPUs that run in the kernel with interrupts off, in QEMU's `info registers -a`.
+class Cpu(Protocol):
+    """A CPU as QEMU shows it from outside the guest; `in_kernel` leaves halted ones out."""
 
-    One that is halted is none: so waits a CPU that was taken offline.
+    @property
+    def cpu(self) -> int: ...
+
+    @property
+    def in_kernel(self) -> bool: ...
+
+    @property
+    def interrupts_enabled(self) -> bool: ...
+
+
+def deaf(cpus: Iterable[Cpu]) -> frozenset[int]:
+    """Return the CPUs that run in the kernel with interrupts off.
+
+    A CPU that is halted is not among them: one that was taken offline waits that way.
     """
-    return frozenset(
-        int(cpu)
-        for cpu, flags, level, halted in _REGISTERS.findall(registers)
-        if not int(flags, 16) & _INTERRUPT_FLAG and level == "0" and halted == "0"
-    )
+    return frozenset(one.cpu for one in cpus if one.in_kernel and not one.interrupts_enabled)
 
 
-def in_kernel(registers: str) -> frozenset[int]:
+def in_kernel(cpus: Iterable[Cpu]) -> frozenset[int]:
     """Return the CPUs that run kernel code and are not halted.
 
     KVM does not show which CPUs are halted: there an idle CPU is among them.
     """
-    return frozenset(
-        int(cpu)
-        for cpu, _, level, halted in _REGISTERS.findall(registers)
-        if level == "0" and halted == "0"
-    )
-
-
-_REGISTERS = re.compile(
-    r"CPU#(\d+)(?:(?!CPU#).)*?\b[RE]FL=([0-9a-f]+).*?CPL=(\d).*?HLT=(\d)", re.DOTALL
-)
-_INTERRUPT_FLAG = 1 << 9
+    return frozenset(one.cpu for one in cpus if one.in_kernel)
 
 
 def deafness(cpus: Collection[int], looks: int, seconds: float, at: float) -> Evidence:

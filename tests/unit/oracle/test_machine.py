@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lab.errors import InfraError
 from lab.oracle import liveness, machine
 from lab.oracle.evidence import TRUST_OF, Evidence, Trust, by_trust
+from lab.vm.registers import CpuRegisters
 
 NONCE = "0123456789abcdef"
 
@@ -36,40 +37,25 @@ def test_events_of_daily_life_are_no_evidence() -> None:
     assert machine.evidence(events, None, "") == []
 
 
-REGISTERS = """
-CPU#{cpu}
-RAX=0000000000000000 RBX=0000000000000001 RCX=0000000000000000 RDX=0000000000000000
-RIP={rip} RFL={flags} [---Z-P-] CPL={level} II=0 A20=1 SMM=0 HLT={halted}
-ES =0000 0000000000000000 00000000 00000000
-"""
-
-
-def registers(*cpus: tuple[int, int, int]) -> str:
-    """As QEMU says them, of CPUs with these flags, levels, and whether they are halted."""
-    return "".join(
-        REGISTERS.format(
-            cpu=cpu, rip="ffffffff81000000", flags=f"{flags:08x}", level=level, halted=halted
-        )
-        for cpu, (flags, level, halted) in enumerate(cpus)
-    )
+def cpus(*states: tuple[int, int, int]) -> list[CpuRegisters]:
+    """CPUs with these flags and privilege levels; the last number says whether one is halted."""
+    return [
+        CpuRegisters(cpu, 0xFFFFFFFF81000000, flags, level, bool(halted))
+        for cpu, (flags, level, halted) in enumerate(states)
+    ]
 
 
 def test_who_runs_in_the_kernel_without_interrupts_is_deaf() -> None:
     off, on = 0x046, 0x246
-    assert machine.deaf(registers((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
-    assert machine.deaf(registers((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
-    assert machine.deaf("") == machine.deaf("CPU#0\nRIP=0 RFL=zz CPL=0 HLT=0") == set()
-
-
-def test_what_is_missing_of_one_cpu_is_not_taken_from_the_next() -> None:
-    cut = registers((0x246, 0, 0)).partition(" RFL")[0]
-    assert machine.deaf(cut + registers((0x046, 0, 0))) == {0}
+    assert machine.deaf(cpus((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
+    assert machine.deaf(cpus((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
+    assert machine.deaf([]) == set()
 
 
 def test_a_cpu_that_is_halted_or_runs_a_program_is_not_bound_to_the_kernel() -> None:
     on = 0x246
-    assert machine.in_kernel(registers((on, 0, 0), (on, 0, 1), (on, 3, 0), (0x046, 0, 0))) == {0, 3}
-    assert machine.in_kernel("") == set()
+    assert machine.in_kernel(cpus((on, 0, 0), (on, 0, 1), (on, 3, 0), (0x046, 0, 0))) == {0, 3}
+    assert machine.in_kernel([]) == set()
     found = machine.kernel_bound({0, 3}, 4, 1.0, 2.0)
     assert "CPU 0, 3 ran kernel code in each of 4 looks" in found.summary
 
