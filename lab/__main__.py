@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`python -m lab` is `lab`."""
+"""Run `lab` as `python -m lab`."""
 
 from lab.cli.main import main
 

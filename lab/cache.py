@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The content-addressed cache of artifacts.
 
-An entry is a folder `<root>/<kind>/<key>`. It is written aside, then renamed:
-an entry that exists is whole. One lock per entry: whoever comes second waits,
-and is told for whom. The root is `$LAB_CACHE`, or the user's cache folder.
+An entry is a folder `<root>/<kind>/<key>`. It is written in a temporary folder, then
+renamed: an entry that exists is complete. Each entry has a lock: a second process waits
+for the first, and reports which process it waits for. The root is `$LAB_CACHE`, or the
+user's cache folder.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ _CHUNK = 1 << 20
 
 
 def default_root() -> Path:
-    """`$LAB_CACHE`, or `kextlab` in the user's cache folder."""
+    """Return `$LAB_CACHE`, or `kextlab` in the user's cache folder."""
     chosen = os.environ.get("LAB_CACHE")
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("kextlab"))
 
 
 def key_of(**parts: Any) -> str:
-    """A key over named parts (anything that JSON can hold; paths count by name only)."""
+    """Return a key over named parts (anything that JSON can hold; paths count by name only)."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hex."""
+    """Return the SHA-256 of a file's bytes, as hex."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
@@ -49,7 +50,7 @@ def file_digest(path: Path) -> str:
 
 @dataclass
 class Cache:
-    """Finds entries, and builds those that are missing."""
+    """A cache that finds entries, and builds those that are missing."""
 
     root: Path
     emit: events.Emit = events.ignore
@@ -59,19 +60,19 @@ class Cache:
         return cls(default_root(), emit)
 
     def path(self, kind: str, key: str) -> Path:
-        """Where an entry is, or would be."""
+        """Return the path of an entry, which need not exist."""
         return self.root / kind / key
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The entry's folder if it exists."""
+        """Return the entry's folder, or None if there is none."""
         path = self.path(kind, key)
         return path if path.is_dir() else None
 
     def get(self, kind: str, key: str, build: Callable[[Path], None], *, what: str) -> Path:
-        """The entry's folder, built by `build(folder)` if it is missing.
+        """Return the entry's folder; `build(folder)` builds it if it is missing.
 
-        `what` names the work to whoever waits for it. If `build` raises, no
-        entry appears and what it wrote is removed.
+        `what` names the work to a process that waits for it. If `build` raises, no
+        entry appears and the files that it wrote are removed.
         """
         final = self.path(kind, key)
         if final.is_dir():
@@ -108,7 +109,7 @@ class Cache:
         return final
 
     def remove(self, kind: str, key: str) -> bool:
-        """Delete an entry; says whether there was one."""
+        """Delete an entry; return whether there was one."""
         path = self.path(kind, key)
         if not path.is_dir():
             return False
@@ -121,7 +122,7 @@ class Cache:
 
     @contextlib.contextmanager
     def lock(self, kind: str, key: str, *, what: str) -> Iterator[None]:
-        """Hold the entry's lock. The operating system drops it when its holder dies."""
+        """Hold the entry's lock. The operating system releases it when its holder dies."""
         folder = self.root / kind
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / f".{key}.lock")
@@ -142,14 +143,14 @@ class Cache:
 def _owner(path: Path) -> str:
     try:
         data = json.loads(path.read_text())
-        return f"process {data['pid']}, which is at it ({data['what']})"
+        return f"process {data['pid']}, which is working on it ({data['what']})"
     except (OSError, ValueError, KeyError):
-        return "another process, which is at it"
+        return "another process, which is working on it"
 
 
 def _sync(folder: Path) -> None:
-    # A rename that survives a power cut while the data does not would leave
-    # an entry that looks whole.
+    # If a rename survived a power cut and the data did not, the entry would look
+    # complete.
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             descriptor = os.open(path, os.O_RDONLY)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Deadlines: every wait of the lab ends at one.
+"""Deadlines: each wait of the lab has one.
 
-Durations that are written down anywhere in the lab are meant for a host that
-runs guests on KVM-less emulation at the speed of a 2-core cloud machine; one
-measured factor (`Scale`) stretches them all on slower hosts.
+All durations in the lab are for the reference host, a 2-core cloud machine that
+runs guests by emulation, without KVM. One measured factor (`host_factor`)
+stretches them on slower hosts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POLL_SECONDS = 0.02
 
 
 class DeadlineExceeded(TimeoutError):
-    """A wait ended without what it waited for."""
+    """The event that a wait was for did not come in time."""
 
     def __init__(self, what: str, seconds: float) -> None:
         super().__init__(f"{what}: not within {seconds:.1f} s")
@@ -51,7 +51,7 @@ class Deadline:
         return self.remaining <= 0
 
     def at_most(self, seconds: float) -> Deadline:
-        """A deadline for a part of the work: the sooner of this one and `seconds` from now."""
+        """Return a deadline for a part of the work: this one, or `seconds` from now if sooner."""
         return Deadline(min(self.remaining, seconds), self.clock)
 
     def check(self, what: str) -> None:
@@ -83,7 +83,7 @@ class Deadline:
                 raise InterruptedError(what)
 
 
-# The work that the factor is measured with, and how long it takes on the
+# The work by which the factor is measured, and its duration on the
 # reference host (a 2-core cloud machine; measured with `lab doctor`).
 _REFERENCE_LOOPS = 400_000
 _REFERENCE_SECONDS = 0.020
@@ -94,7 +94,10 @@ _factor_lock = threading.Lock()
 
 
 def host_factor() -> float:
-    """How much slower this host is than the reference, at least 1.0; measured once per process."""
+    """Return how much slower this host is than the reference, at least 1.0.
+
+    It is measured once per process.
+    """
     global _factor
     with _factor_lock:
         if _factor is None:
@@ -104,7 +107,7 @@ def host_factor() -> float:
 
 
 def scaled(seconds: float) -> Deadline:
-    """A deadline of `seconds` on the reference host, stretched by `host_factor`."""
+    """Return a deadline of `seconds` on the reference host, stretched by `host_factor`."""
     return Deadline(seconds * host_factor())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can go wrong, sorted by whose fault it is.
+"""The lab's exceptions, sorted by whose fault they are.
 
 A kernel that misbehaves is not an exception: it is a verdict. Exceptions are
 for the user's mistakes (`UserError`) and for the lab's own inability to tell
@@ -12,10 +12,10 @@ from lab.plain import plain
 
 
 class LabError(Exception):
-    """Base of every error that the lab raises on purpose.
+    """The base of every error that the lab raises on purpose.
 
     `message` is one sentence for a person, `hint` says what to do about it,
-    `details` is longer text (a compiler's output, a console's tail).
+    `details` is longer text (a compiler's output, the end of a console).
     """
 
     exit_status = 2
@@ -50,14 +50,14 @@ def _rebuild(
 
 
 class UserError(LabError):
-    """Something that the user wrote or set up; the hint says how to mend it."""
+    """An error in something that the user wrote or set up; the hint says how to fix it."""
 
 
 class NotCompiled(UserError):
     """A compiler, or a rule of the lab, does not accept an extension.
 
-    `log` is all that it printed. `missing` says that the code is not the reason: a
-    header, a tool or a file is missing, so no scenario can expect this error.
+    `log` is the compiler's whole output. `missing` says that the code is not the reason:
+    a header, a tool or a file is missing, so no scenario can expect this error.
     """
 
     log = ""
@@ -65,10 +65,10 @@ class NotCompiled(UserError):
 
 
 class InfraError(LabError):
-    """The lab could not do its job; an item that meets it gets the verdict `error`."""
+    """The lab could not do its job; the item concerned gets the verdict `error`."""
 
     exit_status = 3
 
 
 class Stopped(InfraError):
-    """The user ended the run before an item came to its verdict: it counts as not run."""
+    """The user ended the run before an item had a verdict: it counts as not run."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Typed events: what the core says while it works.
+"""Typed events that the core emits while it works.
 
 The core emits; the terminal, JUnit, dossiers and graders only consume. Times
-are seconds. Events hold plain data, so that each can be written as one line
+are in seconds. Events hold plain data, so that each can be written as one line
 of JSON (`as_json`).
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events."""
+    """The base of all events."""
 
     @property
     def kind(self) -> str:
@@ -47,7 +47,7 @@ class StageProgress(Event):
 
 @dataclass(frozen=True)
 class StageFinished(Event):
-    """A stage ended well after `seconds`."""
+    """A stage succeeded after `seconds`. A stage that fails does not emit this event."""
 
     job: str
     stage: str
@@ -71,7 +71,7 @@ class ItemStarted(Event):
 
 @dataclass(frozen=True)
 class GuestReady(Event):
-    """A guest answered its first SSH command `seconds` after its start, `cold` or by `fork`."""
+    """A guest answered its first SSH command `seconds` after its start; `how`: `cold`, `fork`."""
 
     item: str
     seconds: float
@@ -107,9 +107,9 @@ class EvidenceFound(Event):
 
 @dataclass(frozen=True)
 class ItemFinished(Event):
-    """The judge spoke: `verdict` is `passed`, `failed` or `error`.
+    """An item was judged: `verdict` is `passed`, `failed` or `error`.
 
-    `seconds` leave out what the item waited for a guest's slot.
+    `seconds` do not include the time for which the item waited for a guest's slot.
     """
 
     item: str
@@ -121,7 +121,7 @@ class ItemFinished(Event):
 
 @dataclass(frozen=True)
 class ItemNotRun(Event):
-    """An item that had begun was given up, as the user ended the run: it has no verdict."""
+    """A running item was abandoned because the user ended the run: it has no verdict."""
 
     item: str
 
@@ -130,8 +130,8 @@ class ItemNotRun(Event):
 class RoundFinished(Event):
     """A round of a soak, the item `item`, ended after `seconds`.
 
-    `counts` is what the kernel's counters of native programs rose by; None is not known,
-    for the guest no longer answered.
+    `counts` is the increase of the kernel's counters of native programs, or None if the
+    guest no longer answered.
     """
 
     item: str
@@ -145,16 +145,16 @@ Emit = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """An `Emit` that drops what it gets."""
+    """Drop an event; this is the `Emit` of callers that want none."""
 
 
 def as_json(event: Event) -> str:
-    """The event as one line of JSON with its kind."""
+    """Return the event as one line of JSON with its kind."""
     return json.dumps({"event": event.kind, **dataclasses.asdict(event)}, default=str)
 
 
 class Bus:
-    """Hands each event to every subscriber, in order, one at a time across threads."""
+    """A distributor that passes each event to every subscriber, in order, one at a time."""
 
     def __init__(self, *subscribers: Emit) -> None:
         self._subscribers = list(subscribers)

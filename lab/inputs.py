@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Entries of the cache whose key holds all files that their compiler read.
+"""Entries of the cache whose key covers all files that their compiler read.
 
 These files are known only when the compiler is done. So there are two levels: the
 key of the direct inputs (source, flags, compiler) leads to manifests. A manifest
-lists every file that one compilation read with its digest, and every path where
-a file, had it existed, would have been found first. While all of this still holds,
-the compiler would make the same entry again.
+lists every file that one compilation read with its digest, and every path at which
+the compiler looked for a file before it found it elsewhere. While all of this still
+holds, the compiler would make the same entry again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from lab.errors import UserError
 
 MANIFESTS = "inputs"
 
-# A file that was changed this shortly before its manifest was written may change again
-# without a new time, as file systems count in ticks: compare its content. Nanoseconds.
+# A file that was changed this recently before its manifest was written may change again
+# without a new time, because file systems count in ticks: compare its content. Nanoseconds.
 _RECENT = 2 * 10**9
 
 
@@ -33,8 +33,8 @@ _RECENT = 2 * 10**9
 class Inputs:
     """The inputs of one compilation. Paths are absolute, or relative to a base folder.
 
-    `absent` are paths without a file, where one would have been read.
-    `variables` are those of the environment that were read, None if unset.
+    `absent` are paths without a file, where the compiler would have read one.
+    `variables` are the environment variables that were read, None if unset.
     If not `complete`, an unknown input was read: the result is used once, and
     never found again.
     """
@@ -65,7 +65,7 @@ def get(
 ) -> Path:
     """Return the folder of the entry for a key of direct inputs, built if none is valid.
 
-    `build(folder)` returns what it read; `environment` are its variables.
+    `build(folder)` returns the inputs that it read; `environment` holds its variables.
     Raises `UserError` if a file was changed while it was read.
     """
     variables = environment or {}
@@ -154,7 +154,7 @@ class _Manifest:
         """Return whether nothing has changed. `digests` keeps the digests that were computed."""
         if any(environment.get(name) != value for name, value in self.variables.items()):
             return False
-        # There may be thousands of names: joining `Path`s would take most of the time.
+        # There may be thousands of names: to join `Path`s would take most of the time.
         if any(os.path.lexists(os.path.join(base, name)) for name in self.absent):
             return False
         return all(

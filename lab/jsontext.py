@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""JSON that a guest or a stranger wrote: parsed, or refused in one way."""
+"""Parse JSON that a guest or a stranger wrote; all flaws raise the same error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import re
 from typing import Any
 
-# What is printed or dumped again must not be deeper than the interpreter's own stack.
+# A value that is printed or dumped again must not exhaust the interpreter's stack.
 MAX_DEPTH = 32
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -16,8 +16,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 def parse(text: str | bytes) -> Any:
     """Return the value of a JSON text whose numbers are all finite.
 
-    Half a surrogate pair, which no file takes, becomes a question mark. Raises `ValueError`
-    for all else, also for a text that is nested too deep or has a number of too many digits.
+    Half a surrogate pair, which no file in UTF-8 can hold, becomes a question mark. Raises
+    `ValueError` for all other text, also if it is nested too deep or a number has too many
+    digits.
     """
     try:
         value = json.loads(text, parse_float=_finite, parse_constant=_finite)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the checkout keeps its data: kernels' configurations, images, extensions, scenarios."""
+"""The folders of the checkout's data: kernel configurations, images, extensions, scenarios."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-# The lab runs from its checkout (an editable install): kernels' patches and
+# The lab runs from its checkout (an editable install): patches of kernels and
 # extensions are data that its users change.
 REPO = Path(os.environ.get("LAB_REPO", Path(__file__).resolve().parent.parent))
 
@@ -17,5 +17,5 @@ SCENARIOS = REPO / "scenarios"
 
 
 def shown(path: Path) -> str:
-    """A path for a person: from the checkout's root, if it is below that."""
+    """Return a path for a person: relative to the checkout's root, if it is below that."""
     return str(path.relative_to(REPO)) if path.is_relative_to(REPO) else str(path)

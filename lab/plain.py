@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Text from a guest, made harmless for terminals and files, and bounded."""
+"""Make text from a guest harmless for terminals and files, and bound its length."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for cod
 
 
 def plain(text: str) -> str:
-    r"""Return `text` with what could steer a terminal as escapes: `\x1b`, `\u202e`."""
+    r"""Return `text` with all characters that control a terminal as escapes: `\x1b`, `\u202e`."""
     return text.translate(_ESCAPES)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios as pytest items: each (scenario, flavor, parameters) is one.
+"""Scenarios as pytest items: one for each scenario, flavor and set of parameters.
 
-Public pytest API only. An item runs in its setup phase: what fails there is an
-*error* in every report that pytest makes, and what fails in the call phase a
-*failure*. So the lab's own troubles are raised in setup, and verdicts in call.
+The plugin uses only pytest's public API. An item runs in its setup phase. In all
+reports of pytest an exception in the setup phase is an *error*, and one in the call
+phase a *failure*. So the lab's own errors are raised in setup, and verdicts in call.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lab.report.result import Result
     from lab.scenario.items import Item
 
-# The lab's modules are imported when a scenario is met: other projects'
-# pytest runs in the same environment pay nothing for this plugin.
+# The lab's modules are imported when a scenario is collected: the pytest runs of
+# other projects in the same environment pay nothing for this plugin.
 
 _SESSION = pytest.StashKey["Session"]()
 _SUFFIXES = (".yaml", ".yml")
@@ -40,7 +40,7 @@ class VerdictFailed(Exception):
     """The verdict on an item is `failed`."""
 
 
-class LabTrouble(Exception):
+class VerdictError(Exception):
     """The verdict on an item is `error`."""
 
 
@@ -71,7 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        # Workers of pytest-xdist inherit it: one run, one folder of results.
+        # Workers of pytest-xdist inherit it, so that a run has one folder of results.
         os.environ["LAB_RUN"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     names = {*SAFETY_PROPERTIES}
     if paths.SCENARIOS.is_dir():
@@ -108,7 +108,7 @@ def pytest_xdist_node_collection_finished(node: Any, ids: Iterable[str]) -> None
 
 
 def _flavor(node_id: str) -> str:
-    """The flavor in the id of a scenario's item, "" in any other."""
+    """Return the flavor in the id of a scenario's item, "" for any other id."""
     path, _, name = node_id.rpartition("::")
     if not path.endswith(_SUFFIXES):
         return ""
@@ -116,7 +116,7 @@ def _flavor(node_id: str) -> str:
 
 
 def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
-    """Build kernels before the first item, where progress can be seen."""
+    """Build kernels before the first item, so that the user sees their progress."""
     wanted = sorted(flavors)
     if not wanted or config.stash.get(_PREPARED, False):
         return
@@ -133,7 +133,7 @@ def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
     try:
         planner.chosen_accel()
         for flavor in wanted:
-            # The items that need it raise it again, each with its own report.
+            # The items that need it raise the error again, each with its own report.
             with contextlib.suppress(LabError):
                 planner.image(planner.kernel(flavor))
     except LabError:
@@ -173,7 +173,7 @@ def _session(config: pytest.Config) -> Session:
 
 
 def _warn(event: events.Event) -> None:
-    """What a person should know goes into pytest's summary of warnings."""
+    """Put warnings for the user into pytest's summary of warnings."""
     if isinstance(event, events.Notice) and event.level == "warning":
         warnings.warn(pytest.PytestWarning(f"lab: {event.text}"), stacklevel=2)
 
@@ -186,7 +186,7 @@ def _catalog() -> Any:
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """While this item runs, the next one's guest is being made."""
+    """Start to make the next item's guest while this item runs."""
     if isinstance(item, ScenarioItem) and isinstance(nextitem, ScenarioItem):
         _session(item.config).expect(nextitem.item)
 
@@ -198,7 +198,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Where the time of scenario items went, over all workers."""
+    """Print the time of scenario items by its parts, over all workers."""
     items: dict[str, dict[str, float]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -256,7 +256,7 @@ class ScenarioItem(pytest.Item):
             *((f"{_PART}{part}", round(s, 3)) for part, s in self.result.parts.items()),
         ]
         if self.result.verdict == "error":
-            raise LabTrouble
+            raise VerdictError
 
     def runtest(self) -> None:
         assert self.result is not None
@@ -266,7 +266,7 @@ class ScenarioItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from lab.report.result import explain
 
-        if isinstance(excinfo.value, VerdictFailed | LabTrouble) and self.result is not None:
+        if isinstance(excinfo.value, VerdictFailed | VerdictError) and self.result is not None:
             return explain(self.result)
         if isinstance(excinfo.value, LabError):
             return str(excinfo.value)

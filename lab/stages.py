@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stages of one job as events, so that every step of a build reports alike."""
+"""Emit the stages of a job as events, so that all builds report in the same way."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lab import events
 
 @dataclass(frozen=True)
 class Stages:
-    """Emits the stages of the job `job` (`kernel stock`)."""
+    """An emitter of the stages of the job `job` (`kernel stock`)."""
 
     job: str
     emit: events.Emit = events.ignore
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int = 0) -> Iterator[None]:
-        """One stage; its end is told only if the body ends well."""
+        """Run the body as one stage; its end is emitted only if the body succeeds."""
         start = time.monotonic()
         self.emit(events.StageStarted(self.job, name, total))
         yield

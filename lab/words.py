@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words that scenarios, oracles, the judge and reports share.
+"""The vocabulary that scenarios, oracles, the judge and reports share.
 
 Each set is a `Literal` for the type checker and a tuple, in a fixed order, for
-whoever prints or iterates. The sets are closed: a word that is not here is a
-mistake wherever it stands.
+code that prints or iterates. The sets are closed: a word that is not here is a
+mistake, in a scenario as well as in the code.
 """
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-# What became of an extension in one step, counted per run (or per load).
+# The outcomes of an extension in one step, counted per run (or per load).
 Outcome = Literal[
     "not_compiled",  # its compiler did not accept it; no kernel saw it
     "rejected",  # the kernel's verifier, or its checks of an image or module, refused it
     "returned",  # ran to its end
-    "panicked",  # its own language's panic stopped it
+    "panicked",  # a panic of its own language stopped it
     "faulted",  # an invalid access or instruction stopped it
-    "terminated",  # the framework stopped it for the time that it took
+    "terminated",  # the framework stopped it because it exceeded its time budget
     "overflowed",  # its stack was exhausted
-    "refused",  # was not run, though triggered
+    "refused",  # was triggered, but not run
     "disabled",  # the framework took it out of service
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -56,8 +56,8 @@ TrustLevel = Literal["guest", "host"]
 Verdict = Literal["passed", "failed", "error"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-# What the judge's findings are about: the keys of `expect`, and `steps` for what steps are
-# held to beside them and for whether they came to their end.
+# The topics of the judge's findings: the keys of `expect`, and `steps` for the expectations
+# of the steps themselves and for steps that did not complete.
 Topic = Literal[
     "kernel",
     "reports",
@@ -80,8 +80,8 @@ Topic = Literal[
 ]
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 
-# What has to fail in a negative twin that does not say it: whether the kernel survived, and
-# whether all was given back.
+# The topics of which one has to fail in a negative control (`twins`) that names none: the
+# kernel's survival, and the release of all resources.
 TWIN_TOPICS: tuple[Topic, ...] = ("kernel", "reports", "counters", "resources", "ledger", "rex")
 
 # Kinds of report that a kernel writes to its console.
@@ -102,10 +102,10 @@ ReportKind = Literal[
     "csd-lock",  # a CPU that does not run a function that another CPU asked it to run
     "netdev-in-use",  # a network device that can't be unregistered
     "tx-timeout",  # a network device that does not transmit
-    "irq-unhandled",  # an interrupt that no handler took
+    "irq-unhandled",  # an interrupt that no handler handled
     "list-corruption",
     "sleeping-in-atomic",
-    "leaked-atomic",  # a softirq or work item that returned in another context than it began
+    "leaked-atomic",  # a softirq or work item that returned in another context than it started in
     "lockdep",
     "kasan",
     "kfence",
@@ -116,31 +116,32 @@ ReportKind = Literal[
 ]
 REPORT_KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
 
-# Reports after which the kernel does not run on: it cannot be `alive`.
+# Reports after which the kernel does not continue: it cannot be `alive`.
 FATAL_REPORTS: frozenset[ReportKind] = frozenset({"panic", "double-fault"})
 
-# Counters that the kernel keeps of its own troubles; scenarios bound their increase.
+# Counters that the kernel keeps of its own errors; scenarios bound their increase.
 Counter = Literal["oops", "warn", "soft-lockup", "hard-lockup", "rcu-stall", "hung-task"]
 COUNTERS: tuple[Counter, ...] = get_args(Counter)
 
-# Numbers of objects by kind, from the ledger; scenarios bound their increase.
-LedgerKind = Literal["programs", "maps", "links", "btfs", "net", "pins"]
-LEDGER_KINDS: tuple[LedgerKind, ...] = get_args(LedgerKind)
+# Numbers of BPF objects by kind; scenarios bound their increase.
+BpfObjectKind = Literal["programs", "maps", "links", "btfs", "net", "pins"]
+BPF_OBJECT_KINDS: tuple[BpfObjectKind, ...] = get_args(BpfObjectKind)
 
-# What a native (Rex) program can hold, in the kernel's words.
+# The resources that a native (Rex) program can hold, in the kernel's words.
 RexResource = Literal["spin_lock", "rcu", "ringbuf", "task", "socket"]
 REX_RESOURCES: tuple[RexResource, ...] = get_args(RexResource)
 
-# How the kernel ends a native program, in the words of its reports. `overdue` is one that it
-# can't end yet, if ever: its time was over a second ago, and it is in a helper still.
+# The ways in which the kernel ends a native program, in the words of its reports. `overdue`:
+# over budget by more than a second and still inside a helper, so that it can't be ended yet.
 RexEnding = Literal["panicked", "faulted", "terminated", "overflowed", "overdue"]
 REX_ENDINGS: tuple[RexEnding, ...] = get_args(RexEnding)
 
-# What the kernel counts of native programs (debugfs, rex/stats): runs and how they ended,
-# what was still held after a normal return (`leaked_`) and what the kernel gave back
-# (`released_`), states of the CPU that it put right, acquisitions for which the ledger of
-# a run had no room, runs that could not be ended when their time was over, but later or
-# not at all. The kernel's order. Scenarios bound their increase.
+# The kernel's counters of native programs (debugfs, rex/stats), in the kernel's order: runs
+# by their end, resources still held after a normal return (`leaked_`), resources that the
+# kernel released (`released_`), CPU states that it restored (`repaired`), acquisitions that
+# did not fit into the ledger of a run (`ledger_full`), and runs that could not be ended
+# when their time was over, only later or not at all (`deferred`). Scenarios bound their
+# increase.
 RexCounter = Literal[
     "runs",
     "returned",
@@ -171,7 +172,7 @@ REX_COUNTERS: tuple[RexCounter, ...] = get_args(RexCounter)
 Gauge = Literal["slab", "percpu", "vmalloc", "used"]
 GAUGES: tuple[Gauge, ...] = get_args(Gauge)
 
-# What can have a slope over repetitions.
+# The amounts whose slope over repetitions can be bounded.
 Slope = Literal[
     "slab",
     "percpu",
@@ -189,8 +190,8 @@ SLOPES: tuple[Slope, ...] = get_args(Slope)
 # Safety properties, one folder of scenarios each.
 SAFETY_PROPERTIES = ("memory", "types", "resources", "exceptions", "stack", "termination")
 
-# Kinds of target that a program can be attached to, each with the form of what follows
-# its colon. The loader takes the same words.
+# Kinds of target that a program can be attached to, each with the form of the text after
+# its colon. The loader accepts the same words.
 ATTACH_TARGETS = {
     "kprobe": "FUNCTION",
     "kretprobe": "FUNCTION",

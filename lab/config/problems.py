@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is wrong with a scenario's file: each thing with its place."""
+"""The problems of a scenario's file, each with its position."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.errors import UserError
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong; line and column count from 1."""
+    """One problem in a file; line and column count from 1."""
 
     file: str
     line: int
@@ -28,7 +28,7 @@ class Problem:
 
 
 class ScenarioErrors(UserError):
-    """All that is wrong with one file."""
+    """All problems of one file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a mistyped word was probably meant to be."""
+"""Suggest the word that a mistyped word was probably meant to be."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-# Nobody mistypes a word into a text much longer than it; and the comparison is quadratic.
+# A longer text is not a mistyped word; and the time of the comparison is quadratic.
 _LONGEST = 80
 
 
 def closest(word: object, known: Iterable[object]) -> str | None:
-    """The known word that is most like `word`, or None if none is like it."""
+    """Return the known word that is most like `word`, or None if none is similar."""
     text = str(word)
     if len(text) > _LONGEST:
         return None
     choices = {str(choice).lower(): str(choice) for choice in known}
     plain = text.lower().replace("_", "-")
-    # `soft_lockup` and `Soft-Lockup` are `soft-lockup`, whatever the ratio says.
+    # `soft_lockup` and `Soft-Lockup` mean `soft-lockup`, regardless of the ratio.
     for lowered, choice in choices.items():
         if lowered.replace("_", "-") == plain and choice != text:
             return choice
@@ -26,7 +26,7 @@ def closest(word: object, known: Iterable[object]) -> str | None:
 
 
 def did_you_mean(word: object, known: Iterable[object], *, most: int = 12) -> str:
-    """`; did you mean 'x'?`, or else the known words if they are few; it ends a message."""
+    """Return the end of a message: `; did you mean 'x'?`, or the known words if they are few."""
     words = [str(choice) for choice in known]
     choice = closest(word, words)
     if choice is not None:

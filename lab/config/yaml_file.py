@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""YAML as plain data that knows where each of its keys and values stands.
+"""Read YAML as plain data that knows the position of each of its keys and values.
 
-The scalars are those of YAML 1.2's core schema, so `on`, `off`, `yes` and `no`
-are text and `true` and `false` the only booleans: as keys and as values they
-mean what they look like. What two YAML readers would read differently (`010`,
-which is 8 or 10) and what would make an error's place ambiguous (anchors,
-aliases, merge keys, tags) is refused with a word on what to write instead.
+The scalars are those of YAML 1.2's core schema: `on`, `off`, `yes` and `no` are
+text, and `true` and `false` are the only booleans, as keys and as values. Two
+things are refused, with a hint on what to write instead: scalars that YAML readers
+read differently (`010`, which is 8 or 10), and features that would make the
+position of an error ambiguous (anchors, aliases, merge keys, tags).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-# A scenario is a page or two; what is larger was made by accident or by an attacker.
+# A scenario is a page or two: a larger file is an accident or an attack.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 
 
 class Mark(NamedTuple):
-    """A place in a file; line and column count from 1."""
+    """A position in a file; line and column count from 1."""
 
     line: int
     column: int
@@ -44,7 +44,7 @@ START = Mark(1, 1)
 
 
 class Map(dict[Any, Any]):
-    """A mapping with the place of itself (`mark`), its keys and its values."""
+    """A mapping with the positions of itself (`mark`), its keys and its values."""
 
     def __init__(self, mark: Mark = START) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Map(dict[Any, Any]):
 
 
 class Seq(list[Any]):
-    """A sequence with the place of itself (`mark`) and its items."""
+    """A sequence with the positions of itself (`mark`) and its items."""
 
     def __init__(self, mark: Mark = START) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Seq(list[Any]):
 
 @dataclass(frozen=True)
 class Flaw:
-    """Something wrong in the text, and where."""
+    """An error in the text, with its position."""
 
     mark: Mark
     message: str
@@ -89,16 +89,16 @@ _MAX_DIGITS = 40
 
 
 def parse(text: str) -> tuple[Any, list[Flaw]]:
-    """The document in `text` and all that is wrong with it.
+    """Return the document in `text` and all its flaws.
 
-    The data is None if the text is not YAML at all; else it is whole but for
-    what the flaws name (of duplicate keys the first one stays).
+    The data is None if the text is not YAML at all. Otherwise it is complete, except for
+    the parts that the flaws name (the first of duplicate keys is kept).
     """
     if len(text) > MAX_BYTES:
         return None, [Flaw(START, f"the file is larger than {MAX_BYTES >> 10} KiB")]
     builder = _Builder()
     try:
-        # Not the C parser: its marks differ in places, and files are small.
+        # The C parser is not used: some of its marks differ, and files are small.
         return builder.document(yaml.parse(text, Loader=yaml.SafeLoader)), builder.flaws
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -116,7 +116,10 @@ def parse(text: str) -> tuple[Any, list[Flaw]]:
 
 
 def decode(data: bytes) -> tuple[str | None, list[Flaw]]:
-    """The text of a file; it has to be UTF-8, with or without a byte order mark."""
+    """Return the text of a file, or None and a flaw if it is not UTF-8.
+
+    A byte order mark is allowed, and removed.
+    """
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
@@ -126,11 +129,11 @@ def decode(data: bytes) -> tuple[str | None, list[Flaw]]:
 
 
 def locate(data: Any, loc: tuple[Any, ...], start: Mark = START, *, key: bool = False) -> Mark:
-    """Where the value at path `loc` stands (its key if `key` and it has one).
+    """Return the position of the value at path `loc`, or of its key if `key` is set.
 
-    Elements of the path that the data doesn't have are skipped: validation
-    puts names of types between keys. So the answer is that of the deepest
-    element which exists.
+    Elements of the path that the data doesn't have are skipped, because validation
+    puts names of types between keys. So the position is that of the deepest element
+    that exists.
     """
     mark = data.mark if isinstance(data, Map | Seq) else start
     for element in loc:
@@ -144,7 +147,10 @@ def locate(data: Any, loc: tuple[Any, ...], start: Mark = START, *, key: bool = 
 
 
 def transform(data: Any, scalar: Callable[[Any, Mark], Any], at: Mark = START) -> Any:
-    """A copy of `data`, all places kept, with `scalar(value, mark)` for each scalar value."""
+    """Return a copy of `data` with `scalar(value, mark)` for each scalar value.
+
+    All positions are kept.
+    """
     if isinstance(data, Map):
         changed = Map(data.mark)
         for key, value in data.items():
@@ -166,7 +172,7 @@ class _TooDeepError(Exception):
 
 
 class _Builder:
-    """Builds the data from the parser's events, and notes flaws as it goes."""
+    """A builder of the data from the parser's events, which collects flaws as it goes."""
 
     def __init__(self) -> None:
         self.flaws: list[Flaw] = []
@@ -218,7 +224,7 @@ class _Builder:
             value_event = next(events)
             value = self._value(value_event, events, depth + 1)
             if isinstance(event, AliasEvent):
-                continue  # said already
+                continue  # the alias is reported already
             if isinstance(key, Map | Seq | bool | float) or key is None:
                 self._flaw(event, "a key has to be text or a whole number")
             elif key == "<<" and event.style is None:
@@ -241,7 +247,7 @@ class _Builder:
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
         if event.style is not None or event.tag == "!":
-            return text  # quoted, or a block: text, whatever it looks like
+            return text  # quoted, or a block: always text
         if text in ("", "~", "null", "Null", "NULL"):
             return None
         if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
@@ -293,7 +299,7 @@ def _codepoint(character: Any) -> str:
 
 
 def _plain(said: str) -> str:
-    # The parser speaks of its own tokens; these are the ones that people meet.
+    # The parser's messages name its tokens. These are reworded because users meet them.
     known = {
         "mapping values are not allowed here": "a ':' where none can be (put text that holds ': ' "
         "in quotes, and check the indentation)",

@@ -118,7 +118,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _compiler(kernel: Kernel) -> str:
     """What the kernel was compiled with, as its configuration tells it."""
-    return kernel.symbols.get("CONFIG_CC_VERSION_TEXT", "gcc")
+    return kernel.config_options.get("CONFIG_CC_VERSION_TEXT", "gcc")
 
 
 def toolchain_args(version_text: str) -> list[str]:

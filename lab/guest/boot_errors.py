@@ -25,7 +25,7 @@ class BootCause(enum.Enum):
     NO_INIT = "the kernel started, but init did not"
     NO_NETWORK = "init ran, but the network did not come up"
     NO_PARK = "the network is up, but the guest did not report on its second serial port"
-    NO_SSH = "the guest was released, but SSH does not answer"
+    NO_SSH = "the guest was unparked, but SSH does not answer"
 
 
 _HINTS = {
@@ -77,7 +77,7 @@ def _again(cause: BootCause, seconds: float, console: str, cpus: str, more: str)
 def diagnose(console: str, *, panicked: bool, running: bool, parked: bool = False) -> BootCause:
     """The cause, from what the machine did and how far its console came.
 
-    `parked` says whether the guest reported that it waits to be released.
+    `parked` says whether the guest reported that it is parked.
     """
     if panicked or _PANIC.search(console):
         return BootCause.KERNEL_PANICKED

@@ -2,7 +2,7 @@
 """Guests, forked from a snapshot where there can be one, booted where not.
 
 For each kernel, image and machine a guest is booted once, up to where it
-parks (release.py), and saved when it has come to rest. Every guest that is
+parks (unpark.py), and saved when it has come to rest. Every guest that is
 asked for after that is a fork of it.
 """
 

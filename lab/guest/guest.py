@@ -26,7 +26,7 @@ from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.job import Job
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
-from lab.guest.unpark import await_parked, release
+from lab.guest.unpark import unpark, wait_until_parked
 from lab.guest.witness import NoWitness, Witness
 from lab.vm.argv import Shape
 from lab.vm.machine import Boot, Machine, Restore
@@ -36,7 +36,7 @@ from lab.vm.symbols import Symbols
 # A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
 BOOT_SECONDS = 60.0
 # From a panic to the restart, which comes after the report is printed.
-LAST_WORDS_SECONDS = 5.0
+FINAL_OUTPUT_SECONDS = 5.0
 READ_SECONDS = 15.0  # all that an oracle reads at once
 # Longer than any item; a machine is stopped by whoever started it.
 FOR_EVER = 1e7
@@ -80,7 +80,7 @@ class Guest:
         """
         deadline = deadline or scaled(BOOT_SECONDS)
         boot = Boot(spec.kernel, spec.image, spec.arguments)
-        return cls._released(boot_parked(spec, boot, deadline), spec, deadline)
+        return cls._unparked(boot_parked(spec, boot, deadline), spec, deadline)
 
     @classmethod
     def fork(cls, spec: GuestSpec, saved: Snapshot, deadline: Deadline | None = None) -> Guest:
@@ -91,12 +91,12 @@ class Guest:
         """
         deadline = deadline or scaled(BOOT_SECONDS)
         origin = Restore(saved.memory, saved.state, saved.console)
-        guest = cls._released(Machine(spec.shape, origin).start(), spec, deadline)
+        guest = cls._unparked(Machine(spec.shape, origin).start(), spec, deadline)
         guest.how = "fork"
         return guest
 
     @classmethod
-    def _released(cls, machine: Machine, spec: GuestSpec, deadline: Deadline) -> Guest:
+    def _unparked(cls, machine: Machine, spec: GuestSpec, deadline: Deadline) -> Guest:
         who = identity.fresh()
         try:
             ssh = _call_in(machine, who, deadline, spec.vmlinux)
@@ -145,7 +145,7 @@ class Guest:
         vm = self.machine
         with contextlib.suppress(DeadlineExceeded):
             vm.wait(lambda: vm.panicked or vm.ended, Deadline(FOR_EVER), "the end of the guest")
-            vm.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
+            vm.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
         self.ssh.close()
 
     # Work in the guest
@@ -202,7 +202,7 @@ class Guest:
             self._witness = Witness(self.ssh, scaled(READ_SECONDS))
         return self._witness
 
-    def ledger(self, deadline: Deadline | None = None) -> dict[str, Any]:
+    def bpf_objects(self, deadline: Deadline | None = None) -> dict[str, Any]:
         """All BPF objects and net attachments, by id, as the guest reports them."""
         return self._tell(("ledger",), deadline)
 
@@ -301,7 +301,7 @@ def boot_parked(spec: GuestSpec, boot: Boot, deadline: Deadline) -> Machine:
     """A machine whose guest has parked; raises `LaunchError` or `BootError`, the machine gone."""
     machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
     try:
-        await_parked(machine, deadline)
+        wait_until_parked(machine, deadline)
         machine.mark("boot")
     except (DeadlineExceeded, InfraError) as error:
         try:
@@ -318,8 +318,8 @@ def _call_in(
     machine: Machine, who: identity.Identity, deadline: Deadline, vmlinux: Path | None
 ) -> Ssh:
     try:
-        release(machine, who, deadline)
-        machine.mark("release")
+        unpark(machine, who, deadline)
+        machine.mark("unpark")
         ssh = _dial(machine, who)
         ssh.connect(deadline)
         machine.mark("SSH")
@@ -335,7 +335,7 @@ def _boot_error(
     cpus = ""
     if machine.panicked or machine.ended:
         # A panic is reported the moment it happens; its text may still be on its way.
-        machine.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
+        machine.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
     cause = boot_errors.diagnose(
         machine.console.text(),
         panicked=machine.panicked,

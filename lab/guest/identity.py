@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest's identity: keys of its own, and a nonce, made fresh for each guest.
 
-They reach the guest when it is released (release.py). The host key is pinned
+They reach the guest when it is unparked (unpark.py). The host key is pinned
 on the host's side, so nothing else can answer in the guest's place.
 """
 

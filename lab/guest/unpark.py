@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parked guests: how one is awaited, and made somebody.
+"""Wait for a guest to park, then unpark it with an identity of its own.
 
-Every guest comes up as nobody and parks (`kextload park`, extensions/loader/park.c).
-What makes it unlike all others goes to it over the machine's channel: a seed
-for its random numbers, the wall clock, keys and a nonce. So it is the same
-whether the guest was booted just now or is the fork of one that was booted
-yesterday.
+Every guest boots without an identity and parks (`kextload park`,
+extensions/loader/park.c). What distinguishes it from all other guests is sent
+over the machine's channel afterwards: a seed for its random numbers, the wall
+clock, keys and a nonce. This is the same for a guest that was just booted and
+for a fork of one that was booted yesterday.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ from lab.vm.machine import Machine
 SEED_BYTES = 64
 
 
-class ReleaseFailed(InfraError):
-    """A parked guest did not take what it was sent, or its machine ended."""
+class UnparkFailed(InfraError):
+    """A parked guest did not accept what it was sent, or its machine ended."""
 
 
-def await_parked(machine: Machine, deadline: Deadline) -> None:
-    """Wait until the guest says that it is parked.
+def wait_until_parked(machine: Machine, deadline: Deadline) -> None:
+    """Wait until the guest reports that it is parked.
 
-    Raises `ReleaseFailed` if it says something else or the machine ends, and
+    Raises `UnparkFailed` if it reports anything else or the machine ends, and
     `DeadlineExceeded`.
     """
     answer = _answer(machine, deadline, "the guest to park")
     if answer.get("parked") is not True:
-        raise ReleaseFailed("the guest did not park", details=str(dict(answer)))
+        raise UnparkFailed("the guest did not park", details=str(dict(answer)))
 
 
-def release(machine: Machine, who: Identity, deadline: Deadline) -> None:
-    """Make a parked guest `who`; when this returns it lets `who`'s key in.
+def unpark(machine: Machine, identity: Identity, deadline: Deadline) -> None:
+    """Unpark a guest as `identity`; its SSH server accepts that key when this returns.
 
-    Raises `ReleaseFailed`, also if it answers with another's nonce, and
+    Raises `UnparkFailed`, also if the guest answers with another nonce, and
     `DeadlineExceeded`.
     """
-    machine.channel.send(line(who, secrets.token_bytes(SEED_BYTES), time.time_ns()))
-    answer = _answer(machine, deadline, "the guest's answer to its release")
+    machine.channel.send(line(identity, secrets.token_bytes(SEED_BYTES), time.time_ns()))
+    answer = _answer(machine, deadline, "the guest to answer that it is unparked")
     if not answer.ok:
-        raise ReleaseFailed(f"the guest refused its release: {answer.problem}")
-    if answer.get("nonce") != who.nonce:
-        raise ReleaseFailed("the guest answered its release with another's nonce")
-    # From here on the guest is spoken to over SSH only.
+        raise UnparkFailed(f"the guest refused to be unparked: {answer.problem}")
+    if answer.get("nonce") != identity.nonce:
+        raise UnparkFailed("the unparked guest answered with the nonce of another")
+    # From here on the lab talks to the guest over SSH only.
     machine.channel.close()
 
 
-def line(who: Identity, seed: bytes, now: int) -> bytes:
-    """The line that releases a guest; `now` is in nanoseconds since 1970."""
+def line(identity: Identity, seed: bytes, now: int) -> bytes:
+    """Return the line that unparks a guest; `now` is in nanoseconds since 1970."""
     words = command_line(
         "release",
         {
             "seed": seed.hex(),
             "time": now,
-            "nonce": who.nonce,
-            "client_key": who.client_public,
-            "host_key": who.host_key.hex(),
+            "nonce": identity.nonce,
+            "client_key": identity.client_public,
+            "host_key": identity.host_key.hex(),
         },
     )
     return f"{words}\n".encode()
@@ -73,5 +73,5 @@ def _answer(machine: Machine, deadline: Deadline, what: str) -> LoaderAnswer:
     machine.wait(lambda: channel.has_line or machine.panicked or machine.ended, deadline, what)
     line = channel.take_line()
     if line is None:
-        raise ReleaseFailed(f"the machine ended before {what}")
+        raise UnparkFailed(f"the machine ended while the lab waited for {what}")
     return parse_answer(line)

@@ -177,7 +177,7 @@ class Session:
             self.emit(events.ItemNotRun(item.id))
             raise
         except LabError as error:
-            result = trouble(item, error)
+            result = error_result(item, error)
             append(self.folder, result)
             seconds = time.monotonic() - start
             self.emit(events.ItemFinished(item.id, result.verdict, seconds, result.reasons))
@@ -193,7 +193,7 @@ class Session:
     def _observe(self, run: Run) -> Observation:
         with self._lock:
             if self._stopped.is_set():
-                return Observation(trouble=InfraError("the run was stopped"))
+                return Observation(infra_error=InfraError("the run was stopped"))
             self.running.add(run)
         try:
             return run.go(self.on_guest)
@@ -281,7 +281,7 @@ def _excerpt(seen: Observation) -> str:
             "\n".join(report.lines[:EXCERPT_LINES]) for report in seen.reports[:EXCERPT_REPORTS]
         ]
         return "\n...\n".join(blocks)
-    if seen.state == "alive" and seen.trouble is None:
+    if seen.state == "alive" and seen.infra_error is None:
         return ""  # the kernel said nothing about it
     return "\n".join(seen.console.splitlines()[-EXCERPT_LINES:])
 
@@ -296,8 +296,8 @@ def _extension_reports(seen: Observation, most: int | None = None) -> str:
     return "".join(f"{block}\n" for block in blocks)
 
 
-def trouble(item: Item, error: LabError) -> Result:
-    """The result of an item that could not even be planned."""
+def error_result(item: Item, error: LabError) -> Result:
+    """Return the result of an item that could not even be planned."""
     return Result(
         item=item.id,
         scenario=str(item.scenario.path),

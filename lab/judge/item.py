@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lab.judge.finding import Finding, bound_finding, map_findings, outcome_finding, text_findings
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.judge.steps import failure_of, step_findings
 from lab.oracle.rex.counters import STACK_MARGIN
 from lab.oracle.rex.reports import MAX_REPORTS
@@ -42,12 +42,12 @@ def interruption(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
                 yield Finding(what, "to be done", first.interrupted, False)
 
 
-def missing_steps(what: str, scenario: Scenario, done: Pass) -> Iterator[Finding]:
+def missing_steps(what: str, scenario: Scenario, iteration: Iteration) -> Iterator[Finding]:
     """Find out whether each step has a result, those of repetitions as well.
 
     A pass without any recorded step is judged by its totals. The runner makes no such pass.
     """
-    wanted, number = count_steps(scenario.steps), len(done.results)
+    wanted, number = count_steps(scenario.steps), len(iteration.results)
     if number and number != wanted:
         yield Finding(what, f"results of {wanted}", f"there are {number}", False)
 
@@ -62,29 +62,32 @@ def count_steps(steps: Iterable[BaseStep]) -> int:
     return number
 
 
-def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
+def totals(expect: Expect, iteration: Iteration) -> Iterator[Finding]:
     """What is expected of all steps together."""
     for outcome, bound in (expect.outcome or {}).items():
         # A kernel that is meant to be stuck was not asked once more at the end.
-        counts, complete = done.outcomes, expect.kernel == "alive" and not done.interrupted
+        counts, complete = (
+            iteration.outcomes,
+            expect.kernel == "alive" and not iteration.interrupted,
+        )
         yield outcome_finding("outcome", outcome, bound, counts, complete=complete)
     if expect.verifier_log is not None:
         yield from text_findings(
-            "verifier log", expect.verifier_log, done.log, "verifier_log", needed=True
+            "verifier log", expect.verifier_log, iteration.log, "verifier_log", needed=True
         )
     if expect.compiler_log is not None:
         yield from text_findings(
-            "compiler log", expect.compiler_log, done.compiler_log, "compiler_log", needed=True
+            "compiler log", expect.compiler_log, iteration.compiler_log, "compiler_log", needed=True
         )
-    yield from map_findings("maps", expect.maps, done.maps)
+    yield from map_findings("maps", expect.maps, iteration.maps)
     if expect.misses is not None:
-        yield bound_finding("missed runs", expect.misses, done.misses, "misses")
+        yield bound_finding("missed runs", expect.misses, iteration.misses, "misses")
     if expect.received is not None:
-        yield bound_finding("received", expect.received, done.received, "received")
+        yield bound_finding("received", expect.received, iteration.received, "received")
     if expect.time is not None:
-        yield bound_finding("time in s", expect.time, round(done.seconds, 6), "time")
+        yield bound_finding("time in s", expect.time, round(iteration.seconds, 6), "time")
     for name, bound in expect.slopes.items():
-        values = [(sample["turn"], sample[name]) for sample in done.gauges if name in sample]
+        values = [(sample["turn"], sample[name]) for sample in iteration.gauges if name in sample]
         if len(values) < MIN_SAMPLES:
             yield Finding(f"slope of {name}", bound.describe(), "too few samples", False)
         else:
@@ -92,7 +95,7 @@ def totals(expect: Expect, done: Pass) -> Iterator[Finding]:
             yield bound_finding(f"slope of {name} per turn", bound, rate, "slopes")
 
 
-def last_words(result: StepResult) -> str:
+def final_output(result: StepResult) -> str:
     """The end of a log, for a reason's lines."""
     log = result.log or result.compiler_log
     lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
@@ -105,7 +108,7 @@ def not_loaded(result: StepResult) -> Iterator[Finding]:
     if failure is not None:
         said = {"rejected": "it was rejected", "not_compiled": "it was not compiled"}[failure]
         where = f"{result.path} ({result.step.label})"
-        yield Finding(where, "to be loaded", f"{said}:\n{last_words(result)}", False)
+        yield Finding(where, "to be loaded", f"{said}:\n{final_output(result)}", False)
 
 
 def is_unexpected(expect: Expect, result: StepResult) -> bool:
@@ -128,7 +131,7 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
     elif seen.left_at_unload and expect.resources == "released":
         yield left_at_unload(expect, seen)
     for kind, bound in expect.ledger.items():
-        yield bound_finding(f"ledger: {kind}", bound, seen.ledger.get(kind), "ledger")
+        yield bound_finding(f"ledger: {kind}", bound, seen.bpf_objects.get(kind), "ledger")
     yield from _rex(expect, seen)
     if expect.extension_report is not None:
         said = "\n".join(report.text for report in seen.extension_reports)
@@ -183,9 +186,9 @@ def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
         # A program came back with the CPU in another state than it had found it in.
         happened = f"the kernel did {repaired} times"
         yield Finding("rex: repaired", "no CPU's state to be put right", happened, False, "rex")
-    if seen.worn_stacks:
+    if seen.near_overflow_stacks:
         # The kernel's reserve is for more than what happened this time.
-        happened = f"there were {', '.join(seen.worn_stacks)}"
+        happened = f"there were {', '.join(seen.near_overflow_stacks)}"
         wanted = f"{STACK_MARGIN} bytes of each stack never to be used"
         yield Finding("rex: stacks", wanted, happened, False, "rex")
 
@@ -222,15 +225,15 @@ def reuse(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
     )
 
 
-def _counted(expect: Expect, done: Pass) -> Iterator[Finding]:
+def _counted(expect: Expect, iteration: Iteration) -> Iterator[Finding]:
     for outcome, bound in (expect.outcome or {}).items():
-        yield outcome_finding("outcome", outcome, bound, done.outcomes, complete=True)
-    yield from map_findings("maps", expect.maps, done.maps)
+        yield outcome_finding("outcome", outcome, bound, iteration.outcomes, complete=True)
+    yield from map_findings("maps", expect.maps, iteration.maps)
     if expect.misses is not None:
-        yield bound_finding("missed runs", expect.misses, done.misses, "misses")
+        yield bound_finding("missed runs", expect.misses, iteration.misses, "misses")
     if expect.received is not None:
-        yield bound_finding("received", expect.received, done.received, "received")
+        yield bound_finding("received", expect.received, iteration.received, "received")
 
 
-def _kinds(done: Pass) -> list[str]:
-    return sorted(kind for kind, count in done.outcomes.items() if count)
+def _kinds(iteration: Iteration) -> list[str]:
+    return sorted(kind for kind, count in iteration.outcomes.items() if count)

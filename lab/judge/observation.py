@@ -54,7 +54,7 @@ class StepResult:
 
 
 @dataclass
-class Pass:
+class Iteration:
     """One pass through an item's steps."""
 
     results: list[StepResult] = field(default_factory=list)
@@ -101,8 +101,8 @@ class Pass:
 class Observation:
     """All that one item showed."""
 
-    first: Pass = field(default_factory=Pass)
-    second: Pass | None = None
+    first: Iteration = field(default_factory=Iteration)
+    second: Iteration | None = None
     state: KernelState | None = None
     evidence: list[Evidence] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
@@ -123,14 +123,14 @@ class Observation:
     causes: list[Cause] = field(default_factory=list)
     taint: str | None = None
     counters: dict[str, int] = field(default_factory=dict)
-    ledger: dict[str, int] = field(default_factory=dict)
+    bpf_objects: dict[str, int] = field(default_factory=dict)
     # What the kernel's counters of native programs rose by: in the first pass, as outcomes
     # are counted, and in the whole item. None: not read. Empty: the kernel has none.
     rex: dict[RexCounter, int] | None = None
     rex_total: dict[RexCounter, int] | None = None
     # Stacks of native programs that were used nearly to their end, and what was left of each.
-    worn_stacks: list[str] = field(default_factory=list)
-    trouble: InfraError | None = None
+    near_overflow_stacks: list[str] = field(default_factory=list)
+    infra_error: InfraError | None = None
     # For the dossier.
     console: str = ""
     facts: dict[str, Any] = field(default_factory=dict)

@@ -38,7 +38,7 @@ class Judgement:
 
     verdict: Verdict
     findings: tuple[Finding, ...]
-    trouble: str = ""
+    infra_error: str = ""
 
     @property
     def rests_on(self) -> Source | None:
@@ -57,8 +57,8 @@ class Judgement:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the verdict is not `passed`, one line each."""
-        if self.trouble:
-            return (self.trouble,)
+        if self.infra_error:
+            return (self.infra_error,)
         return tuple(str(finding) for finding in self.findings if not finding.holds)
 
 
@@ -68,13 +68,13 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
     A negative `twin` passes when what it says does not hold, because a
     protection was switched off.
     """
-    trouble = lost_text(seen) if seen.trouble is None else str(seen.trouble)
-    if trouble:
+    infra_error = lost_text(seen) if seen.infra_error is None else str(seen.infra_error)
+    if infra_error:
         # What the kernel did wrong is certain, whatever could not be seen after it.
         certain = () if twin else _cause_first(tuple(_certain(scenario, seen)))
         if not certain:
-            return Judgement("error", (), trouble)
-        rest = Finding("the rest", "to be looked at, too", trouble, False)
+            return Judgement("error", (), infra_error)
+        rest = Finding("the rest", "to be looked at, too", infra_error, False)
         return Judgement("failed", (*certain, rest))
     if seen.state is None:
         return Judgement("error", (), "the state of the kernel could not be told")

@@ -42,8 +42,8 @@ class Kernel:
     modules: tuple[Path, ...] = ()
 
     @cached_property
-    def symbols(self) -> dict[str, str]:
-        """The configuration: symbol with its CONFIG_ prefix -> `y`, `m`, a number, a string."""
+    def config_options(self) -> dict[str, str]:
+        """The values of the configuration by symbol, `CONFIG_BPF`: `y`, `m`, a number, a string."""
         values = {}
         for line in self.config.read_text().splitlines():
             name, equals, value = line.partition("=")
@@ -52,8 +52,8 @@ class Kernel:
         return values
 
     def has(self, symbol: str) -> bool:
-        """Whether a symbol (`CONFIG_BPF`) is built in or a module."""
-        return self.symbols.get(symbol) in ("y", "m")
+        """Return whether a symbol (`CONFIG_BPF`) is `y` or `m`."""
+        return self.config_options.get(symbol) in ("y", "m")
 
 
 # What an entry of the cache may hold, by the name of its field in `Kernel`.

@@ -62,7 +62,7 @@ class Cpu(Protocol):
     def interrupts_enabled(self) -> bool: ...
 
 
-def deaf(cpus: Iterable[Cpu]) -> frozenset[int]:
+def interrupts_off(cpus: Iterable[Cpu]) -> frozenset[int]:
     """Return the CPUs that run in the kernel with interrupts off.
 
     A CPU that is halted is not among them: one that was taken offline waits that way.
@@ -78,7 +78,9 @@ def in_kernel(cpus: Iterable[Cpu]) -> frozenset[int]:
     return frozenset(one.cpu for one in cpus if one.in_kernel)
 
 
-def deafness(cpus: Collection[int], looks: int, seconds: float, at: float) -> Evidence:
+def interrupts_off_evidence(
+    cpus: Collection[int], looks: int, seconds: float, at: float
+) -> Evidence:
     """Evidence that CPUs had interrupts off whenever they were looked at."""
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(

@@ -43,7 +43,7 @@ class Tools:
     mounts: frozenset[Mount]
     # All mounts since the last look, also those that are gone.
     passing: frozenset[Mount] = frozenset()
-    trouble: tuple[str, ...] = ()
+    interference: tuple[str, ...] = ()
 
 
 def parse(answer: Mapping[str, Any]) -> Tools:
@@ -55,11 +55,11 @@ def parse(answer: Mapping[str, Any]) -> Tools:
         {str(path): str(state) for path, state in files.items()},
         _table(mounts),
         _table(str(answer.get("tables"))),
-        tuple(_trouble(answer)),
+        tuple(_interference(answer)),
     )
 
 
-def _trouble(answer: Mapping[str, Any]) -> Iterator[str]:
+def _interference(answer: Mapping[str, Any]) -> Iterator[str]:
     for name, key in (("the witness", "own_status"), ("the SSH server", "parent_status")):
         if _is_traced(str(answer.get(key))):
             yield f"{name} is traced"
@@ -94,7 +94,7 @@ def _is_traced(status: str) -> bool:
 
 def changes(before: Tools, now: Tools) -> list[str]:
     """Describe the changes of what the lab relies on; empty if there are none."""
-    found = list(now.trouble)
+    found = list(now.interference)
     found += _mounts(before.mounts, now)
     for path in sorted({*before.files, *now.files}):
         was, state = before.files.get(path), now.files.get(path)

@@ -17,9 +17,8 @@ from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.kernel.btf import layout
 from lab.oracle import inventory
-from lab.oracle.inventory import Inventory, Reading
-from lab.oracle.inventory import bpf_objects as ledger_oracle
-from lab.oracle.inventory.bpf_objects import Ledger
+from lab.oracle.inventory import Inventory, Reading, bpf_objects
+from lab.oracle.inventory.bpf_objects import BpfObjects
 from lab.oracle.inventory.memory import STRUCTURES
 from lab.oracle.modules.layout import Layouts, parse_sections
 from lab.vm.symbols import Symbols, data_symbols
@@ -27,7 +26,7 @@ from lab.vm.symbols import Symbols, data_symbols
 # A function's name has no offset at its first byte.
 _BEGIN = "+0x0"
 # The request for the lists of BPF objects.
-LEDGER = b"ledger name=ledger\n"
+BPF_OBJECTS = b"ledger name=ledger\n"
 
 # Time for frees that the kernel does after a module's unload (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
@@ -49,7 +48,7 @@ class Found:
     #: A network device is left whose code may be gone: the kernel may not be asked to list them.
     touchy: bool = False
     #: The BPF objects, if they were read with the rest.
-    ledger: Ledger | None = None
+    bpf_objects: BpfObjects | None = None
 
 
 @dataclass
@@ -60,7 +59,7 @@ class Census:
     reading: Reading
     vmlinux: Path | None = None
     before: Inventory = field(init=False)
-    ledger: Ledger = field(init=False)
+    bpf_objects: BpfObjects = field(init=False)
     unloaded: list[str] = field(default_factory=list)
     #: The leftovers of the last module that was unloaded, and possible ones where a look is not
     #: safe: they are the cause if the kernel does not live to the end.
@@ -72,7 +71,7 @@ class Census:
 
     def __post_init__(self) -> None:
         # Nothing was unloaded yet, so all sources can be read at once.
-        self.before, self.ledger = self._ask_all()
+        self.before, self.bpf_objects = self._ask_all()
 
     def look_at_module(self, name: str, path: Path | None) -> None:
         """Note what a module has registered before it is unloaded, as it has names only now.
@@ -127,8 +126,8 @@ class Census:
         reading = self.reading
         unknown = dict(reading.unknown)
         if not modules_ran:
-            now, ledger = self._ask_all()
-            return replace(self._found(now, unknown, modules_ran=False), ledger=ledger)
+            now, objects = self._ask_all()
+            return replace(self._found(now, unknown, modules_ran=False), bpf_objects=objects)
         now = inventory.parse(self._ask(reading.safe), reading.safe)
         if inventory.left_over(self.before, now):
             why = "something is left over whose code may be gone"
@@ -167,11 +166,11 @@ class Census:
         name = Symbols.of(self.vmlinux).name(address)
         return None if name.startswith("0x") else (name.removesuffix(_BEGIN), "")
 
-    def _ask_all(self) -> tuple[Inventory, Ledger]:
+    def _ask_all(self) -> tuple[Inventory, BpfObjects]:
         """Read everything at once, the BPF objects with it."""
         sources = (*self.reading.safe, *self.reading.careful)
-        report = self.guest.inventory(LEDGER + inventory.request(sources))
-        return inventory.parse(report, sources), ledger_oracle.parse(_ledger(report))
+        report = self.guest.inventory(BPF_OBJECTS + inventory.request(sources))
+        return inventory.parse(report, sources), bpf_objects.parse(_bpf_objects(report))
 
     def _ask(
         self, sources: tuple[inventory.Source, ...], folders: tuple[str, ...] = ()
@@ -179,6 +178,6 @@ class Census:
         return self.guest.inventory(inventory.request(sources, folders))
 
 
-def _ledger(report: Mapping[str, Any]) -> Mapping[str, Any]:
+def _bpf_objects(report: Mapping[str, Any]) -> Mapping[str, Any]:
     sources = [one for one in report.get("sources", []) if isinstance(one, dict)]
     return next((one for one in sources if one.get("name") == "ledger"), {})

@@ -16,7 +16,7 @@ from lab.deadline import Deadline
 from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
-from lab.judge.observation import Pass, StepResult
+from lab.judge.observation import Iteration, StepResult
 from lab.runner import shell
 from lab.runner.residue import STARTED, Residue, insert_line
 from lab.scenario.model.base import Ref
@@ -100,7 +100,7 @@ def _increase(name: str, before: Mapping[str, int], now: Mapping[str, int]) -> d
     return more
 
 
-class Objects:
+class LoadedExtensions:
     """The extensions of one pass; what runs is counted into the pass."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Objects:
         guest: Guest,
         extensions: Mapping[str, BaseExtension],
         artifacts: Mapping[str, Artifact],
-        done: Pass,
+        iteration: Iteration,
         limit: Callable[[float | None], Deadline],
         unloading: Unloading | None = None,
         residue: Residue | None = None,
@@ -116,7 +116,7 @@ class Objects:
         self._guest = guest
         self._extensions = extensions
         self._artifacts = artifacts
-        self._done = done
+        self._iteration = iteration
         self.limit = limit
         self._unloading = unloading
         self._residue = residue
@@ -151,14 +151,14 @@ class Objects:
                 self._counts[step.load, program["name"]] = {}
                 if "id" in program:
                     named = Ref(step.load, str(program["name"]))
-                    self._done.programs[int(program["id"])] = named
+                    self._iteration.programs[int(program["id"])] = named
         elif result.stage == VERIFY:
             result.rejected = str(answer.get("program") or "")
             self._count_failed_load("rejected", result)
 
     def _count_failed_load(self, outcome: Outcome, result: StepResult) -> None:
         result.outcomes[outcome] += 1
-        self._done.outcomes[outcome] += 1
+        self._iteration.outcomes[outcome] += 1
 
     def _insert(
         self, name: str, extension: ModuleExtension, path: Path, result: StepResult
@@ -291,7 +291,7 @@ class Objects:
 
     def _add(self, more: Mapping[str, int], result: StepResult | None) -> None:
         """Add counts of runs to the pass, and to a step's result."""
-        for total in (self._done, result):
+        for total in (self._iteration, result):
             if total is None:
                 continue
             for word, count in more.items():

@@ -18,7 +18,7 @@ from lab.guest.boot_errors import BootError
 from lab.guest.guest import BACKTRACE_SECONDS, Guest, GuestSpec
 from lab.guest.ssh import ConnectionLost
 from lab.judge import extension_reports
-from lab.judge.observation import Observation, Pass
+from lab.judge.observation import Iteration, Observation
 from lab.oracle.console import kmsg
 from lab.oracle.console.lines import Shape
 from lab.oracle.console.parser import evidence as report_evidence
@@ -101,20 +101,20 @@ class Run:
         try:
             work()
         except BootError as error:
-            seen.trouble, seen.console = error, error.console
+            seen.infra_error, seen.console = error, error.console
         except InfraError as error:
-            seen.trouble = error
+            seen.infra_error = error
         except DeadlineExceeded as error:
-            seen.trouble = InfraError(f"the lab lost the guest: {error}")
+            seen.infra_error = InfraError(f"the lab lost the guest: {error}")
         except LabError:
             raise
         except Exception as error:
             # A guest may answer what no reader expects: that ends its item, and no other.
-            seen.trouble = InfraError(
+            seen.infra_error = InfraError(
                 f"the lab met something that it does not know: {error!r}",
                 details=traceback.format_exc(),
             )
-        if seen.trouble is not None and self._watch is not None and not self._read:
+        if seen.infra_error is not None and self._watch is not None and not self._read:
             # What the kernel said is on this side, whatever went wrong after it.
             with contextlib.suppress(InfraError):
                 self._read_console(self._watch)
@@ -150,7 +150,9 @@ class Run:
         if baseline is None:
             census = Census(guest, reading_of(kernel), kernel.vmlinux)
             baseline = take_baseline(guest, census)
-        watch = Watch(guest, baseline, Shape.of_kernel(kernel.symbols, self.plan.guest.arguments))
+        watch = Watch(
+            guest, baseline, Shape.of_kernel(kernel.config_options, self.plan.guest.arguments)
+        )
         self._watch = watch
         watch.begin()
         seen.left_at_unload = watch.left_at_unload  # also if the kernel does not live to the end
@@ -177,9 +179,9 @@ class Run:
         start = time.monotonic()
         interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
         if interrupted:
-            watch.wait_for_late_news()
+            watch.wait_for_late_panic()
         else:
-            watch.wait_for_calm()
+            watch.wait_for_quiet()
         seen.state, evidence = watch.state()
         self._add(evidence)
         if seen.state == "alive":
@@ -189,9 +191,9 @@ class Run:
             self._look_inside(guest)
         self._read_console(watch)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
-        if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
+        if lost and seen.state == "alive" and not seen.reports and seen.infra_error is None:
             # The kernel is well, so this says nothing about it.
-            seen.trouble = InfraError(
+            seen.infra_error = InfraError(
                 f"the connection, or a tool of the lab in the guest, broke: {interrupted}",
                 hint="did the scenario end the guest's SSH server or the loader?",
             )
@@ -207,7 +209,7 @@ class Run:
                 backtraces = guest.machine.ask_backtraces(scaled(BACKTRACE_SECONDS))
                 self.seen.facts["backtraces"] = backtraces
         if self.seen.state is None:
-            self.seen.trouble = InfraError(
+            self.seen.infra_error = InfraError(
                 "the guest does not answer over SSH, and nothing says that its kernel is stuck",
                 details=self.seen.facts.get("cpus", ""),
                 hint="did the scenario stop the guest's network or its SSH server?",
@@ -223,8 +225,8 @@ class Run:
             seen.not_looked_at = self._residue.missing
             seen.causes = causes(seen.reports, self._residue.layouts)
         self._add([report_evidence(report) for report in seen.reports])
-        passes = [done for done in (seen.first, seen.second) if done is not None]
-        programs = {number: ref for done in passes for number, ref in done.programs.items()}
+        iterations = [one for one in (seen.first, seen.second) if one is not None]
+        programs = {number: ref for one in iterations for number, ref in one.programs.items()}
         seen.extension_reports, problem = extension_reports.with_names(
             watch.rex_reports(),
             programs,
@@ -238,9 +240,9 @@ class Run:
         self._add([forgery.evidence() for forgery in seen.forgeries[:EVIDENT_FORGERIES]])
         self._add([loss.evidence() for loss in seen.losses])
 
-    def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Pass:
+    def _second(self, guest: Guest, watch: Watch, deadline: Deadline, clean: bool) -> Iteration:
         if not clean:
-            return Pass(interrupted="the first use did not end well")
+            return Iteration(interrupted="the first use did not end well")
         driver = self._driver(guest, watch, Deadline(deadline.seconds))
         second = driver.run(self.plan.item.scenario.steps)
         if not second.interrupted:
@@ -266,11 +268,11 @@ class Run:
             residue=self._residue,
         )
 
-    def _clean(self, driver: StepDriver, done: Pass) -> bool:
+    def _clean(self, driver: StepDriver, iteration: Iteration) -> bool:
         try:
             driver.clean_up()
         except (ConnectionLost, DeadlineExceeded) as error:
-            done.interrupted = f"while cleaning up: {error}"
+            iteration.interrupted = f"while cleaning up: {error}"
             return False
         return True
 
@@ -290,14 +292,15 @@ class Run:
             elif not self._only_modules():
                 # It holds programs. Otherwise it keeps running: one process takes all inventories.
                 guest.end_loader()
-            books = watch.books(leak_expected=self.plan.item.keeps)
-            seen.leaked, seen.ledger = books.left, books.ledger
-            seen.rex_total, seen.worn_stacks = books.rex, books.worn_stacks
+            aftermath = watch.aftermath(leak_expected=self.plan.item.keeps)
+            seen.leaked, seen.bpf_objects = aftermath.left, aftermath.bpf_objects
+            seen.rex_total = aftermath.rex
+            seen.near_overflow_stacks = aftermath.near_overflow_stacks
             if seen.rex is None and (seen.second is None or not seen.second.results):
                 # The first use did not end well, and nothing ran after it.
-                seen.rex = books.rex
-            seen.taint, seen.counters = books.taint, books.counters
-            self._check_counted(books.rex)
+                seen.rex = aftermath.rex
+            seen.taint, seen.counters = aftermath.taint, aftermath.counters
+            self._check_counted(aftermath.rex)
             if self._residue is not None:
                 self._add([self._residue.settle(leak_expected=self.plan.item.keeps)])
             watch.check_console(*self._own_settings())
@@ -305,7 +308,7 @@ class Run:
                 self._tools.end()
         except (ConnectionLost, DeadlineExceeded) as error:
             # It was alive a moment ago: look again, and believe the newer answer.
-            watch.wait_for_late_news()
+            watch.wait_for_late_panic()
             seen.state, evidence = watch.state()
             self._add(evidence)
             if seen.state == "alive":
@@ -315,7 +318,7 @@ class Run:
         extensions = self.plan.item.scenario.extensions.values()
         if not rose or any(isinstance(one, CExtension) for one in extensions):
             return  # outcomes are then of both kinds of program
-        counted = self.seen.first.outcomes + (self.seen.second or Pass()).outcomes
+        counted = self.seen.first.outcomes + (self.seen.second or Iteration()).outcomes
         rex_oracle.check_counted(counted, rose)
 
     def _own_settings(self) -> tuple[set[str], int | None]:
@@ -323,7 +326,7 @@ class Run:
 
         A setting may differ at the end only if the steps stopped before they undid it.
         """
-        passes = [done for done in (self.seen.first, self.seen.second) if done is not None]
+        iterations = [one for one in (self.seen.first, self.seen.second) if one is not None]
         own = {
             shell.sysctl_path(name): shell.scalar_text(value)
             for step in self.plan.item.scenario.all_steps()
@@ -331,7 +334,7 @@ class Run:
             for name, value in step.set.sysctl.items()
         }
         levels = {"/proc/sys/kernel/printk": own.get("/proc/sys/kernel/printk")}
-        undone = self._cleaned and not any(done.interrupted for done in passes)
+        undone = self._cleaned and not any(one.interrupted for one in iterations)
         return set() if undone else set(own), console_level(levels)
 
     def _only_modules(self) -> bool:

@@ -82,11 +82,11 @@ def on_cpu(line: str, cpu: int | None) -> str:
     return f"taskset {1 << cpu:x} sh -c {shlex.quote(line)}"
 
 
-def background_line(work: BaseBackground, objects: Mapping[str, str]) -> str:
-    """The endless shell line of background work; `objects` maps extensions to paths."""
+def background_line(work: BaseBackground, paths: Mapping[str, str]) -> str:
+    """The endless shell line of background work; `paths` maps extensions to paths in the guest."""
     match work:
         case LoadUnload():
-            path = objects[work.load_unload]
+            path = paths[work.load_unload]
             commands = f"load handle=x path={path}\\nunload handle=x\\n"
             body = f"while :; do printf '{commands}'; sleep {work.every}; done"
             # A load that fails ends the work, which is noticed when it is stopped.

@@ -23,10 +23,10 @@ from lab.guest.guest import Guest
 from lab.guest.job import Job
 from lab.guest.loader import LoaderAnswer
 from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Completed, ConnectionLost
-from lab.judge.observation import Pass, StepResult
+from lab.judge.observation import Iteration, StepResult
 from lab.oracle.console.parser import Report
 from lab.runner import settings, shell
-from lab.runner.extensions import Artifact, Objects, Unloading
+from lab.runner.extensions import Artifact, LoadedExtensions, Unloading
 from lab.runner.residue import Residue
 from lab.scenario.model.background import BaseBackground, CpuHotplug, ShellBackground
 from lab.scenario.model.base import Ref
@@ -79,12 +79,12 @@ class StepDriver:
     residue: Residue | None = None
 
     def __post_init__(self) -> None:
-        self.done = Pass()
-        self._objects = Objects(
+        self.iteration = Iteration()
+        self._loaded = LoadedExtensions(
             self.guest,
             self.extensions,
             self.artifacts,
-            self.done,
+            self.iteration,
             self._limit,
             self.unloading,
             self.residue,
@@ -97,21 +97,21 @@ class StepDriver:
 
     # The pass
 
-    def run(self, steps: tuple[BaseStep, ...]) -> Pass:
+    def run(self, steps: tuple[BaseStep, ...]) -> Iteration:
         """Do the steps; what interrupts them is written into the pass."""
         try:
             for number, step in enumerate(steps, 1):
                 self._step(step, f"step {number}")
             if self.closing:
-                self._objects.account()
-                for name in list(self._objects.loaded):
+                self._loaded.account()
+                for name in list(self._loaded.loaded):
                     self._read_final_maps(name)
         except (ConnectionLost, DeadlineExceeded) as error:
-            last = self.done.results[-1] if self.done.results else None
+            last = self.iteration.results[-1] if self.iteration.results else None
             where = last.path if last and not last.ended else "after the last step"
-            self.done.interrupted = f"{where}: {error}"
-            self.done.lost = not isinstance(error, CommandTimeout | DeadlineExceeded)
-        return self.done
+            self.iteration.interrupted = f"{where}: {error}"
+            self.iteration.lost = not isinstance(error, CommandTimeout | DeadlineExceeded)
+        return self.iteration
 
     def clean_up(self) -> None:
         """End background work, unload what is loaded, undo settings."""
@@ -121,15 +121,15 @@ class StepDriver:
             self._stop(name)
         for name in list(self._triggers):
             self._drop_trigger(name)
-        for name in reversed(list(self._objects.loaded)):
-            self._objects.unload(name)
+        for name in reversed(list(self._loaded.loaded)):
+            self._loaded.unload(name)
         for path, value in reversed(self._undo):
             self.guest.run(shell.write_line(path, value), self._limit(STEP_SECONDS))
         self._undo.clear()
 
     def _step(self, step: BaseStep, path: str) -> None:
         result = StepResult(step, path)
-        self.done.results.append(result)
+        self.iteration.results.append(result)
         self.emit(events.StepStarted(self.item, f"{path}: {step.label}"))
         self.deadline.check(f"the item, at {path} ({step.label})")
         start = time.monotonic()
@@ -152,33 +152,33 @@ class StepDriver:
 
     def _verb(self, verb: str) -> Callable[[Any, StepResult], None]:
         own = getattr(self, f"_do_{verb}", None)
-        return own if own is not None else getattr(self._objects, verb)  # type: ignore[no-any-return]
+        return own if own is not None else getattr(self._loaded, verb)  # type: ignore[no-any-return]
 
     def _limit(self, seconds: float | None) -> Deadline:
         wanted = (seconds or STEP_SECONDS) * host_factor()
         return self.deadline.at_most(wanted)
 
     def _do_unload(self, step: UnloadStep, result: StepResult) -> None:
-        self._objects.account(result)
+        self._loaded.account(result)
         self._read_final_maps(step.unload)
-        result.problem = self._objects.unload(step.unload)
+        result.problem = self._loaded.unload(step.unload)
 
     def _read_final_maps(self, name: str) -> None:
         """The values that the item's expectation asks for: they go with the extension."""
-        if name in self._objects.loaded:
+        if name in self._loaded.loaded:
             wanted = {ref: keys for ref, keys in self.final_maps.items() if ref.extension == name}
-            self.done.maps.update(self._objects.read_maps(wanted))
+            self.iteration.maps.update(self._loaded.read_maps(wanted))
 
     # Triggers
 
     def _do_trigger(self, step: TriggerStep, result: StepResult) -> None:
-        self._objects.account()
+        self._loaded.account()
         trigger = step.trigger
         if trigger.background:
             self._start_trigger(step, result)
             return
         if isinstance(trigger, RunTrigger):
-            answer = self._objects.call(
+            answer = self._loaded.call(
                 "run", result, seconds=trigger.timeout, **_run_arguments(trigger)
             )
             self._take_run(answer, result, trigger)
@@ -191,9 +191,9 @@ class StepDriver:
 
     def _count(self, step: TriggerStep, result: StepResult) -> None:
         """What ran because of a trigger that ended, and what it left in maps."""
-        self._objects.account(result)
+        self._loaded.account(result)
         expected = step.expect.maps if step.expect else {}
-        result.maps = self._objects.read_maps(expected)
+        result.maps = self._loaded.read_maps(expected)
 
     def _trigger_line(self, step: TriggerStep) -> str:
         asked = step.expect is not None and step.expect.received is not None
@@ -267,12 +267,12 @@ class StepDriver:
     # Background work, settings, shell, console
 
     def _do_start(self, step: StartStep, result: StepResult) -> None:
-        objects = {
+        paths = {
             name: artifact.in_guest
             for name, artifact in self.artifacts.items()
             if artifact.path is not None
         }
-        line = shell.background_line(self.background[step.start], objects)
+        line = shell.background_line(self.background[step.start], paths)
         self._running[step.start] = self.guest.job(line, self._limit(STEP_SECONDS))
 
     def _do_stop(self, step: StopStep, result: StepResult) -> None:
@@ -356,7 +356,7 @@ class StepDriver:
             for number, inner in enumerate(step.repeat.steps, 1):
                 self._step(inner, f"{result.path}, turn {turn}, step {number}")
             if self.sample is not None and (turn - 1) % every == 0:
-                self.done.gauges.append({"turn": float(turn), **self.sample()})
+                self.iteration.gauges.append({"turn": float(turn), **self.sample()})
 
 
 def _wants_output(step: BaseStep) -> bool:

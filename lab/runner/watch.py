@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.deadline import DeadlineExceeded, scaled
 from lab.errors import InfraError
-from lab.guest.guest import LAST_WORDS_SECONDS, Guest
+from lab.guest.guest import FINAL_OUTPUT_SECONDS, Guest
 from lab.guest.ssh import ConnectionLost
 from lab.oracle import counters as counters_oracle
 from lab.oracle import inventory, liveness, machine
@@ -27,7 +27,8 @@ from lab.oracle.console.lines import Line, Shape
 from lab.oracle.console.losses import Loss
 from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Evidence
-from lab.oracle.inventory import bpf_objects as ledger_oracle
+from lab.oracle.inventory import bpf_objects
+from lab.oracle.inventory.bpf_objects import BpfObjects
 from lab.oracle.rex import counters as rex_oracle
 from lab.oracle.rex.reports import Collector, RexReport
 from lab.runner.audit import Audit
@@ -37,19 +38,20 @@ from lab.words import KernelState, ReportKind, RexCounter
 
 # Seconds on the reference host.
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
-LATE_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
+LATE_PANIC_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
 # The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
 DETECTOR_SECONDS = 20.0
-DEAF_SECONDS = 3.0  # with interrupts off; a CPU that is well turns them on many times in this
-DEAF_INTERVAL = 0.1
-CALM_SECONDS = 0.4  # without a line, before a console counts as quiet
-CALM_LIMIT = 5.0
+# A CPU that keeps interrupts off for this long is stuck: a healthy one turns them on often.
+INTERRUPTS_OFF_SECONDS = 3.0
+REGISTERS_INTERVAL = 0.1
+QUIET_SECONDS = 0.4  # without a line, before a console counts as quiet
+QUIET_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
 KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
 # The files that the baseline and what is left are read from.
-_BOOKS = (*counters_oracle.FILES, *rex_oracle.FILES)
+_COUNTER_FILES = (*counters_oracle.FILES, *rex_oracle.FILES)
 
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
 
@@ -59,7 +61,7 @@ class Baseline:
     """What the guest held and counted before the first step."""
 
     counters: counters_oracle.Snapshot
-    ledger: ledger_oracle.Ledger
+    bpf_objects: BpfObjects
     rex: rex_oracle.Snapshot | None
     console_mark: int
     # None: named objects of the kernel are not compared (a soak's guest lives too long).
@@ -67,17 +69,17 @@ class Baseline:
 
 
 @dataclass
-class Books:
+class Aftermath:
     """What is left over, by name; increases by kind; new fatal taint; counters' increases.
 
     `deferred` says that the kernel will still free some of what is left.
-    `worn_stacks` are those of native programs that were used nearly to their end.
+    `near_overflow_stacks` are those of native programs that were used nearly to their end.
     """
 
     left: list[str]
-    ledger: dict[str, int]
+    bpf_objects: dict[str, int]
     rex: dict[RexCounter, int]
-    worn_stacks: list[str]
+    near_overflow_stacks: list[str]
     taint: str
     counters: dict[str, int]
     evidence: list[Evidence]
@@ -86,10 +88,10 @@ class Books:
 
 def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
     """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
-    files = guest.read_files(_BOOKS)
+    files = guest.read_files(_COUNTER_FILES)
     return Baseline(
         counters_oracle.snapshot(files),
-        census.ledger if census else ledger_oracle.parse(guest.ledger()),
+        census.bpf_objects if census else bpf_objects.parse(guest.bpf_objects()),
         rex_oracle.snapshot(files),
         guest.machine.console.count,
         census,
@@ -147,12 +149,12 @@ class Watch:
                 return "alive", [found]
         if liveness.was_heard(evidence[-1]):
             return "stalled", evidence
-        deaf = self._deaf()
-        if deaf is not None:
-            evidence.append(deaf)
+        off = self._interrupts_off()
+        if off is not None:
+            evidence.append(off)
         # With no interrupt on any CPU no detector runs, and none is waited for.
-        silent = deaf is not None and len(deaf.data["cpus"]) == self.guest.machine.shape.cpus
-        stuck = silent or deaf is not None
+        silent = off is not None and len(off.data["cpus"]) == self.guest.machine.shape.cpus
+        stuck = silent or off is not None
         if not silent and self._stall_is_reported() and not stuck:
             # Anybody may have written the report, and ended the SSH server.
             bound = self._always(machine.in_kernel, machine.kernel_bound)
@@ -177,12 +179,12 @@ class Watch:
             return False
         return self._running()
 
-    def _deaf(self) -> Evidence | None:
+    def _interrupts_off(self) -> Evidence | None:
         """The CPUs that take no interrupts, which no detector of the kernel's may be left to see.
 
         None as soon as each CPU was seen to take them, or if QEMU can't be asked.
         """
-        return self._always(machine.deaf, machine.deafness)
+        return self._always(machine.interrupts_off, machine.interrupts_off_evidence)
 
     def _always(
         self,
@@ -193,12 +195,12 @@ class Watch:
 
         None as soon as there are none, or if QEMU can't be asked.
         """
-        vm, limit, looks = self.guest.machine, scaled(DEAF_SECONDS), 1
+        vm, limit, looks = self.guest.machine, scaled(INTERRUPTS_OFF_SECONDS), 1
         try:
             always = pick(vm.registers())
             while always and not limit.expired and self._running():
                 with vm.changed:
-                    vm.changed.wait(min(DEAF_INTERVAL, limit.remaining))
+                    vm.changed.wait(min(REGISTERS_INTERVAL, limit.remaining))
                 always &= pick(vm.registers())
                 looks += 1
         except QmpFailed:
@@ -207,16 +209,16 @@ class Watch:
             return None
         return found(always, looks, limit.seconds, vm.age)
 
-    def wait_for_late_news(self) -> None:
+    def wait_for_late_panic(self) -> None:
         """The connection broke: give the panic that may have broken it time to be reported."""
         with contextlib.suppress(DeadlineExceeded):
             self.guest.machine.console.wait_for(
-                lambda lines: not self._running(), scaled(LATE_SECONDS), "a panic"
+                lambda lines: not self._running(), scaled(LATE_PANIC_SECONDS), "a panic"
             )
 
-    def wait_for_calm(self) -> None:
+    def wait_for_quiet(self) -> None:
         """Until the console has been quiet for a moment: what is late must not be missed."""
-        self.guest.machine.console.wait_for_calm(CALM_SECONDS, scaled(CALM_LIMIT))
+        self.guest.machine.console.wait_for_quiet(QUIET_SECONDS, scaled(QUIET_LIMIT))
 
     def begin(self) -> None:
         """Begin to compare the console with the kernel's own log. Raises the errors of `fence`."""
@@ -278,7 +280,7 @@ class Watch:
         if self._broken is not None:
             raise InfraError(f"the console could not be parsed: {self._broken!r}")
 
-    def books(self, *, leak_expected: bool = False) -> Books:
+    def aftermath(self, *, leak_expected: bool = False) -> Aftermath:
         """Compare what the guest holds and counts now with the baseline.
 
         Frees are deferred: the guest is asked again until nothing is left over, or
@@ -287,10 +289,10 @@ class Watch:
         """
         limit = scaled(KEPT_SECONDS if leak_expected else SETTLE_SECONDS)
         soon = scaled(KEPT_SECONDS)
-        last: list[Books] = []
+        last: list[Aftermath] = []
 
         def settled() -> bool:
-            last[:] = [self._books()]
+            last[:] = [self._compare()]
             return not last[0].left or (soon.expired and not last[0].deferred)
 
         with contextlib.suppress(DeadlineExceeded):
@@ -298,31 +300,33 @@ class Watch:
         self.evidence += last[0].evidence
         return last[0]
 
-    def _books(self) -> Books:
+    def _compare(self) -> Aftermath:
         before = self.baseline
-        files = self.guest.read_files(_BOOKS)
+        files = self.guest.read_files(_COUNTER_FILES)
         counted = counters_oracle.snapshot(files)
         rex = rex_oracle.snapshot(files)
         found = Found([], {})
         if before.census is not None:
             found = before.census.look(modules_ran=counters_oracle.modules_ran(counted))
-        now = found.ledger
+        now = found.bpf_objects
         if now is None:
             # Listing a network device whose code is gone would run that code.
-            now = before.ledger if found.touchy else ledger_oracle.parse(self.guest.ledger())
-        left = [str(item) for item in ledger_oracle.leaked(before.ledger, now)]
+            now = (
+                before.bpf_objects if found.touchy else bpf_objects.parse(self.guest.bpf_objects())
+            )
+        left = [str(item) for item in bpf_objects.leaked(before.bpf_objects, now)]
         left += rex_oracle.left_held(before.rex, rex)
         deferred = bool(left)
         left += found.left
-        return Books(
+        return Aftermath(
             left,
-            ledger_oracle.increase(before.ledger, now),
+            bpf_objects.increase(before.bpf_objects, now),
             rex_oracle.increase(before.rex, rex),
-            rex_oracle.worn(before.rex, rex),
+            rex_oracle.near_overflow_stacks(before.rex, rex),
             counters_oracle.new_taint(before.counters, counted),
             counters_oracle.increase(before.counters, counted),
             [
-                ledger_oracle.evidence(before.ledger, now),
+                bpf_objects.evidence(before.bpf_objects, now),
                 *counters_oracle.evidence(before.counters, counted),
                 *rex_oracle.evidence(before.rex, rex),
                 *([inventory.evidence(found.left, found.not_looked_at)] if before.census else []),
@@ -359,7 +363,7 @@ class Watch:
     def gauges(self) -> dict[str, float]:
         """Amounts whose slope over repetitions may be asked for."""
         files = self.guest.read_files(list(counters_oracle.GAUGE_FILES))
-        sizes = ledger_oracle.sizes(ledger_oracle.parse(self.guest.ledger()))
+        sizes = bpf_objects.sizes(bpf_objects.parse(self.guest.bpf_objects()))
         found: dict[str, float] = {}
         found.update(counters_oracle.gauges(files).items())
         return found | {kind: float(count) for kind, count in sizes.items()}
@@ -384,7 +388,7 @@ class Watch:
     def _dead(self) -> list[Evidence]:
         vm = self.guest.machine
         if vm.panicked or vm.ended:
-            vm.wait_for_last_words(scaled(LAST_WORDS_SECONDS))
+            vm.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
         evidence = machine.evidence(
             [(event.name, event.data, event.at - vm.started_at) for event in vm.events],
             vm.exit_status,

@@ -125,7 +125,7 @@ class Console:
                     raise DeadlineExceeded(what, deadline.seconds)
                 self._changed.wait(deadline.remaining)
 
-    def wait_for_calm(self, seconds: float, deadline: Deadline) -> None:
+    def wait_for_quiet(self, seconds: float, deadline: Deadline) -> None:
         """Wait until nothing was printed for `seconds`, or the console closes, or the deadline."""
         with self._changed:
             mark, since = None, time.monotonic()

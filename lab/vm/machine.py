@@ -233,12 +233,12 @@ class Machine:
     def _had(self, name: str) -> bool:
         return any(event.name == name for event in self.events)
 
-    def wait_for_last_words(self, deadline: Deadline) -> None:
+    def wait_for_final_output(self, deadline: Deadline) -> None:
         """After a panic: wait until the guest has ended, and with it its report."""
         with contextlib.suppress(DeadlineExceeded):
             self.wait(lambda: self.ended, deadline, "the end of a panic")
         # What the serial port took before the end is in the pipe already.
-        self.console.wait_for_calm(0.1, deadline)
+        self.console.wait_for_quiet(0.1, deadline)
 
     def wait(self, found: Callable[[], bool], deadline: Deadline, what: str) -> None:
         """Wait until `found()`, looked at whenever an event or a line comes, or QEMU ends."""
@@ -286,7 +286,7 @@ class Machine:
                 "backtraces",
                 since=mark,
             )
-        self.console.wait_for_calm(0.2, deadline)
+        self.console.wait_for_quiet(0.2, deadline)
         return self.console.text(since=mark)
 
     # Internals

@@ -30,7 +30,7 @@ _EVENTS = {"capability": "events", "state": True}
 
 # The kernel's own late work (the clock's calibration is the last of it, a
 # second after it began) must be done, or every fork does it again.
-CALM_SECONDS = 1.5
+QUIET_SECONDS = 1.5
 IDLE_SAMPLES = 6
 _IDLE_INTERVAL = 0.05
 
@@ -65,11 +65,11 @@ class Migratable(Protocol):
 
 
 def wait_until_quiet(machine: Migratable, deadline: Deadline) -> None:
-    """Wait until a guest has nothing left to do: a calm console, and all CPUs halted.
+    """Wait until a guest has nothing left to do: a quiet console, and all CPUs halted.
 
     Raises `DeadlineExceeded` if it does not come to rest.
     """
-    machine.console.wait_for_calm(CALM_SECONDS, deadline)
+    machine.console.wait_for_quiet(QUIET_SECONDS, deadline)
     seen = 0
 
     def idle() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's loader, as the tests of it use it."""
+"""A guest with its loader, for the tests of the loader."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
 
 SECONDS = 60.0
-# Its name says nothing: images are known by their content.
+# The name has no suffix: the loader recognizes an image by its content.
 KINDS_IMAGE = "/root/kinds"
 KINDS = ("programs", "maps", "links", "btfs", "net", "pins")
 
 
-class Bench:
+class LoaderGuest:
     """A guest's loader with the extensions that were pushed to it."""
 
     def __init__(self, guest: Guest, kernel: Kernel, planner: Planner) -> None:
@@ -32,7 +32,7 @@ class Bench:
         return self.guest.loader.call(verb, scaled(SECONDS), **arguments)
 
     def do(self, verb: str, **arguments: Any) -> LoaderAnswer:
-        """A command that must succeed."""
+        """Give the loader a command that must succeed."""
         answer = self.call(verb, **arguments)
         assert answer.ok, answer
         return answer
@@ -54,21 +54,23 @@ class Bench:
         (entry,) = self.do("read", handle="a", map=name, key=key)["entries"]
         return int(entry["value"])
 
-    def ledger(self) -> dict[str, Any]:
-        ledger = self.guest.ledger()
-        return {kind: ledger[kind] for kind in KINDS}
+    def bpf_objects(self) -> dict[str, Any]:
+        objects = self.guest.bpf_objects()
+        return {kind: objects[kind] for kind in KINDS}
 
     def settle(self, wanted: dict[str, Any]) -> None:
-        """Frees are deferred: wait for the ledger to be as it was."""
-        Deadline(SECONDS).poll(lambda: self.ledger() == wanted, f"the ledger {wanted}")
+        """Wait until the BPF objects are as they were: frees are deferred."""
+        Deadline(SECONDS).poll(lambda: self.bpf_objects() == wanted, f"the BPF objects {wanted}")
 
 
-def alone(guest: Guest, kernel: Kernel, planner: Planner) -> Iterator[Bench]:
-    """For a fixture: each test leaves the guest as it found it, or the next ones would be
-    about its rests."""
-    bench = Bench(guest, kernel, planner)
+def alone(guest: Guest, kernel: Kernel, planner: Planner) -> Iterator[LoaderGuest]:
+    """Yield a new loader for a fixture, and wait until the test's BPF objects are gone.
+
+    Otherwise later tests would see its leftovers.
+    """
+    loader = LoaderGuest(guest, kernel, planner)
     guest.end_loader()
-    before = bench.ledger()
-    yield bench
+    before = loader.bpf_objects()
+    yield loader
     guest.end_loader()
-    bench.settle(before)
+    loader.settle(before)

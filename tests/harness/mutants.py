@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.errors import InfraError
 from lab.judge import judge
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.parser import Report
 from lab.scenario.model.base import Bound
 from lab.scenario.model.expect import Expect, LoadExpect, TextExpect, TriggerExpect
@@ -97,7 +97,7 @@ def _twins(scenario: Scenario, seen: Observation, twin: Twin) -> Iterator[Mutant
     wrong = {one.topic for one in judge(scenario, seen).findings if not one.holds}
     others = tuple(topic for topic in TOPICS if topic not in wrong)
     yield Mutant("twin fails", scenario, seen, twin.model_copy(update={"fails": others}))
-    yield Mutant("seen.trouble", scenario, replace(seen, trouble=InfraError("lost")), twin)
+    yield Mutant("seen.infra_error", scenario, replace(seen, infra_error=InfraError("lost")), twin)
     for number, result in enumerate(seen.first.results):
         if result.step.verb == "set":
             still_on = replace(result, ended=True, problem="it can't be set")
@@ -216,13 +216,13 @@ def _with(seen: Observation, number: int, wrong: StepResult) -> Observation:
 
 
 def _with_step(seen: Observation, step: BaseStep, result: StepResult) -> Observation:
-    def changed(done: Pass | None) -> Pass | None:
-        if done is None:
+    def changed(iteration: Iteration | None) -> Iteration | None:
+        if iteration is None:
             return None
         results = [
-            replace(one, step=step) if one.step is result.step else one for one in done.results
+            replace(one, step=step) if one.step is result.step else one for one in iteration.results
         ]
-        return replace(done, results=results)
+        return replace(iteration, results=results)
 
     first = changed(seen.first)
     assert first is not None
@@ -258,7 +258,7 @@ def _results(result: StepResult) -> Iterator[tuple[str, StepResult]]:
 def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, Observation]]:
     expect = scenario.expect
     yield from _passes(scenario, seen)
-    yield "trouble", replace(seen, trouble=InfraError("lost"))
+    yield "infra_error", replace(seen, infra_error=InfraError("lost"))
     for state in _STATES:
         if state != seen.state:
             yield f"state {state}", replace(seen, state=state)
@@ -278,12 +278,12 @@ def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, 
     yield "taint without a report", replace(seen, taint="DW", reports=[])
     strange = Report("ubsan", "a report that nothing allows", ("line",), 1)
     yield "reports with ubsan", replace(seen, reports=[*seen.reports, strange])
-    for key in ("counters", "ledger", "rex"):
+    for key, kept in (("counters", "counters"), ("ledger", "bpf_objects"), ("rex", "rex")):
         for word in getattr(expect, key):
             left = {
-                name: value for name, value in (getattr(seen, key) or {}).items() if name != word
+                name: value for name, value in (getattr(seen, kept) or {}).items() if name != word
             }
-            yield f"{key} without {word}", replace(seen, **{key: left})
+            yield f"{key} without {word}", replace(seen, **{kept: left})
     if expect.extension_report is not None:
         yield "extension_reports", replace(seen, extension_reports=[])
 
@@ -315,7 +315,7 @@ def _passes(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, Observ
     if expect.reusable and seen.second is not None:
         second = seen.second
         yield "second", replace(seen, second=None)
-        yield "second empty", replace(seen, second=Pass())
+        yield "second empty", replace(seen, second=Iteration())
         if second.outcomes:
             yield "second outcomes", replace(seen, second=replace(second, outcomes=Counter()))
         for word, bound in (expect.outcome or {}).items():

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle import machine
 from lab.oracle.console.forgeries import Forgery
 from lab.oracle.console.parser import Report
@@ -23,24 +23,24 @@ SHORT = """
 """
 
 
-def one_pass(scenario: Scenario, returned: int = 5) -> Pass:
+def one_iteration(scenario: Scenario, returned: int = 5) -> Iteration:
     """A pass in which every step did what it should."""
-    done = Pass(outcomes=Counter(returned=returned) if returned else Counter())
+    iteration = Iteration(outcomes=Counter(returned=returned) if returned else Counter())
     for number, step in enumerate(scenario.steps, 1):
         result = StepResult(step, f"step {number}", ended=True)
         if step.verb == "trigger":
             result.outcomes["returned"] = returned
         if step.verb == "shell":
             result.status = 0
-        done.results.append(result)
-    return done
+        iteration.results.append(result)
+    return iteration
 
 
 def good(scenario: Scenario) -> Observation:
     """What a run shows in which all went well."""
     return Observation(
-        first=one_pass(scenario),
-        second=one_pass(scenario),
+        first=one_iteration(scenario),
+        second=one_iteration(scenario),
         state="alive",
         leaked=[],
         taint="",
@@ -76,7 +76,7 @@ def break_leak(seen: Observation) -> None:
     seen.leaked = ["map 7 (counts)"]
 
 
-def break_unread_ledger(seen: Observation) -> None:
+def break_unread_leaks(seen: Observation) -> None:
     seen.leaked = None
 
 
@@ -89,7 +89,7 @@ def break_counter(seen: Observation) -> None:
 
 
 def break_second(seen: Observation) -> None:
-    seen.second = one_pass_of(seen, 0)
+    seen.second = one_iteration_of(seen, 0)
 
 
 def break_no_second(seen: Observation) -> None:
@@ -118,10 +118,10 @@ def break_trigger(seen: Observation) -> None:
     result_of(seen, "trigger").problem = "the trigger failed"
 
 
-def one_pass_of(seen: Observation, returned: int) -> Pass:
-    done = Pass(outcomes=Counter(returned=returned) if returned else Counter())
-    done.results = seen.first.results
-    return done
+def one_iteration_of(seen: Observation, returned: int) -> Iteration:
+    iteration = Iteration(outcomes=Counter(returned=returned) if returned else Counter())
+    iteration.results = seen.first.results
+    return iteration
 
 
 def twin(*fails: Topic) -> Twin:
@@ -135,7 +135,7 @@ def protection() -> Twin:
 
 def crash(seen: Observation) -> None:
     """What a run shows whose kernel died under a trigger."""
-    seen.state, seen.leaked, seen.second = "crashed", None, Pass(interrupted="no good end")
+    seen.state, seen.leaked, seen.second = "crashed", None, Iteration(interrupted="no good end")
     seen.evidence = machine.evidence([("GUEST_PANICKED", {"action": "pause"}, 3.0)], None, "")
     trigger = result_of(seen, "trigger")
     trigger.ended, trigger.problem = False, "the connection broke"
@@ -203,7 +203,7 @@ STEPS = """
 
 def good_steps(scenario: Scenario) -> Observation:
     seen = good(scenario)
-    seen.first = one_pass(scenario, 1)
+    seen.first = one_iteration(scenario, 1)
     trigger = result_of(seen, "trigger")
     trigger.returns = 4
     trigger.maps = seen.first.maps = {Ref("a", "counts"): {0: 1}}
@@ -339,7 +339,7 @@ def spoil_repaired(seen: Observation) -> None:
 
 
 def spoil_stack(seen: Observation) -> None:
-    seen.worn_stacks = ["16 bytes of CPU 1's at depth 0"]
+    seen.near_overflow_stacks = ["16 bytes of CPU 1's at depth 0"]
 
 
 REPORTED = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness.loader_guest import KINDS_IMAGE
-from harness.rex_guest import Bench, start
+from harness.rex_guest import RexGuest, start
 from harness.rex_programs import build
 
 from lab.cache import Cache
@@ -32,13 +32,13 @@ def stock(planner: Planner) -> Kernel:
 
 @pytest.fixture(scope="session")
 def spec(planner: Planner, stock: Kernel) -> GuestSpec:
-    """What boots the stock kernel with the minimal image."""
+    """The specification of a guest with the stock kernel and the minimal image."""
     return planner.guest_spec(stock, planner.image(stock))
 
 
 @pytest.fixture(scope="session")
 def forks() -> Forks:
-    """Guests as scenarios get them."""
+    """The source of guests that scenarios use."""
     return Forks(Cache.default())
 
 
@@ -72,17 +72,17 @@ def rex_guest(planner: Planner, forks: Forks, rex: Kernel, kinds: bytes) -> Iter
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """An image without Rust and what runs it; a module may have one of its own."""
+    """An image of programs in C, and the tool that runs it; a module may override it."""
     return build(tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="module")
-def bench(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
+def shared(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[RexGuest]:
     """A guest of the Rex kernel that the tests of a module share, with what was built."""
     yield from start(planner, forks, built)
 
 
 @pytest.fixture
-def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[Bench]:
-    """Another, as nobody used it, that the test may harm."""
+def fresh(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[RexGuest]:
+    """A fresh guest of the Rex kernel that the test may crash."""
     yield from start(planner, forks, built)

@@ -22,7 +22,7 @@ from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 
 # In the order in which they come.
-PARTS = ("QEMU", "load", "boot", "release", "SSH", "command")
+PARTS = ("QEMU", "load", "boot", "unpark", "SSH", "command")
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -28,7 +28,7 @@ def about(planner: Planner, flavors: Sequence[str]) -> dict[str, Any]:
         "kernels": {
             kernel.flavor: {
                 "release": kernel.release,
-                "compiler": kernel.symbols.get("CONFIG_CC_VERSION_TEXT", ""),
+                "compiler": kernel.config_options.get("CONFIG_CC_VERSION_TEXT", ""),
             }
             for kernel in kernels
         },

@@ -113,8 +113,8 @@ class Soak:
             if not done.ok:
                 raise InfraError("the protections can't be switched off", details=done.stderr)
         # Also between the rounds: what is late must not be missed.
-        symbols = base.kernel.symbols
-        always = Watch(guest, baseline, Shape.of_kernel(symbols, base.guest.arguments))
+        options = base.kernel.config_options
+        always = Watch(guest, baseline, Shape.of_kernel(options, base.guest.arguments))
         end = time.monotonic() + 60 * order.minutes
         numbers = itertools.count(1) if order.only is None else [order.only]
         for number in numbers:
@@ -201,7 +201,7 @@ class Soak:
             late = always.reports()
             happened = late[0].title if late else "there was none"
             more.append(Finding("console", "no report between rounds", happened, not late))
-        if judgement.trouble or all(finding.holds for finding in more):
+        if judgement.infra_error or all(finding.holds for finding in more):
             return judgement, books
         return Judgement("failed", (*judgement.findings, *more)), books
 

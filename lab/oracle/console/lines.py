@@ -90,9 +90,9 @@ class Shape:
     caller: bool
 
     @classmethod
-    def of_kernel(cls, symbols: Mapping[str, str], boot_args: Sequence[str]) -> Shape:
+    def of_kernel(cls, options: Mapping[str, str], boot_args: Sequence[str]) -> Shape:
         """The shape that a kernel's configuration and boot arguments give."""
-        stamp = symbols.get("CONFIG_PRINTK_TIME") == "y"
+        stamp = options.get("CONFIG_PRINTK_TIME") == "y"
         priority = False
         for argument in boot_args:
             name, _, value = argument.partition("=")
@@ -100,7 +100,7 @@ class Shape:
                 stamp = value.lower() in ("", "1", "y", "yes", "on")
             elif name == "console_msg_format":
                 priority = value == "syslog"
-        return cls(priority, stamp, symbols.get("CONFIG_PRINTK_CALLER") == "y")
+        return cls(priority, stamp, options.get("CONFIG_PRINTK_CALLER") == "y")
 
     @property
     def empty(self) -> bool:

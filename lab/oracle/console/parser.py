@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The console oracle: reports of the kernel's own detectors, read as the console prints them.
 
-    parser = Parser(Shape.of_kernel(kernel.symbols, kernel.boot_args))
+    parser = Parser(Shape.of_kernel(kernel.config_options, kernel.boot_args))
     console.tap(lambda data: parser.feed(data, now()))
     ...
     parser.finish()

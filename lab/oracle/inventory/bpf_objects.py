@@ -15,9 +15,9 @@ from typing import Any
 
 from lab.errors import InfraError
 from lab.oracle.evidence import Evidence
-from lab.words import LEDGER_KINDS, LedgerKind
+from lab.words import BPF_OBJECT_KINDS, BpfObjectKind
 
-_SINGULAR: dict[LedgerKind, str] = {
+_SINGULAR: dict[BpfObjectKind, str] = {
     "programs": "program",
     "maps": "map",
     "links": "link",
@@ -31,7 +31,7 @@ _SINGULAR: dict[LedgerKind, str] = {
 class Item:
     """One object. `key` identifies it (an id, a path, a place), `name` is for people."""
 
-    kind: LedgerKind
+    kind: BpfObjectKind
     key: str
     name: str = field(default="", compare=False)
 
@@ -40,23 +40,23 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class BpfObjects:
     """All objects at one moment."""
 
     items: frozenset[Item]
 
-    def of(self, kind: LedgerKind) -> list[Item]:
+    def of(self, kind: BpfObjectKind) -> list[Item]:
         return sorted(item for item in self.items if item.kind == kind)
 
 
-def parse(report: Mapping[str, Any]) -> Ledger:
+def parse(report: Mapping[str, Any]) -> BpfObjects:
     """The ledger from `kextload ledger`.
 
     Raises `InfraError` if a list is missing or malformed: a ledger that can't
     be read in full proves nothing.
     """
     items: set[Item] = set()
-    for kind in LEDGER_KINDS:
+    for kind in BPF_OBJECT_KINDS:
         entries = report.get(kind)
         if not isinstance(entries, list):
             raise InfraError(f"the guest's ledger has no list of {kind}")
@@ -69,10 +69,10 @@ def parse(report: Mapping[str, Any]) -> Ledger:
                 ) from error
             if item is not None:
                 items.add(item)
-    return Ledger(frozenset(items))
+    return BpfObjects(frozenset(items))
 
 
-def _item(kind: LedgerKind, entry: Any) -> Item | None:
+def _item(kind: BpfObjectKind, entry: Any) -> Item | None:
     if kind == "pins":
         if not isinstance(entry, str):
             raise TypeError("a pin is a path")
@@ -96,28 +96,28 @@ def _named(number: int, entry: Mapping[str, Any]) -> str:
     return f"{number} ({details})" if details else str(number)
 
 
-def leaked(baseline: Ledger, now: Ledger) -> list[Item]:
+def leaked(baseline: BpfObjects, now: BpfObjects) -> list[Item]:
     """What is there now and was not there at the baseline, in a fixed order."""
     return sorted(now.items - baseline.items)
 
 
-def settled(baseline: Ledger, now: Ledger) -> bool:
+def settled(baseline: BpfObjects, now: BpfObjects) -> bool:
     """Whether nothing is left over."""
     return not leaked(baseline, now)
 
 
-def sizes(ledger: Ledger) -> dict[LedgerKind, int]:
+def sizes(objects: BpfObjects) -> dict[BpfObjectKind, int]:
     """The number of objects of each kind."""
-    return {kind: len(ledger.of(kind)) for kind in LEDGER_KINDS}
+    return {kind: len(objects.of(kind)) for kind in BPF_OBJECT_KINDS}
 
 
-def increase(baseline: Ledger, now: Ledger) -> dict[str, int]:
+def increase(baseline: BpfObjects, now: BpfObjects) -> dict[str, int]:
     """How many objects of each kind are there that were not there before."""
     left = leaked(baseline, now)
-    return {kind: sum(item.kind == kind for item in left) for kind in LEDGER_KINDS}
+    return {kind: sum(item.kind == kind for item in left) for kind in BPF_OBJECT_KINDS}
 
 
-def evidence(baseline: Ledger, now: Ledger) -> Evidence:
+def evidence(baseline: BpfObjects, now: BpfObjects) -> Evidence:
     """What is left over, as evidence."""
     left = [str(item) for item in leaked(baseline, now)]
     summary = f"left over: {', '.join(left)}" if left else "every BPF object was given back"

@@ -145,7 +145,7 @@ def left_held(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
     return [f"rex {what} {count}" for what, count in more.items() if count > 0]
 
 
-def worn(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
+def near_overflow_stacks(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
     """The stacks of which less than `STACK_MARGIN` bytes were left, and how much.
 
     Raises as `increase`, and if the kernel no longer tells.
@@ -173,7 +173,7 @@ def _comparable(baseline: Snapshot | None, now: Snapshot | None) -> bool:
 def evidence(baseline: Snapshot | None, now: Snapshot | None) -> list[Evidence]:
     """What rose and what is still held, as evidence; an empty list if there is nothing."""
     rose: dict[str, int] = {name: value for name, value in increase(baseline, now).items() if value}
-    held, stacks = left_held(baseline, now), worn(baseline, now)
+    held, stacks = left_held(baseline, now), near_overflow_stacks(baseline, now)
     if not rose and not held and not stacks:
         return []
     words = ", ".join(f"{name} by {value}" for name, value in rose.items()) or "nothing"

@@ -29,9 +29,9 @@ from lab.scenario.model.base import (
 from lab.words import (
     LOAD_OUTCOMES,
     OUTCOMES,
+    BpfObjectKind,
     Counter,
     KernelState,
-    LedgerKind,
     LoadOutcome,
     LoadStage,
     Outcome,
@@ -200,7 +200,7 @@ class Expect(Part):
     forged: CountBound | None = None
     extension_report: ExtensionReportExpect | None = None
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
-    ledger: dict[LedgerKind, Bound] = Field(default_factory=dict)
+    ledger: dict[BpfObjectKind, Bound] = Field(default_factory=dict)
     rex: dict[RexCounter, CountBound] = Field(default_factory=dict)
     slopes: dict[Slope, Bound] = Field(default_factory=dict)
     time: TimeBound | None = None

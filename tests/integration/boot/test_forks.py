@@ -210,8 +210,8 @@ def test_the_key_holds_all_that_a_snapshot_depends_on(spec: GuestSpec, tmp_path:
 
 def test_the_benchmark_measures_forks_and_cold_boots_by_part(spec: GuestSpec, own: Cache) -> None:
     found = bench_start(spec, None, heard(own)[0], turns=1, guests=2)
-    assert list(found.fork.parts) == ["QEMU", "load", "release", "SSH", "command"]
-    assert list(found.cold.parts) == ["QEMU", "boot", "release", "SSH", "command"]
+    assert list(found.fork.parts) == ["QEMU", "load", "unpark", "SSH", "command"]
+    assert list(found.cold.parts) == ["QEMU", "boot", "unpark", "SSH", "command"]
     assert len(found.fork.seconds) == 4
     assert abs(sum(found.cold.parts.values()) - found.cold.median) < 0.05
     assert found.vng is None

@@ -122,7 +122,7 @@ def test_every_machine_boots_and_reports_a_panic(
         guest.start("echo c > /proc/sysrq-trigger")
         guest.machine.wait(lambda: guest.machine.ended, scaled(20), "the end of a panic")
         assert guest.machine.panicked
-        guest.machine.wait_for_last_words(scaled(5))
+        guest.machine.wait_for_final_output(scaled(5))
         assert "sysrq triggered crash" in guest.machine.console.text()
 
 

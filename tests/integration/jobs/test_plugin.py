@@ -56,7 +56,7 @@ def call(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_verdicts_are_failures_and_trouble_is_an_error(folder: Path, tmp_path: Path) -> None:
+def test_verdicts_are_failures_and_infra_errors_are_errors(folder: Path, tmp_path: Path) -> None:
     done = call(
         "pytest", "-n", "2", "--accel", "tcg", "--junitxml", "r.xml", str(folder), cwd=tmp_path
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness.loader_guest import KINDS_IMAGE as FILE
-from harness.loader_guest import Bench, alone
+from harness.loader_guest import LoaderGuest, alone
 
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
@@ -47,30 +47,30 @@ MAPS = {
 
 
 @pytest.fixture
-def bench(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[Bench]:
+def loader(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[LoaderGuest]:
     yield from alone(rex_guest, rex, planner)
 
 
-def load(bench: Bench, **arguments: Any) -> dict[str, Any]:
-    return bench.do("load", handle="a", path=FILE, **arguments)
+def load(loader: LoaderGuest, **arguments: Any) -> dict[str, Any]:
+    return loader.do("load", handle="a", path=FILE, **arguments)
 
 
-def run(bench: Bench, program: str, number: int = 0) -> int:
+def run(loader: LoaderGuest, program: str, number: int = 0) -> int:
     context = number.to_bytes(8, "little").hex() + "00" * 8
-    return int(bench.do("run", handle="a", program=program, ctx=context)["retval"])
+    return int(loader.do("run", handle="a", program=program, ctx=context)["retval"])
 
 
-def outcomes(bench: Bench, program: str) -> dict[str, int]:
+def outcomes(loader: LoaderGuest, program: str) -> dict[str, int]:
     """The counts that are not zero."""
     (found,) = [
-        entry for entry in bench.do("stats", handle="a")["programs"] if entry["name"] == program
+        entry for entry in loader.do("stats", handle="a")["programs"] if entry["name"] == program
     ]
     return {name: count for name, count in found["outcomes"].items() if count}
 
 
-def test_load_says_what_it_loaded(bench: Bench) -> None:
-    before = bench.ledger()
-    answer = load(bench)
+def test_load_says_what_it_loaded(loader: LoaderGuest) -> None:
+    before = loader.bpf_objects()
+    answer = load(loader)
     assert answer["log"] == ""
     found = {program["name"]: program for program in answer["programs"]}
     assert set(found) >= set(TYPES)
@@ -83,8 +83,8 @@ def test_load_says_what_it_loaded(bench: Bench) -> None:
         "on_xdp": "xdp",
         "on_tc": "sched_cls",
     }
-    ledger = bench.ledger()
-    names = {entry["id"]: entry["name"] for entry in ledger["programs"]}
+    objects = loader.bpf_objects()
+    names = {entry["id"]: entry["name"] for entry in objects["programs"]}
     for program in found.values():
         assert names[program["id"]] == program["name"][:15]
         assert len(program["tag"]) == 16
@@ -95,79 +95,83 @@ def test_load_says_what_it_loaded(bench: Bench) -> None:
         for entry in answer["maps"]
     }  # fmt: skip
     assert maps == MAPS
-    names = {entry["id"]: entry["name"] for entry in ledger["maps"]}
+    names = {entry["id"]: entry["name"] for entry in objects["maps"]}
     assert [names[entry["id"]] for entry in answer["maps"]] == [
         entry["name"][:15] for entry in answer["maps"]
     ]
     # One of each for all programs, and BTF for those with a lock.
-    assert len(ledger["maps"]) - len(before["maps"]) == len(MAPS)
-    assert len(ledger["btfs"]) - len(before["btfs"]) == 2
-    (listed,) = bench.do("list")["handles"]
+    assert len(objects["maps"]) - len(before["maps"]) == len(MAPS)
+    assert len(objects["btfs"]) - len(before["btfs"]) == 2
+    (listed,) = loader.do("list")["handles"]
     assert (listed["handle"], listed["path"], listed["links"]) == ("a", FILE, [])
     assert listed["programs"] == answer["programs"]
     assert listed["maps"] == answer["maps"]
-    bench.do("unload", handle="a")
-    assert bench.do("list")["handles"] == []
-    bench.settle(before)
+    loader.do("unload", handle="a")
+    assert loader.do("list")["handles"] == []
+    loader.settle(before)
 
 
 @pytest.mark.parametrize("program", TYPES)
-def test_each_type_counts_and_is_gone_after_detach(bench: Bench, program: str) -> None:
+def test_each_type_counts_and_is_gone_after_detach(loader: LoaderGuest, program: str) -> None:
     key, place, other, trigger = TYPES[program]
-    load(bench)
-    before = bench.ledger()
+    load(loader)
+    before = loader.bpf_objects()
     expected = 0
     for target in (None, place, other):
         if target is other is None:
             continue
-        attached = bench.do("attach", handle="a", program=program, to=target)
+        attached = loader.do("attach", handle="a", program=program, to=target)
         assert attached["to"] == (target or place)
         assert attached["kind"] == attached["to"].split(":")[0]
         assert attached["link"] == f"a.{program}"
-        (link,) = bench.do("list")["handles"][0]["links"]
+        (link,) = loader.do("list")["handles"][0]["links"]
         assert (link["program"], link["to"]) == (program, attached["to"])
         if attached["kind"] == "tc":
             assert attached["id"] is None
         else:
-            assert attached["id"] in [entry["id"] for entry in bench.ledger()["links"]]
-        bench.pull(trigger)
+            assert attached["id"] in [entry["id"] for entry in loader.bpf_objects()["links"]]
+        loader.pull(trigger)
         expected += 50
-        assert bench.value(key) == expected
-        assert bench.do("detach", handle="a", program=program)["detached"] == 1
-        bench.pull(trigger)
-        assert bench.value(key) == expected
-        bench.settle(before)
-    assert outcomes(bench, program)["returned"] >= expected
+        assert loader.value(key) == expected
+        assert loader.do("detach", handle="a", program=program)["detached"] == 1
+        loader.pull(trigger)
+        assert loader.value(key) == expected
+        loader.settle(before)
+    assert outcomes(loader, program)["returned"] >= expected
 
 
-def test_a_kretprobe_is_at_the_return(bench: Bench) -> None:
+def test_a_kretprobe_is_at_the_return(loader: LoaderGuest) -> None:
     """Where a function is entered and never left, only a kprobe counts."""
-    load(bench, autoload="on_kprobe")
-    bench.do("attach", handle="a", program="on_kprobe", to="kretprobe:do_exit")
-    assert bench.guest.run("/bin/busybox true").ok
-    assert bench.value(2) == 0
-    bench.do("detach", handle="a", program="on_kprobe")
-    bench.do("attach", handle="a", program="on_kprobe", to="kprobe:do_exit")
-    assert bench.guest.run("/bin/busybox true").ok
-    assert bench.value(2) > 0
+    load(loader, autoload="on_kprobe")
+    loader.do("attach", handle="a", program="on_kprobe", to="kretprobe:do_exit")
+    assert loader.guest.run("/bin/busybox true").ok
+    assert loader.value(2) == 0
+    loader.do("detach", handle="a", program="on_kprobe")
+    loader.do("attach", handle="a", program="on_kprobe", to="kprobe:do_exit")
+    assert loader.guest.run("/bin/busybox true").ok
+    assert loader.value(2) > 0
 
 
-def test_perf_events_on_all_cpus_and_on_one(bench: Bench) -> None:
-    load(bench, autoload="on_perf")
-    attached = bench.do("attach", handle="a", program="on_perf")
+def test_perf_events_on_all_cpus_and_on_one(loader: LoaderGuest) -> None:
+    load(loader, autoload="on_perf")
+    attached = loader.do("attach", handle="a", program="on_perf")
     assert attached["to"] == "perf:software/cpu-clock@100"
-    assert len([link for link in bench.ledger()["links"] if link["type"] == "perf_event"]) == 2
-    bench.pull("spin ms=300 cpu=0")
-    first = bench.value(7)
+    assert (
+        len([link for link in loader.bpf_objects()["links"] if link["type"] == "perf_event"]) == 2
+    )
+    loader.pull("spin ms=300 cpu=0")
+    first = loader.value(7)
     assert first > 0
-    bench.do("detach", handle="a", program="on_perf")
-    after = bench.value(7)
-    bench.pull("spin ms=300 cpu=0")
-    assert bench.value(7) == after
-    bench.do("attach", handle="a", program="on_perf", to="perf:software/cpu-clock@200", cpu=1)
-    assert len([link for link in bench.ledger()["links"] if link["type"] == "perf_event"]) == 1
-    bench.pull("spin ms=300 cpu=1")
-    assert bench.value(7) > after
+    loader.do("detach", handle="a", program="on_perf")
+    after = loader.value(7)
+    loader.pull("spin ms=300 cpu=0")
+    assert loader.value(7) == after
+    loader.do("attach", handle="a", program="on_perf", to="perf:software/cpu-clock@200", cpu=1)
+    assert (
+        len([link for link in loader.bpf_objects()["links"] if link["type"] == "perf_event"]) == 1
+    )
+    loader.pull("spin ms=300 cpu=1")
+    assert loader.value(7) > after
 
 
 @pytest.mark.parametrize(
@@ -186,46 +190,46 @@ def test_perf_events_on_all_cpus_and_on_one(bench: Bench) -> None:
     ],
 )
 def test_targets_that_can_not_be(
-    bench: Bench, program: str, target: str | None, errname: str
+    loader: LoaderGuest, program: str, target: str | None, errname: str
 ) -> None:
-    load(bench)
-    answer = bench.call("attach", handle="a", program=program, to=target)
+    load(loader)
+    answer = loader.call("attach", handle="a", program=program, to=target)
     assert (answer.ok, answer["errname"], answer["stage"]) == (False, errname, "attach"), answer
     if target is None:
         assert "say where with to=" in answer["error"]
-    assert bench.do("list")["handles"][0]["links"] == []
+    assert loader.do("list")["handles"][0]["links"] == []
 
 
-def test_a_part_of_an_image(bench: Bench) -> None:
-    answer = load(bench, autoload="panics,on_kprobe")
+def test_a_part_of_an_image(loader: LoaderGuest) -> None:
+    answer = load(loader, autoload="panics,on_kprobe")
     assert {program["name"] for program in answer["programs"]} == {"panics", "on_kprobe"}
-    assert len(bench.ledger()["programs"]) == 2
-    missing = bench.call("attach", handle="a", program="on_xdp")
+    assert len(loader.bpf_objects()["programs"]) == 2
+    missing = loader.call("attach", handle="a", program="on_xdp")
     assert missing["error"] == "on_xdp was not loaded with a"
-    bench.do("unload", handle="a")
-    wrong = bench.call("load", handle="a", path=FILE, autoload="on_xdp,nobody")
+    loader.do("unload", handle="a")
+    wrong = loader.call("load", handle="a", path=FILE, autoload="on_xdp,nobody")
     assert (wrong["stage"], wrong["errname"]) == ("open", "ENOENT")
     assert "no program nobody in the image" in wrong["error"]
 
 
-def test_outcomes_are_counted(bench: Bench) -> None:
-    load(bench)
-    assert run(bench, "says") == 0
+def test_outcomes_are_counted(loader: LoaderGuest) -> None:
+    load(loader)
+    assert run(loader, "says") == 0
     for _ in range(3):
-        assert run(bench, "panics") == 9
+        assert run(loader, "panics") == 9
     for _ in range(2):
-        assert run(bench, "faults") == 9
-    assert outcomes(bench, "says") == {"returned": 1}
-    assert outcomes(bench, "panics") == {"panicked": 3}
-    assert outcomes(bench, "faults") == {"faulted": 2}
-    bench.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
+        assert run(loader, "faults") == 9
+    assert outcomes(loader, "says") == {"returned": 1}
+    assert outcomes(loader, "panics") == {"panicked": 3}
+    assert outcomes(loader, "faults") == {"faulted": 2}
+    loader.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
     try:
         for _ in range(2):
-            run(bench, "panics")
+            run(loader, "panics")
     finally:
-        bench.guest.run("sysctl -w kernel.rex.disable_on_panic=0")
-    assert outcomes(bench, "panics") == {"panicked": 4, "disabled": 1}
-    stats = bench.do("stats", handle="a")
+        loader.guest.run("sysctl -w kernel.rex.disable_on_panic=0")
+    assert outcomes(loader, "panics") == {"panicked": 4, "disabled": 1}
+    stats = loader.do("stats", handle="a")
     assert stats["counted"] is True
     for program in stats["programs"]:
         assert {"returned", "panicked", "faulted", "overflowed", "refused", "disabled"} <= set(
@@ -233,42 +237,42 @@ def test_outcomes_are_counted(bench: Bench) -> None:
         )
 
 
-def test_outcomes_that_can_not_be_read_are_no_zeros(bench: Bench) -> None:
-    load(bench)
-    assert bench.guest.run("mount -t tmpfs none /sys/kernel/debug/rex/progs").ok
+def test_outcomes_that_can_not_be_read_are_no_zeros(loader: LoaderGuest) -> None:
+    load(loader)
+    assert loader.guest.run("mount -t tmpfs none /sys/kernel/debug/rex/progs").ok
     try:
-        answer = bench.call("stats", handle="a")
+        answer = loader.call("stats", handle="a")
         assert (answer.ok, answer["stage"], answer["errname"]) == (False, "stats", "ENOENT")
-        identifier = bench.do("list")["handles"][0]["programs"][0]["id"]
-        bench.guest.push({f"/sys/kernel/debug/rex/progs/{identifier}": b"name x\nruns 3\n"})
-        answer = bench.call("stats", handle="a")
+        identifier = loader.do("list")["handles"][0]["programs"][0]["id"]
+        loader.guest.push({f"/sys/kernel/debug/rex/progs/{identifier}": b"name x\nruns 3\n"})
+        answer = loader.call("stats", handle="a")
         assert (answer["stage"], answer["errname"]) == ("stats", "EPROTO")
     finally:
-        assert bench.guest.run("umount /sys/kernel/debug/rex/progs").ok
-    bench.do("stats", handle="a")
+        assert loader.guest.run("umount /sys/kernel/debug/rex/progs").ok
+    loader.do("stats", handle="a")
 
 
-def entries(bench: Bench, name: str, **arguments: Any) -> list[Any]:
+def entries(loader: LoaderGuest, name: str, **arguments: Any) -> list[Any]:
     """What reading a map gives: `value` by `key` where it has keys, else the values in order."""
-    answer = bench.do("read", handle="a", map=name, **arguments)
+    answer = loader.do("read", handle="a", map=name, **arguments)
     return [
         (entry["key"], entry["value"]) if "key" in entry else entry["value"]
         for entry in answer["entries"]
     ]
 
 
-def test_programs_and_users_see_the_same_in_each_map(bench: Bench) -> None:
-    load(bench)
+def test_programs_and_users_see_the_same_in_each_map(loader: LoaderGuest) -> None:
+    load(loader)
     for number in (7, 8):
-        assert run(bench, "fills_the_maps_of_each_type", number) == 0
-    assert sorted(entries(bench, "hash")) == [(7, 7), (8, 8)]
-    assert sorted(entries(bench, "lru")) == [(7, 7), (8, 8)]
-    assert entries(bench, "hash", key=8) == [(8, 8)]
-    (entry,) = bench.do("read", handle="a", map="per_cpu", key=1)["entries"]
+        assert run(loader, "fills_the_maps_of_each_type", number) == 0
+    assert sorted(entries(loader, "hash")) == [(7, 7), (8, 8)]
+    assert sorted(entries(loader, "lru")) == [(7, 7), (8, 8)]
+    assert entries(loader, "hash", key=8) == [(8, 8)]
+    (entry,) = loader.do("read", handle="a", map="per_cpu", key=1)["entries"]
     assert (entry["value"], sum(entry["values"]), len(entry["values"])) == (15, 15, 2)
-    assert entries(bench, "queue") == [7, 8]
-    assert entries(bench, "stack") == [8, 7]
-    samples = bench.do("read", handle="a", map="ring")
+    assert entries(loader, "queue") == [7, 8]
+    assert entries(loader, "stack") == [8, 7]
+    samples = loader.do("read", handle="a", map="ring")
     assert samples == {
         "ok": True,
         "entries": [
@@ -281,127 +285,127 @@ def test_programs_and_users_see_the_same_in_each_map(bench: Bench) -> None:
     }
     # What was popped or consumed is gone.
     for name in ("queue", "stack", "ring"):
-        assert entries(bench, name) == []
+        assert entries(loader, name) == []
 
 
-def test_users_write_maps(bench: Bench) -> None:
-    load(bench)
-    bench.do("write", handle="a", map="hash", key=2**64 - 1, value=1)
-    bench.do("write", handle="a", map="lru", key=3, value=4)
-    bench.do("write", handle="a", map="per_cpu", key=1, value=5)
-    assert entries(bench, "hash") == [(2**64 - 1, 1)]
-    assert entries(bench, "lru") == [(3, 4)]
-    assert entries(bench, "per_cpu", key=1) == [(1, 10)]
+def test_users_write_maps(loader: LoaderGuest) -> None:
+    load(loader)
+    loader.do("write", handle="a", map="hash", key=2**64 - 1, value=1)
+    loader.do("write", handle="a", map="lru", key=3, value=4)
+    loader.do("write", handle="a", map="per_cpu", key=1, value=5)
+    assert entries(loader, "hash") == [(2**64 - 1, 1)]
+    assert entries(loader, "lru") == [(3, 4)]
+    assert entries(loader, "per_cpu", key=1) == [(1, 10)]
     for name, order in (("queue", (1, 2, 3, 4)), ("stack", (4, 3, 2, 1))):
         for value in (1, 2, 3, 4):
-            bench.do("write", handle="a", map=name, value=value)
-        full = bench.call("write", handle="a", map=name, value=5)
+            loader.do("write", handle="a", map=name, value=value)
+        full = loader.call("write", handle="a", map=name, value=5)
         assert (full["stage"], full["errname"]) == ("write", "E2BIG")
-        first = bench.do("read", handle="a", map=name, limit=1)
+        first = loader.do("read", handle="a", map=name, limit=1)
         assert [entry["value"] for entry in first["entries"]] == [order[0]]
         assert first["truncated"] is True
-        rest = bench.do("read", handle="a", map=name, limit=3)
+        rest = loader.do("read", handle="a", map=name, limit=3)
         assert [entry["value"] for entry in rest["entries"]] == list(order[1:])
         assert rest["truncated"] is False
-        keyed = bench.call("write", handle="a", map=name, key=1, value=1)
+        keyed = loader.call("write", handle="a", map=name, key=1, value=1)
         assert (keyed["errname"], keyed["error"]) == ("EINVAL", f"{name} has no keys")
-        assert bench.call("read", handle="a", map=name, key=0)["errname"] == "EINVAL"
-    assert bench.call("write", handle="a", map="ring", value=1)["errname"] == "EOPNOTSUPP"
-    assert bench.call("write", handle="a", map="hash", value=1)["errname"] == "EINVAL"
+        assert loader.call("read", handle="a", map=name, key=0)["errname"] == "EINVAL"
+    assert loader.call("write", handle="a", map="ring", value=1)["errname"] == "EOPNOTSUPP"
+    assert loader.call("write", handle="a", map="hash", value=1)["errname"] == "EINVAL"
     # A program finds what was written.
-    bench.do("write", handle="a", map="per_cpu", key=1, value=100)
-    assert run(bench, "fills_the_maps_of_each_type", 1) == 0
-    assert entries(bench, "per_cpu", key=1) == [(1, 201)]
+    loader.do("write", handle="a", map="per_cpu", key=1, value=100)
+    assert run(loader, "fills_the_maps_of_each_type", 1) == 0
+    assert entries(loader, "per_cpu", key=1) == [(1, 201)]
 
 
-def test_a_ring_goes_round_and_gives_as_much_as_is_asked(bench: Bench) -> None:
+def test_a_ring_goes_round_and_gives_as_much_as_is_asked(loader: LoaderGuest) -> None:
     """More than the ring's 4096 bytes pass through, in parts that cross its end."""
-    load(bench)
+    load(loader)
     for turn in range(300):
         # Two samples take 32 bytes: seven numbers don't come round with the ring.
         number = turn % 7
-        assert run(bench, "fills_the_maps_of_each_type", number) == 0
+        assert run(loader, "fills_the_maps_of_each_type", number) == 0
         for name in ("queue", "stack"):
-            bench.do("read", handle="a", map=name)
-        one = bench.do("read", handle="a", map="ring", limit=1)
+            loader.do("read", handle="a", map=name)
+        one = loader.do("read", handle="a", map="ring", limit=1)
         assert [entry["value"] for entry in one["entries"]] == [number]
         assert one["truncated"] is True
-        other = bench.do("read", handle="a", map="ring", limit=1)
+        other = loader.do("read", handle="a", map="ring", limit=1)
         assert [entry["value_hex"] for entry in other["entries"]] == [f"{number:02x}" * 3]
         assert other["truncated"] is False
 
 
-def test_a_sample_that_was_discarded_is_none(bench: Bench) -> None:
+def test_a_sample_that_was_discarded_is_none(loader: LoaderGuest) -> None:
     """The kernel discards what a program reserved and left."""
-    load(bench)
-    assert run(bench, "leaves_a_sample") == 0
-    assert run(bench, "fills_the_maps_of_each_type", 5) == 0
-    answer = bench.do("read", handle="a", map="ring")
+    load(loader)
+    assert run(loader, "leaves_a_sample") == 0
+    assert run(loader, "fills_the_maps_of_each_type", 5) == 0
+    answer = loader.do("read", handle="a", map="ring")
     assert [entry["value_hex"] for entry in answer["entries"]] == ["05" + "00" * 7, "050505"]
 
 
-def test_a_lock_in_a_value_is_one_for_both_sides(bench: Bench) -> None:
-    load(bench)
+def test_a_lock_in_a_value_is_one_for_both_sides(loader: LoaderGuest) -> None:
+    load(loader)
     for _ in range(3):
-        assert run(bench, "counts_guarded") == 0
+        assert run(loader, "counts_guarded") == 0
 
     def guarded(**arguments: Any) -> tuple[int, ...]:
-        (entry,) = bench.do("read", handle="a", map="guarded", key=0, **arguments)["entries"]
+        (entry,) = loader.do("read", handle="a", map="guarded", key=0, **arguments)["entries"]
         return struct.unpack("<QIIQ", bytes.fromhex(entry["value_hex"]))
 
     assert guarded() == guarded(lock=1) == (3, 0, 0, 6)
     value = "0x" + struct.pack("<QIIQ", 10, 0xFFFFFFFF, 0, 20).hex()
-    bench.do("write", handle="a", map="guarded", key=0, value=value, lock=1)
-    assert run(bench, "counts_guarded") == 0  # the lock is not what was written there
+    loader.do("write", handle="a", map="guarded", key=0, value=value, lock=1)
+    assert run(loader, "counts_guarded") == 0  # the lock is not what was written there
     assert guarded(lock=1) == (11, 0, 0, 22)
     key, value = "0x" + "ab" * 12, "0x" + "00" * 4 + "cd" * 8
     name = "guarded_by_its_first_bytes"
-    bench.do("write", handle="a", map=name, key=key, value=value)
-    bench.do("write", handle="a", map=name, key=key, value=value, lock=1)
-    (entry,) = bench.do("read", handle="a", map=name, key=key, lock=1)["entries"]
+    loader.do("write", handle="a", map=name, key=key, value=value)
+    loader.do("write", handle="a", map=name, key=key, value=value, lock=1)
+    (entry,) = loader.do("read", handle="a", map=name, key=key, lock=1)["entries"]
     assert (entry["key_hex"], entry["value_hex"]) == (key[2:], value[2:])
     # Where there is no lock, none is taken for one.
-    assert bench.call("read", handle="a", map="hash", key=1, lock=1)["errname"] == "EINVAL"
+    assert loader.call("read", handle="a", map="hash", key=1, lock=1)["errname"] == "EINVAL"
 
 
-def test_what_is_pinned_stays(bench: Bench) -> None:
-    answer = load(bench)
+def test_what_is_pinned_stays(loader: LoaderGuest) -> None:
+    answer = load(loader)
     paths = {"map": "/sys/fs/bpf/kept_map", "program": "/sys/fs/bpf/kept_program"}
-    bench.do("pin", handle="a", map="counts", path=paths["map"])
-    bench.do("pin", handle="a", program="on_kprobe", path=paths["program"])
+    loader.do("pin", handle="a", map="counts", path=paths["map"])
+    loader.do("pin", handle="a", program="on_kprobe", path=paths["program"])
     ids = [
         next(entry["id"] for entry in answer[kind] if entry["name"] == name)
         for kind, name in (("maps", "counts"), ("programs", "on_kprobe"))
     ]
-    bench.do("unload", handle="a")
-    bench.guest.end_loader()
-    ledger = bench.ledger()
-    assert sorted(ledger["pins"]) == sorted(paths.values())
-    assert ids[0] in [entry["id"] for entry in ledger["maps"]]
-    assert ids[1] in [entry["id"] for entry in ledger["programs"]]
+    loader.do("unload", handle="a")
+    loader.guest.end_loader()
+    objects = loader.bpf_objects()
+    assert sorted(objects["pins"]) == sorted(paths.values())
+    assert ids[0] in [entry["id"] for entry in objects["maps"]]
+    assert ids[1] in [entry["id"] for entry in objects["programs"]]
     for path in paths.values():
-        bench.do("unpin", path=path)
+        loader.do("unpin", path=path)
 
 
-def test_a_c_object_beside_it(bench: Bench) -> None:
-    load(bench)
-    bench.do("load", handle="b", path=bench.push("count_getpgid_kprobe"))
-    bench.do("attach", handle="a", program="on_kprobe")
-    bench.do("attach", handle="b", program="count_getpgid")
-    bench.pull(GETPGID)
-    (entry,) = bench.do("read", handle="b", map="counts", key=0)["entries"]
-    assert (bench.value(2), entry["value"]) == (50, 50)
-    (stats,) = bench.do("stats", handle="b")["programs"]
+def test_a_c_object_beside_it(loader: LoaderGuest) -> None:
+    load(loader)
+    loader.do("load", handle="b", path=loader.push("count_getpgid_kprobe"))
+    loader.do("attach", handle="a", program="on_kprobe")
+    loader.do("attach", handle="b", program="count_getpgid")
+    loader.pull(GETPGID)
+    (entry,) = loader.do("read", handle="b", map="counts", key=0)["entries"]
+    assert (loader.value(2), entry["value"]) == (50, 50)
+    (stats,) = loader.do("stats", handle="b")["programs"]
     assert stats["run_cnt"] == 50
     assert "outcomes" not in stats
 
 
-def test_nothing_is_left_when_it_ends(bench: Bench) -> None:
-    before = bench.ledger()
-    load(bench)
+def test_nothing_is_left_when_it_ends(loader: LoaderGuest) -> None:
+    before = loader.bpf_objects()
+    load(loader)
     for program in (*TYPES, "on_perf"):
-        bench.do("attach", handle="a", program=program)
-    assert len(bench.ledger()["links"]) > len(before["links"])
-    bench.guest.run("kill -TERM $(pidof kextload)")
-    bench.guest.forget_loader()
-    bench.settle(before)
+        loader.do("attach", handle="a", program=program)
+    assert len(loader.bpf_objects()["links"]) > len(before["links"])
+    loader.guest.run("kill -TERM $(pidof kextload)")
+    loader.guest.forget_loader()
+    loader.settle(before)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from harness.loader_guest import KINDS_IMAGE as FILE
-from harness.loader_guest import Bench, alone
+from harness.loader_guest import LoaderGuest, alone
 
 from lab.deadline import scaled
 from lab.guest.guest import Guest
@@ -23,50 +23,50 @@ MUTANTS = 300
 
 
 @pytest.fixture
-def bench(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[Bench]:
+def loader(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[LoaderGuest]:
     yield from alone(rex_guest, rex, planner)
 
 
-def test_a_rejection_has_the_kernels_reason(bench: Bench, kinds: bytes) -> None:
-    before = bench.ledger()
-    bench.guest.push({"/root/bad": kinds.replace(b"rex_printk\0", b"rex_unlink\0")})
+def test_a_rejection_has_the_kernels_reason(loader: LoaderGuest, kinds: bytes) -> None:
+    before = loader.bpf_objects()
+    loader.guest.push({"/root/bad": kinds.replace(b"rex_printk\0", b"rex_unlink\0")})
     for _ in range(2):  # the second's log has nothing of the first's
-        answer = bench.call("load", handle="a", path="/root/bad", autoload="says")
+        answer = loader.call("load", handle="a", path="/root/bad", autoload="says")
         assert (answer.ok, answer["stage"], answer["errname"]) == (False, "verify", "ENOENT")
         assert answer["program"] == "says"
         assert answer["error"].startswith("/root/bad: says: not loaded: ")
         assert answer["log"] == "rex: load: the kernel has no symbol rex_unlink\n"
-    assert bench.do("list")["handles"] == []
-    bench.settle(before)
+    assert loader.do("list")["handles"] == []
+    loader.settle(before)
 
 
-def test_a_rejected_map_is_named(bench: Bench, kinds: bytes) -> None:
-    before = bench.ledger()
+def test_a_rejected_map_is_named(loader: LoaderGuest, kinds: bytes) -> None:
+    before = loader.bpf_objects()
     bad = Elf(kinds)
     bad.put(bad.entry(".rex.maps", b"hash") + 8, "<I", 3)  # a map of programs with keys of 8 bytes
-    bench.guest.push({"/root/bad": bytes(bad)})
-    answer = bench.call("load", handle="a", path="/root/bad")
+    loader.guest.push({"/root/bad": bytes(bad)})
+    answer = loader.call("load", handle="a", path="/root/bad")
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, "map", "EINVAL")
     assert "map hash: not created" in answer["error"]
-    bench.settle(before)
+    loader.settle(before)
 
 
 def test_a_kernel_without_rex_says_so(
     guest: Guest, stock: Kernel, planner: Planner, kinds: bytes
 ) -> None:
-    bench = Bench(guest, stock, planner)
-    before = bench.ledger()
+    loader = LoaderGuest(guest, stock, planner)
+    before = loader.bpf_objects()
     guest.push({FILE: kinds})
-    answer = bench.call("load", handle="a", path=FILE)
+    answer = loader.call("load", handle="a", path=FILE)
     # Nobody's verdict on the program: the errno is none of a rejection.
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, "load", "ENOSYS")
     assert answer["error"] == f"{FILE}: this kernel has no Rex"
     guest.end_loader()
-    bench.settle(before)
+    loader.settle(before)
 
 
-def test_binding_at_load_is_not_for_images(bench: Bench) -> None:
-    answer = bench.call("load", handle="a", path=FILE, target="on_kprobe:schedule")
+def test_binding_at_load_is_not_for_images(loader: LoaderGuest) -> None:
+    answer = loader.call("load", handle="a", path=FILE, target="on_kprobe:schedule")
     assert (answer["stage"], answer["errname"]) == ("open", "EINVAL")
 
 
@@ -166,29 +166,29 @@ BAD: list[tuple[str, Callable[[Elf], Any], str]] = [
 
 @pytest.mark.parametrize(("change", "said"), [x[1:] for x in BAD], ids=[x[0] for x in BAD])
 def test_a_malformed_image_is_refused(
-    bench: Bench, kinds: bytes, change: Callable[[Elf], Any], said: str
+    loader: LoaderGuest, kinds: bytes, change: Callable[[Elf], Any], said: str
 ) -> None:
     bad = Elf(kinds)
     change(bad)
-    bench.guest.push({"/root/bad": bytes(bad)})
-    answer = bench.call("load", handle="a", path="/root/bad")
+    loader.guest.push({"/root/bad": bytes(bad)})
+    answer = loader.call("load", handle="a", path="/root/bad")
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, "open", "ENOEXEC"), answer
     assert answer["error"].startswith("/root/bad: not a Rex image: ")
     assert said in answer["error"]
-    assert bench.do("list")["handles"] == []
+    assert loader.do("list")["handles"] == []
 
 
-def test_what_is_no_native_code_is_libbpfs(bench: Bench) -> None:
+def test_what_is_no_native_code_is_libbpfs(loader: LoaderGuest) -> None:
     """By its content: the name says nothing."""
-    bench.guest.push({"/root/kinds.so": b"no ELF at all"})
-    answer = bench.call("load", handle="a", path="/root/kinds.so")
+    loader.guest.push({"/root/kinds.so": b"no ELF at all"})
+    answer = loader.call("load", handle="a", path="/root/kinds.so")
     assert answer["stage"] == "open"
     assert "not opened as a BPF object" in answer["error"]
 
 
-def test_mutants_do_no_harm(bench: Bench, kinds: bytes) -> None:
+def test_mutants_do_no_harm(loader: LoaderGuest, kinds: bytes) -> None:
     """Whatever is in the file, there is an answer, and nothing is left."""
-    before = bench.ledger()
+    before = loader.bpf_objects()
     source = random.Random(1)
     files: dict[str, bytes] = {}
     places = [range(64)]
@@ -208,20 +208,20 @@ def test_mutants_do_no_harm(bench: Bench, kinds: bytes) -> None:
                     min(at, len(mutant) - 8) & ~7, "<Q", source.choice((0, 1, 2**63, 2**64 - 1))
                 )
         files[f"/root/mutants/{number}"] = bytes(mutant)
-    assert bench.guest.run("mkdir -p /root/mutants").ok
-    bench.guest.push(files)
+    assert loader.guest.run("mkdir -p /root/mutants").ok
+    loader.guest.push(files)
     stages: dict[str, int] = {}
     for path in files:
-        answer = bench.call("load", handle="a", path=path)
+        answer = loader.call("load", handle="a", path=path)
         stage = "ok" if answer.ok else answer["stage"]
         stages[stage] = stages.get(stage, 0) + 1
         if answer.ok:
-            bench.do("unload", handle="a")
-    assert bench.guest.run("rm -r /root/mutants").ok
+            loader.do("unload", handle="a")
+    assert loader.guest.run("rm -r /root/mutants").ok
     assert set(stages) <= {"ok", "open", "map", "verify", "load"}
     failed = stages.get("map", 0) + stages.get("verify", 0)
     assert min(stages.get("ok", 0), stages.get("open", 0), failed) > MUTANTS / 20, stages
-    bench.settle(before)
-    assert bench.guest.run(
+    loader.settle(before)
+    assert loader.guest.run(
         "cat /sys/kernel/oops_count /sys/kernel/warn_count", scaled(60)
     ).stdout.split() == ["0", "0"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness.loader_guest import Bench, alone
+from harness.loader_guest import LoaderGuest, alone
 
 from lab.extension.c import build_c
 from lab.guest.guest import Guest
@@ -159,18 +159,18 @@ THE_VERIFIER = {
 
 
 @pytest.fixture
-def bench(guest: Guest, stock: Kernel, planner: Planner) -> Iterator[Bench]:
+def loader(guest: Guest, stock: Kernel, planner: Planner) -> Iterator[LoaderGuest]:
     yield from alone(guest, stock, planner)
 
 
 @pytest.fixture
-def load(bench: Bench, stock: Kernel, planner: Planner, tmp_path: Path) -> Load:
+def load(loader: LoaderGuest, stock: Kernel, planner: Planner, tmp_path: Path) -> Load:
     """Compile a source and load it."""
 
     def load(source: str, autoload: str | None = None) -> LoaderAnswer:
         (tmp_path / "case.bpf.c").write_text(HEAD + source)
         path = build_c("case", stock, planner.cache, folder=tmp_path).path
-        return bench.call("load", handle="a", path=bench.push_file(path), autoload=autoload)
+        return loader.call("load", handle="a", path=loader.push_file(path), autoload=autoload)
 
     return load
 
@@ -194,16 +194,16 @@ def test_the_verifiers_word(load: Load, case: str) -> None:
     assert "\nprocessed " in answer["log"]
 
 
-def test_a_rejection_of_one_is_not_that_of_another(load: Load, bench: Bench) -> None:
+def test_a_rejection_of_one_is_not_that_of_another(load: Load, loader: LoaderGuest) -> None:
     assert load(THREE, "right,right_too").ok
-    bench.do("unload", handle="a")
+    loader.do("unload", handle="a")
     assert load(THREE)["program"] == "reads_null"
 
 
-def test_a_call_that_is_not_allowed(load: Load, bench: Bench) -> None:
+def test_a_call_that_is_not_allowed(load: Load, loader: LoaderGuest) -> None:
     assert load(THREE, "right").ok
-    bench.do("unload", handle="a")
-    said = bench.guest.run(
+    loader.do("unload", handle="a")
+    said = loader.guest.run(
         "cp /root/case.bpf.o /tmp; cp /etc/passwd /tmp;"
         "echo 'other:x:1000:1000::/:/bin/sh' >> /etc/passwd;"
         "echo 'load handle=a path=/tmp/case.bpf.o' | su other -c 'kextload serve';"

@@ -37,7 +37,7 @@ def baseline(rooted: Guest) -> Baseline:
 
 @pytest.fixture
 def watch(rooted: Guest, baseline: Baseline, spec: GuestSpec, stock: Kernel) -> Iterator[Watch]:
-    one = Watch(rooted, baseline, Shape.of_kernel(stock.symbols, spec.arguments))
+    one = Watch(rooted, baseline, Shape.of_kernel(stock.config_options, spec.arguments))
     one.begin()
     yield one
     one.close()
@@ -117,7 +117,7 @@ def test_a_report_that_was_written_to_the_serial_device_is_a_forgery(watch: Watc
     assert (forgery.means, forgery.text, count) == ("serial", PANIC, 1)
 
 
-def test_forgeries_that_the_console_itself_shows_are_no_trouble(watch: Watch) -> None:
+def test_forgeries_that_the_console_itself_shows_are_no_error(watch: Watch) -> None:
     talk = (
         f"echo '{PANIC}' > /dev/kmsg; echo '{PREFIX}{PANIC}' > /dev/kmsg; echo {PANIC} > /dev/ttyS0"
     )

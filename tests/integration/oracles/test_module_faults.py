@@ -31,7 +31,7 @@ def modules(stock: Kernel) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def shape(stock: Kernel, spec: GuestSpec) -> Shape:
-    return Shape.of_kernel(stock.symbols, spec.arguments)
+    return Shape.of_kernel(stock.config_options, spec.arguments)
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def test_harmless_module_leaves_every_oracle_quiet(
     spec: GuestSpec, modules: dict[str, Path], shape: Shape
 ) -> None:
     with Guest.boot(spec) as guest:
-        before, held = books(guest), bpf_objects.parse(guest.ledger())
+        before, held = books(guest), bpf_objects.parse(guest.bpf_objects())
         insert(guest, modules["hello"])
         assert guest.run("sleep 0.3; cat /sys/kernel/debug/kextlab_hello/ticks").stdout != "0\n"
         assert guest.run("rmmod hello").status == 0
         assert counters.new_taint(before, books(guest)) == ""
         assert not any(counters.increase(before, books(guest)).values())
-        assert bpf_objects.settled(held, bpf_objects.parse(guest.ledger()))
+        assert bpf_objects.settled(held, bpf_objects.parse(guest.bpf_objects()))
         assert liveness.all_answered(ask(guest))
         assert reports(guest, shape) == []
         assert qemu(guest) == []

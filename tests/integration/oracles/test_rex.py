@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.rex_guest import Bench, start
+from harness.rex_guest import RexGuest, start
 from harness.rex_programs import build
 
 from lab.guest.forks import Forks
@@ -26,12 +26,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def seen(planner: Planner, forks: Forks, built: tuple[Path, Path]) -> Iterator[tuple[Bench, Watch]]:
-    symbols = planner.kernel("rex").symbols
-    for bench in start(planner, forks, built):
-        shape = Shape.of_kernel(symbols, ["console_msg_format=syslog"])
-        watch = Watch(bench.guest, take_baseline(bench.guest), shape)
-        yield bench, watch
+def seen(
+    planner: Planner, forks: Forks, built: tuple[Path, Path]
+) -> Iterator[tuple[RexGuest, Watch]]:
+    options = planner.kernel("rex").config_options
+    for rex_guest in start(planner, forks, built):
+        shape = Shape.of_kernel(options, ["console_msg_format=syslog"])
+        watch = Watch(rex_guest.guest, take_baseline(rex_guest.guest), shape)
+        yield rex_guest, watch
         watch.close()
 
 
@@ -49,19 +51,21 @@ def rose(watch: Watch) -> dict[str, int]:
     return {name: count for name, count in watch.rex().items() if count}
 
 
-def test_a_benign_run_is_counted_and_reported_nowhere(seen: tuple[Bench, Watch]) -> None:
-    bench, watch = seen
-    bench.run("hello", 3)  # says `rex: forged[1]: line` each time
+def test_a_benign_run_is_counted_and_reported_nowhere(seen: tuple[RexGuest, Watch]) -> None:
+    rex_guest, watch = seen
+    rex_guest.run("hello", 3)  # says `rex: forged[1]: line` each time
     assert rose(watch) == {"runs": 3, "returned": 3}
-    assert named(watch, bench.image) == []
-    books = watch.books()
-    assert (books.left, books.rex["returned"]) == ([], 3)
+    assert named(watch, rex_guest.image) == []
+    aftermath = watch.aftermath()
+    assert (aftermath.left, aftermath.rex["returned"]) == ([], 3)
 
 
-def test_a_panic_is_reported_with_the_functions_that_led_to_it(seen: tuple[Bench, Watch]) -> None:
-    bench, watch = seen
-    bench.run("panics")
-    (found,) = named(watch, bench.image)
+def test_a_panic_is_reported_with_the_functions_that_led_to_it(
+    seen: tuple[RexGuest, Watch],
+) -> None:
+    rex_guest, watch = seen
+    rex_guest.run("panics")
+    (found,) = named(watch, rex_guest.image)
     assert found.report.ending == "panicked"
     assert found.report.message == "deep down"
     assert found.report.place.startswith("image.c:")
@@ -72,29 +76,29 @@ def test_a_panic_is_reported_with_the_functions_that_led_to_it(seen: tuple[Bench
     assert rose(watch) == {"runs": 1, "panicked": 1}
 
 
-def test_what_was_released_is_reported_and_counted(seen: tuple[Bench, Watch]) -> None:
-    bench, watch = seen
-    bench.run("faults_holding", 2)
+def test_what_was_released_is_reported_and_counted(seen: tuple[RexGuest, Watch]) -> None:
+    rex_guest, watch = seen
+    rex_guest.run("faults_holding", 2)
     held = {"spin_lock": 1, "rcu": 1, "ringbuf": 1, "task": 2}
-    reports = named(watch, bench.image)
+    reports = named(watch, rex_guest.image)
     assert [dict(found.report.released) for found in reports] == [held, held]
     assert [found.frames[0].function for found in reports] == ["faults_holding"] * 2
     counted = rose(watch)
     assert counted == {"runs": 2, "faulted": 2} | {
         f"released_{what}": 2 * count for what, count in held.items()
     }
-    assert watch.books().left == []
+    assert watch.aftermath().left == []
 
 
-def test_a_state_that_was_put_right_is_counted(seen: tuple[Bench, Watch]) -> None:
-    bench, watch = seen
-    bench.run("disturbs")
+def test_a_state_that_was_put_right_is_counted(seen: tuple[RexGuest, Watch]) -> None:
+    rex_guest, watch = seen
+    rex_guest.run("disturbs")
     assert rose(watch)["repaired"] == 1
 
 
-def test_twin_without_the_ledger_what_is_held_stays_held(seen: tuple[Bench, Watch]) -> None:
-    bench, watch = seen
-    bench.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
-    count = bench.run("fills_ledger")["retval"]
+def test_twin_without_the_ledger_what_is_held_stays_held(seen: tuple[RexGuest, Watch]) -> None:
+    rex_guest, watch = seen
+    rex_guest.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
+    count = rex_guest.run("fills_ledger")["retval"]
     assert count > 0
-    assert watch.books(leak_expected=True).left == [f"rex task {count}"]
+    assert watch.aftermath(leak_expected=True).left == [f"rex task {count}"]

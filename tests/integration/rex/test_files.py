@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from harness.rex_guest import Bench
+from harness.rex_guest import RexGuest
 
 from lab.deadline import scaled
 
@@ -89,25 +89,25 @@ BAD = [
 
 @pytest.mark.parametrize(("change", "error", "said"), [x[1:] for x in BAD], ids=[x[0] for x in BAD])
 def test_a_bad_image_is_refused(
-    bench: Bench, change: Callable[[Image], None], error: int, said: str | None
+    shared: RexGuest, change: Callable[[Image], None], error: int, said: str | None
 ) -> None:
-    image = Image(bench.image.read_bytes())
+    image = Image(shared.image.read_bytes())
     change(image)
-    bench.log()
-    assert set(bench.load(bytes(image))) == {error}
-    log = bench.log()
+    shared.log()
+    assert set(shared.load(bytes(image))) == {error}
+    log = shared.log()
     assert all(line.startswith("rex: load: ") for line in log)
     assert log
     assert said is None or said in log[0], log
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_the_unchanged_image_is_not_refused(bench: Bench) -> None:
-    assert set(bench.load(bench.image.read_bytes())) == {0}
+def test_the_unchanged_image_is_not_refused(shared: RexGuest) -> None:
+    assert set(shared.load(shared.image.read_bytes())) == {0}
 
 
-def test_mutants_do_no_harm(bench: Bench) -> None:
-    done = bench.guest.run(
+def test_mutants_do_no_harm(shared: RexGuest) -> None:
+    done = shared.guest.run(
         f"/root/rexrun fuzz /root/image.so 1 {MUTANTS}", scaled(60 + MUTANTS / 10)
     )
     found = {int(key): value for key, value in json.loads(done.stdout).items()}
@@ -115,8 +115,8 @@ def test_mutants_do_no_harm(bench: Bench) -> None:
     assert found[0] > 0
     assert found[errno.ENOEXEC] > MUTANTS / 10
     assert set(found) <= {0, errno.ENOEXEC, errno.ENOENT, errno.EINVAL, errno.E2BIG}
-    assert bench.unharmed()
-    assert bench.leaks() == ""
+    assert shared.unharmed()
+    assert shared.leaks() == ""
 
 
 @pytest.mark.parametrize(
@@ -127,17 +127,17 @@ def test_mutants_do_no_harm(bench: Bench) -> None:
         (99, errno.EINVAL),
     ],
 )
-def test_another_type_of_program_is_refused(bench: Bench, kind: int, error: int) -> None:
+def test_another_type_of_program_is_refused(shared: RexGuest, kind: int, error: int) -> None:
     """Of those that are attached by a trampoline, or whose contexts nobody knows."""
-    image = Image(bench.image.read_bytes())
-    with bench.image.open("rb") as stream:
+    image = Image(shared.image.read_bytes())
+    with shared.image.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".rex.progs")
     for at in range(table["sh_offset"], table["sh_offset"] + table["sh_size"], 224):
         image.put(at + 4, "I", kind)
-    bench.guest.push({"/root/other.so": bytes(image)})
-    bench.log()
-    done = bench.guest.run("/root/rexrun load /root/other.so /root/other.so", scaled(60))
+    shared.guest.push({"/root/other.so": bytes(image)})
+    shared.log()
+    done = shared.guest.run("/root/rexrun load /root/other.so /root/other.so", scaled(60))
     assert set(json.loads(done.stdout)) == {error}
     if error == errno.EOPNOTSUPP:
-        assert f"programs of type {kind} are not supported" in bench.log()[0]
-    assert bench.unharmed()
+        assert f"programs of type {kind} are not supported" in shared.log()[0]
+    assert shared.unharmed()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness.rex_guest import BUDGET_MS, Bench, start
+from harness.rex_guest import BUDGET_MS, RexGuest, start
 
 from lab.deadline import scaled
 from lab.guest.forks import Forks
@@ -61,30 +61,32 @@ PAGE_FAULT = "faulted on CPU [01]: page fault at 0x"
         ("disturbs", "returned", 6, None),
     ],
 )
-def test_outcome(bench: Bench, program: str, outcome: str, value: int, said: str | None) -> None:
-    before = bench.counts()
-    bench.log()
-    assert bench.run(program) == {"load": 0, "run": 0, "retval": value}
-    after = bench.counts()
+def test_outcome(
+    shared: RexGuest, program: str, outcome: str, value: int, said: str | None
+) -> None:
+    before = shared.counts()
+    shared.log()
+    assert shared.run(program) == {"load": 0, "run": 0, "retval": value}
+    after = shared.counts()
     assert after["runs"] - before["runs"] == 1
     assert after[outcome] - before[outcome] == 1
-    log = bench.log()
+    log = shared.log()
     if said is None:
         assert log == []
     else:
         assert re.search(said, log[0]), log
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_a_report_shows_the_calls_that_led_there(bench: Bench) -> None:
-    bench.log()
-    bench.run("panics")
-    frames = [line.split()[-1] for line in bench.log() if re.search(r" #\d+ 0x", line)]
+def test_a_report_shows_the_calls_that_led_there(shared: RexGuest) -> None:
+    shared.log()
+    shared.run("panics")
+    frames = [line.split()[-1] for line in shared.log() if re.search(r" #\d+ 0x", line)]
     # deep() four times, of which three are the same call, and the program.
     assert len(frames) == 5
     assert frames[1] == frames[2] == frames[3]
     text = subprocess.run(
-        ["nm", bench.image], check=True, capture_output=True, text=True
+        ["nm", shared.image], check=True, capture_output=True, text=True
     ).stdout.splitlines()
     places = sorted((int(line.split()[0], 16), line.split()[2]) for line in text if line[0] == "0")
 
@@ -95,12 +97,12 @@ def test_a_report_shows_the_calls_that_led_there(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("program", ["panics_holding", "faults_holding", "forgets"])
-def test_what_is_held_at_the_end_is_released(bench: Bench, program: str) -> None:
-    before = bench.counts()
-    bench.log()
-    bench.run(program)
+def test_what_is_held_at_the_end_is_released(shared: RexGuest, program: str) -> None:
+    before = shared.counts()
+    shared.log()
+    shared.run(program)
     kind = "leaked" if program == "forgets" else "released"
-    gone = {key: value - before[key] for key, value in bench.counts().items() if kind in key}
+    gone = {key: value - before[key] for key, value in shared.counts().items() if kind in key}
     assert gone == {
         f"{kind}_spin_lock": 1,
         f"{kind}_rcu": 1,
@@ -109,83 +111,83 @@ def test_what_is_held_at_the_end_is_released(bench: Bench, program: str) -> None
         f"{kind}_socket": 0,
     }
     if kind == "released":
-        assert bench.log()[-1].endswith("released: spin_lock 1 rcu 1 ringbuf 1 task 2")
-    assert bench.run("takes_lock")["retval"] == -errno.EBUSY  # the first time it got it
-    assert bench.counts()["repaired"] == before["repaired"]
-    assert bench.unharmed()
+        assert shared.log()[-1].endswith("released: spin_lock 1 rcu 1 ringbuf 1 task 2")
+    assert shared.run("takes_lock")["retval"] == -errno.EBUSY  # the first time it got it
+    assert shared.counts()["repaired"] == before["repaired"]
+    assert shared.unharmed()
 
 
-def test_a_full_ledger_is_said_before_anything_is_acquired(bench: Bench) -> None:
-    before = bench.counts()
-    assert bench.run("fills_ledger")["retval"] == 64
-    after = bench.counts()
+def test_a_full_ledger_is_said_before_anything_is_acquired(shared: RexGuest) -> None:
+    before = shared.counts()
+    assert shared.run("fills_ledger")["retval"] == 64
+    after = shared.counts()
     assert after["ledger_full"] - before["ledger_full"] == 1
     assert after["leaked_task"] - before["leaked_task"] == 64
 
 
-def test_the_interrupt_flag_is_put_right(bench: Bench) -> None:
-    before = bench.counts()["repaired"]
-    bench.run("disturbs")
-    assert bench.counts()["repaired"] == before + 1
+def test_the_interrupt_flag_is_put_right(shared: RexGuest) -> None:
+    before = shared.counts()["repaired"]
+    shared.run("disturbs")
+    assert shared.counts()["repaired"] == before + 1
 
 
-def test_ten_thousand_panics_leave_nothing(bench: Bench) -> None:
+def test_ten_thousand_panics_leave_nothing(shared: RexGuest) -> None:
     def slab() -> int:
-        text = bench.guest.run("cat /proc/meminfo").stdout
+        text = shared.guest.run("cat /proc/meminfo").stdout
         return int(re.search(r"^Slab:\s+(\d+) kB$", text, re.M)[1])  # type: ignore[index]
 
-    bench.run("panics_holding", 100)
-    before, count = slab(), bench.counts()["panicked"]
-    bench.run("panics_holding", 10_000)
-    assert bench.counts()["panicked"] == count + 10_000
+    shared.run("panics_holding", 100)
+    before, count = slab(), shared.counts()["panicked"]
+    shared.run("panics_holding", 10_000)
+    assert shared.counts()["panicked"] == count + 10_000
     assert slab() - before < 1000  # less than a tenth of a kilobyte each
-    assert bench.unharmed()
-    assert bench.leaks() == ""
+    assert shared.unharmed()
+    assert shared.leaks() == ""
 
 
 def test_an_interrupt_that_runs_programs_leaves_the_run_that_it_interrupts_alone(
-    bench: Bench,
+    shared: RexGuest,
 ) -> None:
-    before = bench.counts()
-    result = bench.run("context", 20_000, "hrtimer_expire_entry", "counts_others")
+    before = shared.counts()
+    result = shared.run("context", 20_000, "hrtimer_expire_entry", "counts_others")
     assert result["retval"] == 3
     assert result["others"] > 100  # that many chances to hit
-    gone = {key: value - before[key] for key, value in bench.counts().items()}
+    gone = {key: value - before[key] for key, value in shared.counts().items()}
     assert gone["runs"] == gone["returned"] >= 20_000 + result["others"]
     assert gone["repaired"] == 0
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
 @pytest.mark.parametrize("program", ["tc", "xdp"])
-def test_packets_and_sockets_of_who_holds_a_lock(bench: Bench, program: str) -> None:
-    before = bench.counts()
-    assert bench.run(program) == {"load": 0, "run": 0, "retval": 0}
-    gone = {key: value - before[key] for key, value in bench.counts().items()}
+def test_packets_and_sockets_of_who_holds_a_lock(shared: RexGuest, program: str) -> None:
+    before = shared.counts()
+    assert shared.run(program) == {"load": 0, "run": 0, "retval": 0}
+    gone = {key: value - before[key] for key, value in shared.counts().items()}
     assert gone["runs"] == gone["returned"] == 3
     assert gone["leaked_socket"] == 0
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
 @pytest.mark.parametrize("program", ["kprobe", "tracepoint", "perf_event"])
-def test_what_only_runs_attached_is_not_run_by_hand(bench: Bench, program: str) -> None:
-    before = bench.counts()
-    assert bench.run(program)["run"] == ENOTSUPP
-    assert bench.counts() == before
-    assert bench.unharmed()
+def test_what_only_runs_attached_is_not_run_by_hand(shared: RexGuest, program: str) -> None:
+    before = shared.counts()
+    assert shared.run(program)["run"] == ENOTSUPP
+    assert shared.counts() == before
+    assert shared.unharmed()
 
 
 def test_without_smap_nothing_is_loaded(
     planner: Planner, forks: Forks, built: tuple[Path, Path]
 ) -> None:
     """Nothing would keep a program from reading a user's page that is present."""
-    for bench in start(planner, forks, built, "clearcpuid=smap"):
-        assert "smap" not in bench.guest.run("cat /proc/cpuinfo").stdout.split()
-        assert bench.run("reads_user") == {"load": errno.EOPNOTSUPP}
-        assert "without SMAP" in bench.log()[0]
-        assert bench.unharmed()
+    for shared in start(planner, forks, built, "clearcpuid=smap"):
+        assert "smap" not in shared.guest.run("cat /proc/cpuinfo").stdout.split()
+        assert shared.run("reads_user") == {"load": errno.EOPNOTSUPP}
+        assert "without SMAP" in shared.log()[0]
+        assert shared.unharmed()
 
 
-def test_twin_without_redirection_a_fault_is_an_oops(fresh: Bench) -> None:
+def test_twin_without_redirection_a_fault_is_an_oops(fresh: RexGuest) -> None:
     """That this is seen is what the tests of faults rely on."""
     fresh.guest.run("echo 2 > /sys/kernel/debug/rex/unprotected")
     done = fresh.guest.run("/root/rexrun run /root/image.so reads_null", scaled(60))
@@ -194,7 +196,7 @@ def test_twin_without_redirection_a_fault_is_an_oops(fresh: Bench) -> None:
     assert not fresh.unharmed()
 
 
-def test_a_lock_that_nobody_releases_is_given_up(fresh: Bench) -> None:
+def test_a_lock_that_nobody_releases_is_given_up(fresh: RexGuest) -> None:
     fresh.guest.run("echo 9 > /sys/kernel/debug/rex/unprotected")
     programs = "panics_holding takes_lock"
     done = fresh.guest.run(f"/root/rexrun cpus /root/image.so {programs}", scaled(60))
@@ -204,14 +206,14 @@ def test_a_lock_that_nobody_releases_is_given_up(fresh: Bench) -> None:
     assert fresh.counts()["repaired"] == 1
 
 
-def test_a_program_that_panicked_can_be_taken_out_of_service(fresh: Bench) -> None:
+def test_a_program_that_panicked_can_be_taken_out_of_service(fresh: RexGuest) -> None:
     fresh.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
     assert fresh.run("panics", 3)["retval"] == 2
     counts = fresh.counts()
     assert (counts["panicked"], counts["disabled"], counts["runs"]) == (1, 2, 1)
 
 
-def test_each_event_is_traced(fresh: Bench) -> None:
+def test_each_event_is_traced(fresh: RexGuest) -> None:
     def each(*programs: str) -> Callable[[], object]:
         return lambda: [fresh.run(program) for program in programs]
 
@@ -248,21 +250,21 @@ def test_each_event_is_traced(fresh: Bench) -> None:
     assert fresh.unharmed()
 
 
-def test_programs_on_the_tracepoints_of_rex_are_bounded_by_the_depth(bench: Bench) -> None:
-    before = bench.counts()
+def test_programs_on_the_tracepoints_of_rex_are_bounded_by_the_depth(shared: RexGuest) -> None:
+    before = shared.counts()
     others = [word for pair in NESTED for word in pair]
-    act = lambda: bench.run("panics_holding", 50, *others)  # noqa: E731
-    traced = bench.traced(act)
-    gone = {key: value - before[key] for key, value in bench.counts().items()}
+    act = lambda: shared.run("panics_holding", 50, *others)  # noqa: E731
+    traced = shared.traced(act)
+    gone = {key: value - before[key] for key, value in shared.counts().items()}
     assert gone["panicked"] > 100
     assert gone["faulted"] > 100
     assert gone["refused"] > 0
     assert gone["runs"] == gone["panicked"] + gone["faulted"]
     assert gone["repaired"] == 0
     assert any("rex_refused" in line and "depth=4 nmi=0" in line for line in traced)
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_whoever_may_not_load_modules_may_not_load_programs(bench: Bench) -> None:
-    done = bench.guest.run("/root/rexrun load /root/image.so /root/image.so nobody")
+def test_whoever_may_not_load_modules_may_not_load_programs(shared: RexGuest) -> None:
+    done = shared.guest.run("/root/rexrun load /root/image.so /root/image.so nobody")
     assert set(json.loads(done.stdout)) == {errno.EPERM}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from harness.rex_guest import FLAVOR, Bench, timers_run
+from harness.rex_guest import FLAVOR, RexGuest, timers_run
 from harness.rex_programs import build
 
 from lab.deadline import DeadlineExceeded, scaled
@@ -34,16 +34,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return build(tmp_path_factory.mktemp("stack"), "stack.c")
 
 
-def untouched(bench: Bench) -> dict[tuple[int, int], int]:
+def untouched(shared: RexGuest) -> dict[tuple[int, int], int]:
     """What the kernel says of its stacks, by CPU and depth."""
-    found = counters.snapshot(bench.guest.read_files(counters.FILES))
+    found = counters.snapshot(shared.guest.read_files(counters.FILES))
     assert found is not None
     assert found.untouched is not None
     return dict(found.untouched)
 
 
-def rose(bench: Bench, before: dict[str, int]) -> dict[str, int]:
-    return {key: value - before[key] for key, value in bench.counts().items()}
+def rose(shared: RexGuest, before: dict[str, int]) -> dict[str, int]:
+    return {key: value - before[key] for key, value in shared.counts().items()}
 
 
 @pytest.mark.parametrize(
@@ -64,37 +64,39 @@ def rose(bench: Bench, before: dict[str, int]) -> dict[str, int]:
         ("sinks_disturbing", "overflowed", 7),
     ],
 )
-def test_outcome(bench: Bench, program: str, outcome: str, value: int) -> None:
-    before = bench.counts()
-    bench.log()
-    assert bench.run(program) == {"load": 0, "run": 0, "retval": value}
-    gone = rose(bench, before)
+def test_outcome(shared: RexGuest, program: str, outcome: str, value: int) -> None:
+    before = shared.counts()
+    shared.log()
+    assert shared.run(program) == {"load": 0, "run": 0, "retval": value}
+    gone = rose(shared, before)
     assert gone["runs"] == gone[outcome] == 1
     assert gone["repaired"] == (1 if program == "sinks_disturbing" else 0)
-    log = bench.log()
+    log = shared.log()
     assert bool(log) == (outcome == "overflowed")
     if log:
         assert SPENT.search(log[0]), log
         assert " #0 0x" in log[1]
     if program == "sinks_holding":
         assert log[-1].endswith("released: spin_lock 1 rcu 1 ringbuf 1 task 1")
-    assert timers_run(bench)
-    assert bench.unharmed()
+    assert timers_run(shared)
+    assert shared.unharmed()
 
 
-def test_a_report_shows_the_calls_that_led_there(bench: Bench) -> None:
+def test_a_report_shows_the_calls_that_led_there(shared: RexGuest) -> None:
     for program, function in (("recurses", "descend"), ("sinks", "sink")):
-        bench.log()
-        bench.run(program)
-        frames = [int(line.split()[-1], 16) for line in bench.log() if re.search(r" #\d+ 0x", line)]
+        shared.log()
+        shared.run(program)
+        frames = [
+            int(line.split()[-1], 16) for line in shared.log() if re.search(r" #\d+ 0x", line)
+        ]
         assert len(frames) == 16
-        with bench.image.open("rb") as stream:
+        with shared.image.open("rb") as stream:
             (symbol,) = ELFFile(stream).get_section_by_name(".symtab").get_symbol_by_name(function)
         begin, end = symbol["st_value"], symbol["st_value"] + symbol["st_size"]
         assert all(begin <= frame < end for frame in frames)
 
 
-def test_what_is_checked_leaves_the_reserve_alone(fresh: Bench) -> None:
+def test_what_is_checked_leaves_the_reserve_alone(fresh: RexGuest) -> None:
     """A thousand overflows, with a clock that interrupts every 200 us and runs a program."""
     assert untouched(fresh) == {}
     before = fresh.counts()
@@ -110,7 +112,7 @@ def test_what_is_checked_leaves_the_reserve_alone(fresh: Bench) -> None:
     assert fresh.unharmed()
 
 
-def test_no_neighbour_is_touched_from_the_guard(fresh: Bench) -> None:
+def test_no_neighbour_is_touched_from_the_guard(fresh: RexGuest) -> None:
     """Whoever has no check uses its stack up, and nobody else's."""
     done = fresh.guest.run("taskset -c 1 /root/rexrun run /root/image.so sinks_disturbing 20")
     assert json.loads(done.stdout)["retval"] == 7
@@ -123,23 +125,25 @@ def test_no_neighbour_is_touched_from_the_guard(fresh: Bench) -> None:
 @pytest.mark.parametrize("cpu", [0, 1])
 @pytest.mark.parametrize("left", [0, 8, 16, 32])
 def test_an_interrupt_that_can_t_be_delivered_comes_again(
-    bench: Bench, left: int, cpu: int
+    shared: RexGuest, left: int, cpu: int
 ) -> None:
     """What interrupts there finds no room to be pushed: a double fault, and no interrupt lost."""
-    before = bench.counts()
+    before = shared.counts()
     words = " ".join((f"waits_with_{left}", str(TIMES), *CLOCK))
-    done = bench.guest.run(f"taskset -c {cpu} /root/rexrun run /root/image.so {words}", scaled(120))
+    done = shared.guest.run(
+        f"taskset -c {cpu} /root/rexrun run /root/image.so {words}", scaled(120)
+    )
     result = json.loads(done.stdout)
     assert (result["run"], result["retval"]) == (0, 7)
     assert result["others"] >= TIMES / 2  # the clock that ended them was not lost
-    gone = rose(bench, before)
+    gone = rose(shared, before)
     assert gone["overflowed"] == TIMES
     assert gone["terminated"] == gone["repaired"] == 0
-    assert timers_run(bench)
-    assert bench.unharmed()
+    assert timers_run(shared)
+    assert shared.unharmed()
 
 
-def test_twin_without_checks_the_guard_ends_a_program(fresh: Bench) -> None:
+def test_twin_without_checks_the_guard_ends_a_program(fresh: RexGuest) -> None:
     fresh.guest.run("echo 16 > /sys/kernel/debug/rex/unprotected")
     before = fresh.counts()
     assert fresh.run("recurses", 10)["retval"] == 7
@@ -149,7 +153,7 @@ def test_twin_without_checks_the_guard_ends_a_program(fresh: Bench) -> None:
 
 
 @pytest.mark.parametrize(("knob", "program"), [(48, "recurses"), (32, "sinks")])
-def test_twin_without_the_guard_the_kernel_dies(fresh: Bench, knob: int, program: str) -> None:
+def test_twin_without_the_guard_the_kernel_dies(fresh: RexGuest, knob: int, program: str) -> None:
     fresh.guest.run(f"echo {knob} > /sys/kernel/debug/rex/unprotected")
     with contextlib.suppress(ConnectionLost, DeadlineExceeded):
         fresh.guest.run(f"/root/rexrun run /root/image.so {program}", scaled(20))
@@ -163,7 +167,7 @@ def test_twin_without_the_guard_the_kernel_dies(fresh: Bench, knob: int, program
     )
 
 
-def test_checks_are_looked_at_when_a_program_is_loaded(fresh: Bench) -> None:
+def test_checks_are_looked_at_when_a_program_is_loaded(fresh: RexGuest) -> None:
     """So that one that has its checks keeps them."""
     fresh.guest.run("echo 32 > /sys/kernel/debug/rex/unprotected")
     assert fresh.run("recurses", 10)["retval"] == 7
@@ -239,45 +243,45 @@ SPOILT = [
 
 
 @pytest.mark.parametrize(("change", "said"), [x[1:] for x in SPOILT], ids=[x[0] for x in SPOILT])
-def test_an_image_without_its_frames_is_refused(bench: Bench, change, said: str) -> None:  # type: ignore[no-untyped-def]
-    image = Image(bench.image)
+def test_an_image_without_its_frames_is_refused(shared: RexGuest, change, said: str) -> None:  # type: ignore[no-untyped-def]
+    image = Image(shared.image)
     change(image)
-    bench.log()
-    assert set(bench.load(bytes(image))) == {errno.ENOEXEC}
-    log = bench.log()
+    shared.log()
+    assert set(shared.load(bytes(image))) == {errno.ENOEXEC}
+    log = shared.log()
     assert re.match(f"rex: load: .*{said}", log[0]), log
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_only_the_program_without_room_is_refused(bench: Bench) -> None:
+def test_only_the_program_without_room_is_refused(shared: RexGuest) -> None:
     """Of a function with a small frame, that it has no check, is an error if it is the entry."""
-    image = Image(bench.image)
+    image = Image(shared.image)
     image.put(image.symbols["recurses"] + 7, 0x90909090909055, 7)
-    bench.log()
-    errors = bench.load(bytes(image))
+    shared.log()
+    errors = shared.load(bytes(image))
     assert sorted(errors) == [0] * (len(errors) - 1) + [errno.ENOEXEC]
-    (line,) = bench.log()
+    (line,) = shared.log()
     assert line == "rex: load: the entry has no room for a check of the stack"
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_pairs_that_overlap_do_no_harm(bench: Bench) -> None:
+def test_pairs_that_overlap_do_no_harm(shared: RexGuest) -> None:
     """One more, some bytes behind another: what was written there is room no more."""
     for by in (0, 1, 8, 21):
-        image = Image(bench.image)
+        image = Image(shared.image)
         image.put(image.entry("says_nothing"), image.symbols["recurses"] + by)
-        errors = bench.load(bytes(image))
+        errors = shared.load(bytes(image))
         assert set(errors) == {0, errno.ENOEXEC}
         assert errors.count(errno.ENOEXEC) == 1  # says_nothing, whose frame nobody says
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_the_host_sees_the_same_room(bench: Bench) -> None:
-    image = Image(bench.image)
-    frames = {frame.address: frame for frame in frames_of("image", bench.image)}
+def test_the_host_sees_the_same_room(shared: RexGuest) -> None:
+    image = Image(shared.image)
+    frames = {frame.address: frame for frame in frames_of("image", shared.image)}
     assert [name for name, at in image.symbols.items() if at in frames and not frames[at].room] == [
         "sink"
     ]
     assert frames[image.symbols["takes_57320"]].size == 57320
     assert frames[image.symbols["says_all"]].size == 2**63 - 1
-    assert set(bench.load(bytes(image))) == {0}
+    assert set(shared.load(bytes(image))) == {0}

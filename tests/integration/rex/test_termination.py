@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from harness.loader_guest import Bench, alone
+from harness.loader_guest import LoaderGuest, alone
 
 from lab.extension.rust.build import build_rust
 from lab.guest.guest import Guest
@@ -31,10 +31,10 @@ EARLY, TWICE, VANISHED, LOST = range(4)
 
 
 @pytest.fixture
-def bench(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[Bench]:
-    for bench in alone(rex_guest, rex, planner):
+def loader(rex_guest: Guest, rex: Kernel, planner: Planner) -> Iterator[LoaderGuest]:
+    for loader in alone(rex_guest, rex, planner):
         before = rex_guest.run("cat /proc/sys/kernel/rex/budget_ms").stdout
-        yield bench
+        yield loader
         rex_guest.run(f"echo {before.strip()} > /proc/sys/kernel/rex/budget_ms")
 
 
@@ -43,33 +43,35 @@ def stats(guest: Guest) -> dict[str, int]:
     return {name: int(count) for name, count in map(str.split, lines)}
 
 
-def begin(bench: Bench, planner: Planner) -> None:
-    path = bench.push_file(build_rust("limits", planner.cache).path)
-    assert bench.guest.run(f"echo {BUDGET_MS} > /proc/sys/kernel/rex/budget_ms").ok
-    bench.do("load", handle="a", path=path)
-    bench.do("attach", handle="a", program="ends")
-    bench.do("write", handle="a", map="settings", key=0, value=BUDGET_MS * 1_000_000)
+def begin(loader: LoaderGuest, planner: Planner) -> None:
+    path = loader.push_file(build_rust("limits", planner.cache).path)
+    assert loader.guest.run(f"echo {BUDGET_MS} > /proc/sys/kernel/rex/budget_ms").ok
+    loader.do("load", handle="a", path=path)
+    loader.do("attach", handle="a", program="ends")
+    loader.do("write", handle="a", map="settings", key=0, value=BUDGET_MS * 1_000_000)
 
 
-def spin(bench: Bench, times: int) -> None:
-    bench.do("run", handle="a", program="spins", repeat=times, size=64, cpu=1)
+def spin(loader: LoaderGuest, times: int) -> None:
+    loader.do("run", handle="a", program="spins", repeat=times, size=64, cpu=1)
 
 
-def books(bench: Bench) -> tuple[list[int], list[int]]:
+def books(loader: LoaderGuest) -> tuple[list[int], list[int]]:
     """What the programs counted, and how often each thing happened that must not."""
-    counts = [bench.value(place) for place in range(8)]
-    return counts, [bench.value(place, "wrong") for place in range(4)]
+    counts = [loader.value(place) for place in range(8)]
+    return counts, [loader.value(place, "wrong") for place in range(4)]
 
 
-def test_of_many_runs_near_the_limit_none_is_ended_wrongly(bench: Bench, planner: Planner) -> None:
-    guest = bench.guest
-    begin(bench, planner)
+def test_of_many_runs_near_the_limit_none_is_ended_wrongly(
+    loader: LoaderGuest, planner: Planner
+) -> None:
+    guest = loader.guest
+    begin(loader, planner)
     before = stats(guest)
     for _ in range(RUNS // AT_A_TIME):
-        spin(bench, AT_A_TIME)
+        spin(loader, AT_A_TIME)
     now = stats(guest)
     rose = {name: now[name] - before[name] for name in now}
-    counts, wrong = books(bench)
+    counts, wrong = books(loader)
     print(f"of {RUNS} runs, by place: {counts}")
     assert wrong == [0, 0, 0, 0], f"early, twice, vanished, lost: {wrong}; counted: {counts}"
     # What the kernel counts is what the programs have seen, to the last run.
@@ -84,20 +86,20 @@ def test_of_many_runs_near_the_limit_none_is_ended_wrongly(bench: Bench, planner
     assert counts[ENDED] > RUNS / 50
     reports = guest.run("dmesg").stdout
     assert not re.search(r"BUG: |WARNING: |rcu: INFO|soft lockup", reports)
-    bench.do("unload", handle="a")
+    loader.do("unload", handle="a")
 
 
 def test_twin_without_the_watchdog_what_takes_far_too_long_comes_to_its_end(
-    bench: Bench, planner: Planner
+    loader: LoaderGuest, planner: Planner
 ) -> None:
-    begin(bench, planner)
+    begin(loader, planner)
     knob = "/sys/kernel/debug/rex/unprotected"
-    assert bench.guest.run(f"echo 8 > {knob}").ok
+    assert loader.guest.run(f"echo 8 > {knob}").ok
     try:
-        spin(bench, 800)  # of which every eightieth is such a run
+        spin(loader, 800)  # of which every eightieth is such a run
     finally:
-        bench.guest.run(f"echo 0 > {knob}")
-    counts, wrong = books(bench)
+        loader.guest.run(f"echo 0 > {knob}")
+    counts, wrong = books(loader)
     assert wrong[LOST] > 0
     assert (counts[LEFT], counts[ENDED]) == (800, 0)
-    bench.do("unload", handle="a")
+    loader.do("unload", handle="a")

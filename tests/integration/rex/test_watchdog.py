@@ -9,7 +9,7 @@ import re
 import subprocess
 
 import pytest
-from harness.rex_guest import BUDGET_MS, Bench, timers_run
+from harness.rex_guest import BUDGET_MS, RexGuest, timers_run
 
 from lab.deadline import scaled
 
@@ -31,56 +31,56 @@ TERMINATED = rf"terminated on CPU [01]: ran for more than {BUDGET_MS} ms(: \d+ m
 
 
 @pytest.mark.parametrize("program", LOOPS)
-def test_what_does_not_end_is_ended(bench: Bench, program: str) -> None:
+def test_what_does_not_end_is_ended(shared: RexGuest, program: str) -> None:
     runs = 3 if program in ("loops_tc", "loops_xdp") else 1  # what one test run repeats
-    before = bench.counts()
-    bench.log()
+    before = shared.counts()
+    shared.log()
     for _ in range(2):
-        assert bench.run(program) == {"load": 0, "run": 0, "retval": 8}
-    gone = {key: value - before[key] for key, value in bench.counts().items()}
+        assert shared.run(program) == {"load": 0, "run": 0, "retval": 8}
+    gone = {key: value - before[key] for key, value in shared.counts().items()}
     assert gone["runs"] == gone["terminated"] == 2 * runs
     assert gone["repaired"] == (2 if "disturbing" in program else 0)
     if "over_map" in program:
         assert gone["deferred"] <= 2
-    log = bench.log()
+    log = shared.log()
     assert re.search(TERMINATED, log[0]), log
     assert " #0 0x" in log[1]
     if "holding" in program:
         assert log[-1].endswith("released: spin_lock 1 rcu 1 ringbuf 1 task 2")
-        assert bench.run("takes_lock")["retval"] == -errno.EBUSY  # the first time it got it
-    assert timers_run(bench)
-    assert bench.unharmed()
+        assert shared.run("takes_lock")["retval"] == -errno.EBUSY  # the first time it got it
+    assert timers_run(shared)
+    assert shared.unharmed()
 
 
-def test_a_report_of_a_loop_shows_where_it_was(bench: Bench) -> None:
+def test_a_report_of_a_loop_shows_where_it_was(shared: RexGuest) -> None:
     text = subprocess.run(
-        ["nm", bench.image], check=True, capture_output=True, text=True
+        ["nm", shared.image], check=True, capture_output=True, text=True
     ).stdout.splitlines()
     places = sorted((int(line.split()[0], 16), line.split()[2]) for line in text if line[0] == "0")
     for program, calls in (
         ("loops", ["loop", "loops"]),
         ("loops_over_map", ["loop_over_map", "loops_over_map"]),
     ):
-        bench.log()
-        bench.run(program)
-        offsets = [line.split()[-1] for line in bench.log() if re.search(r" #\d+ 0x", line)]
+        shared.log()
+        shared.run(program)
+        offsets = [line.split()[-1] for line in shared.log() if re.search(r" #\d+ 0x", line)]
         names = [
             max(place for place in places if place[0] <= int(offset, 16))[1] for offset in offsets
         ]
         assert names[-len(calls) :] == calls
 
 
-def test_what_ends_in_time_is_not_ended(bench: Bench) -> None:
-    before = bench.counts()
-    assert bench.run("takes_time", 50) == {"load": 0, "run": 0, "retval": 9}
-    assert bench.run("context", 100_000)["retval"] == 3
-    gone = {key: value - before[key] for key, value in bench.counts().items()}
+def test_what_ends_in_time_is_not_ended(shared: RexGuest) -> None:
+    before = shared.counts()
+    assert shared.run("takes_time", 50) == {"load": 0, "run": 0, "retval": 9}
+    assert shared.run("context", 100_000)["retval"] == 3
+    gone = {key: value - before[key] for key, value in shared.counts().items()}
     assert gone["returned"] == gone["runs"] == 100_050
     assert gone["deferred"] == 0
-    assert bench.unharmed()
+    assert shared.unharmed()
 
 
-def test_the_budget_can_be_set(fresh: Bench) -> None:
+def test_the_budget_can_be_set(fresh: RexGuest) -> None:
     fresh.guest.run("sysctl -w kernel.rex.budget_ms=20")
     assert fresh.run("takes_time", 5)["retval"] == 8
     assert "ran for more than 20 ms" in fresh.log()[0]
@@ -95,42 +95,42 @@ def test_the_budget_can_be_set(fresh: Bench) -> None:
     assert fresh.unharmed()
 
 
-def test_what_loops_on_every_cpu_is_ended(bench: Bench) -> None:
-    before = bench.counts()
+def test_what_loops_on_every_cpu_is_ended(shared: RexGuest) -> None:
+    before = shared.counts()
     each = " & ".join(
         f"taskset -c {cpu} /root/rexrun run /root/image.so {program} 5"
         for cpu, program in ((0, "loops"), (1, "loops_over_map"))
     )
-    done = bench.guest.run(f"{each}; wait", scaled(60))
+    done = shared.guest.run(f"{each}; wait", scaled(60))
     assert [json.loads(line)["retval"] for line in done.stdout.splitlines()] == [8, 8]
-    assert bench.counts()["terminated"] - before["terminated"] == 10
-    assert timers_run(bench)
-    assert bench.unharmed()
+    assert shared.counts()["terminated"] - before["terminated"] == 10
+    assert timers_run(shared)
+    assert shared.unharmed()
 
 
 @pytest.mark.parametrize("hook", ["hrtimer_expire_entry", "timer_expire_entry"])
 @pytest.mark.parametrize("inner", ["loops_on_first", "loops_over_map_on_first"])
 def test_what_loops_inside_of_another_is_ended_by_itself(
-    bench: Bench, hook: str, inner: str
+    shared: RexGuest, hook: str, inner: str
 ) -> None:
     """In a hard interrupt and in a softirq."""
-    bench.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
-    before = bench.counts()
+    shared.guest.run("sysctl -w kernel.rex.disable_on_panic=1")
+    before = shared.counts()
     # Two seconds: some timers of the kernel's come once a second, and the hook has to come again.
     run = f"taskset -c 0 /root/rexrun run /root/image.so takes_time 30 {hook} {inner}"
-    traced = bench.traced(lambda: bench.guest.run(run, scaled(60)), "rex_terminate")
-    bench.guest.run("sysctl -w kernel.rex.disable_on_panic=0")
-    gone = {key: value - before[key] for key, value in bench.counts().items()}
+    traced = shared.traced(lambda: shared.guest.run(run, scaled(60)), "rex_terminate")
+    shared.guest.run("sysctl -w kernel.rex.disable_on_panic=0")
+    gone = {key: value - before[key] for key, value in shared.counts().items()}
     assert gone["terminated"] >= 1
     assert gone["disabled"] > 0
     assert any(f"name={inner[:15]} " in line for line in traced), traced
     assert gone["repaired"] == 0
-    assert bench.run("takes_time")["retval"] == 9
-    assert timers_run(bench)
-    assert bench.unharmed()
+    assert shared.run("takes_time")["retval"] == 9
+    assert timers_run(shared)
+    assert shared.unharmed()
 
 
-def test_twin_without_the_watchdog_a_loop_stalls_the_kernel(fresh: Bench) -> None:
+def test_twin_without_the_watchdog_a_loop_stalls_the_kernel(fresh: RexGuest) -> None:
     """Until it is there again."""
     fresh.guest.run("echo 8 > /sys/kernel/debug/rex/unprotected")
     run = "/root/rexrun run /root/image.so loops > /root/answer 2>&1"
@@ -143,7 +143,7 @@ def test_twin_without_the_watchdog_a_loop_stalls_the_kernel(fresh: Bench) -> Non
     assert fresh.counts()["terminated"] == 1
 
 
-def test_cpus_come_and_go_while_they_are_watched(fresh: Bench) -> None:
+def test_cpus_come_and_go_while_they_are_watched(fresh: RexGuest) -> None:
     online = "/sys/devices/system/cpu/cpu1/online"
     background = "taskset -c 0 /root/rexrun run /root/image.so takes_time 40"
     turns = f"for i in 1 2 3 4 5; do echo 0 > {online}; echo 1 > {online}; done"
@@ -156,7 +156,7 @@ def test_cpus_come_and_go_while_they_are_watched(fresh: Bench) -> None:
     assert fresh.unharmed()
 
 
-def test_the_watchdog_ends_waiting_for_a_lock_as_well(fresh: Bench) -> None:
+def test_the_watchdog_ends_waiting_for_a_lock_as_well(fresh: RexGuest) -> None:
     fresh.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
     programs = "panics_holding takes_lock"
     done = fresh.guest.run(f"/root/rexrun cpus /root/image.so {programs}", scaled(60))
@@ -164,7 +164,7 @@ def test_the_watchdog_ends_waiting_for_a_lock_as_well(fresh: Bench) -> None:
     assert fresh.counts()["terminated"] == 1
 
 
-def test_a_run_that_an_oops_lost_is_forgotten_with_its_program(fresh: Bench) -> None:
+def test_a_run_that_an_oops_lost_is_forgotten_with_its_program(fresh: RexGuest) -> None:
     """While others run, so that the watchdog looks: it would call the run overdue in a second."""
     fresh.guest.run("echo 2 > /sys/kernel/debug/rex/unprotected")
     run = "/root/rexrun run /root/image.so"

@@ -88,7 +88,7 @@ def show(*, terminal: bool) -> str:
             report(StageProgress(JOB, "compile", done, 200, f"[obj] {done}.o"))
         if terminal:
             report._progress.refresh()
-        report(Notice("kernel x: waiting for process 7, which is at it [x]"))
+        report(Notice("kernel x: waiting for process 7, which is working on it [x]"))
         report(StageFinished(JOB, "compile", 300.0))
     return out.getvalue()
 
@@ -102,7 +102,7 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
     ]
     assert lines[3] == "kernel stock: compile  10 % (20 of 200)"
     assert lines[12] == "kernel stock: compile 100 % (200 of 200)"
-    assert lines[13] == "kernel x: waiting for process 7, which is at it [x]"
+    assert lines[13] == "kernel x: waiting for process 7, which is working on it [x]"
     assert lines[14] == "kernel stock: compile done in 300.0 s"
     assert len(lines) == 15
 

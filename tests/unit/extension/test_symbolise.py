@@ -65,7 +65,7 @@ def test_nothing_to_look_up_runs_nothing(tmp_path: Path) -> None:
     assert symbolise(tmp_path / "missing", []) == []
 
 
-def test_a_file_that_can_not_be_read_is_the_labs_trouble(tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_read_is_an_infra_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="addr2line"):
         symbolise(tmp_path / "missing", [1])
 

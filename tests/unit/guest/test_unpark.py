@@ -13,12 +13,12 @@ import pytest
 
 from lab.deadline import Deadline, DeadlineExceeded
 from lab.guest import identity
-from lab.guest.unpark import ReleaseFailed, await_parked, line, release
+from lab.guest.unpark import UnparkFailed, line, unpark, wait_until_parked
 from lab.vm.channel import MAX_BYTES, Channel
 
 
 class Machine:
-    """The part of a machine that a release needs, with the test as its guest."""
+    """The part of a machine that unparking needs, with the test as its guest."""
 
     def __init__(self) -> None:
         ours, self.guest = socket.socketpair()
@@ -43,7 +43,7 @@ def words(text: bytes) -> dict[str, str]:
     return {name: unquote(value) for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def test_the_line_carries_all_that_makes_a_guest_somebody() -> None:
+def test_the_line_carries_the_whole_identity_of_a_guest() -> None:
     who = identity.fresh()
     text = line(who, b"\x01" * 64, 1_700_000_000_000_000_001)
     assert text.endswith(b"\n")
@@ -57,20 +57,20 @@ def test_the_line_carries_all_that_makes_a_guest_somebody() -> None:
     }
 
 
-def test_each_release_has_a_seed_of_its_own(machine: Any) -> None:
+def test_each_unparked_guest_has_a_seed_of_its_own(machine: Any) -> None:
     seeds = set()
     for _ in range(3):
         one: Any = Machine()
         who = identity.fresh()
         one.say({"ok": True, "nonce": who.nonce})
-        release(one, who, Deadline(5))
+        unpark(one, who, Deadline(5))
         seeds.add(words(one.guest.recv(4096))["seed"])
     assert len(seeds) == 3
 
 
 def test_a_guest_that_is_parked_is_recognized(machine: Any) -> None:
     machine.say({"ok": True, "parked": True})
-    await_parked(machine, Deadline(5))
+    wait_until_parked(machine, Deadline(5))
 
 
 @pytest.mark.parametrize(
@@ -80,19 +80,19 @@ def test_a_guest_that_answers_otherwise_is_not_believed(
     machine: Any, answer: dict[str, Any]
 ) -> None:
     machine.say(answer)
-    with pytest.raises(ReleaseFailed):
-        release(machine, identity.fresh(), Deadline(5))
+    with pytest.raises(UnparkFailed):
+        unpark(machine, identity.fresh(), Deadline(5))
 
 
 def test_a_machine_that_ends_is_not_waited_for(machine: Any) -> None:
     machine.ended = True
-    with pytest.raises(ReleaseFailed, match="ended before"):
-        await_parked(machine, Deadline(60))
+    with pytest.raises(UnparkFailed, match="ended while"):
+        wait_until_parked(machine, Deadline(60))
 
 
 def test_silence_meets_the_deadline(machine: Any) -> None:
     with pytest.raises(DeadlineExceeded):
-        await_parked(machine, Deadline(0.1))
+        wait_until_parked(machine, Deadline(0.1))
 
 
 def test_a_flood_on_the_channel_is_cut_off() -> None:

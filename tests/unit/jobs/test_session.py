@@ -60,7 +60,7 @@ class Blind(Session):
 
     def _observe(self, run: Run) -> Observation:
         self.during()
-        return Observation(trouble=InfraError("nothing was seen"))
+        return Observation(infra_error=InfraError("nothing was seen"))
 
 
 @pytest.fixture

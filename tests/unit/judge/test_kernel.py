@@ -11,7 +11,7 @@ import pytest
 
 from lab.errors import InfraError
 from lab.judge import judge
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.parser import Report
 from lab.oracle.modules.reports import Cause
 from lab.scenario.load import load_scenarios
@@ -44,13 +44,13 @@ def load(tmp_path: Path) -> Callable[[str], Scenario]:
 
 
 def good(scenario: Scenario) -> Observation:
-    done = Pass()
+    iteration = Iteration()
     for number, step in enumerate(scenario.steps, 1):
         result = StepResult(step, f"step {number}", ended=True)
         result.status = 0
-        done.results.append(result)
+        iteration.results.append(result)
     return Observation(
-        first=done, state="alive", leaked=[], taint="", counters={"oops": 0, "warn": 0}
+        first=iteration, state="alive", leaked=[], taint="", counters={"oops": 0, "warn": 0}
     )
 
 
@@ -129,7 +129,7 @@ def test_the_cause_of_a_crash_comes_first(load: Callable[[str], Scenario]) -> No
 def test_a_leak_is_certain_whatever_broke_after_it(load: Callable[[str], Scenario]) -> None:
     scenario = load("released")
     seen = good(scenario)
-    seen.residue, seen.trouble = [ARMED], InfraError("the guest was lost")
+    seen.residue, seen.infra_error = [ARMED], InfraError("the guest was lost")
     found = judge(scenario, seen)
     assert (found.verdict, found.reasons[0]) == (
         "failed",

@@ -37,7 +37,7 @@ def good_report(scenario: Scenario) -> Observation:
 
 def good_rejection(scenario: Scenario) -> Observation:
     seen = judged.good(scenario)
-    seen.first = judged.one_pass(scenario, 0)
+    seen.first = judged.one_iteration(scenario, 0)
     loaded = judged.result_of(seen, "load")
     loaded.outcomes["rejected"] = seen.first.outcomes["rejected"] = 1
     loaded.problem, loaded.log = "load: E2BIG", "BPF program is too large."

@@ -11,7 +11,7 @@ import pytest
 
 from lab.judge import judge
 from lab.judge.finding import SOURCE_OF
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle import machine
 from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Trust
@@ -36,12 +36,12 @@ def load(tmp_path: Path) -> Load:
 
 def seen(scenario: Scenario, state: KernelState = "alive") -> Observation:
     """An item in which each step was done, five runs returned and a warning is reported."""
-    done = Pass()
-    done.outcomes["returned"] = 5
+    iteration = Iteration()
+    iteration.outcomes["returned"] = 5
     for number, step in enumerate(scenario.steps, 1):
-        done.results.append(StepResult(step, f"step {number}", ended=True, status=0))
+        iteration.results.append(StepResult(step, f"step {number}", ended=True, status=0))
     return Observation(
-        first=done,
+        first=iteration,
         state=state,
         leaked=[],
         taint="W",

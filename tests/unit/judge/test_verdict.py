@@ -35,14 +35,14 @@ from harness.observations import (
     break_taint,
     break_trigger,
     break_unload,
-    break_unread_ledger,
+    break_unread_leaks,
     crash,
     forging,
     good,
     good_received,
     good_rex,
     good_steps,
-    one_pass,
+    one_iteration,
     protection,
     report,
     result_of,
@@ -91,7 +91,7 @@ def test_what_a_module_left_comes_before_what_came_of_it(
     seen.state, seen.leaked = "crashed", None
     cause = "resources: expected released, but left over after the unload: interrupt handler pf"
     assert judge(scenario, seen).reasons[0].startswith(cause)
-    seen.trouble = InfraError("the guest could not be asked")
+    seen.infra_error = InfraError("the guest could not be asked")
     assert judge(scenario, seen).reasons[0].startswith(cause)
 
 
@@ -124,7 +124,7 @@ def test_what_is_left_comes_before_reports(load: Callable[[str], Scenario]) -> N
         (break_nothing_ran, "outcome returned"),
         (break_report, "a report: warning"),
         (break_leak, "map 7 (counts)"),
-        (break_unread_ledger, "could not be read"),
+        (break_unread_leaks, "could not be read"),
         (break_taint, "tainted: W"),
         (break_counter, "counter oops"),
         (break_second, "second use"),
@@ -147,12 +147,12 @@ def test_each_fault_fails_and_is_named(
     assert says in "\n".join(found.reasons)
 
 
-def test_the_labs_own_trouble_is_an_error_whatever_else_was_seen(
+def test_an_infra_error_is_an_error_whatever_else_was_seen(
     load: Callable[[str], Scenario],
 ) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.trouble = InfraError("no guest")
+    seen.infra_error = InfraError("no guest")
     assert judge(scenario, seen).verdict == "error"
     seen = good(scenario)
     seen.state = None
@@ -167,7 +167,7 @@ def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scena
     seen = good(scenario)
     break_leak(seen)
     assert judge(scenario, seen, twin()).verdict == "passed"
-    seen.trouble = InfraError("no guest")
+    seen.infra_error = InfraError("no guest")
     assert judge(scenario, seen, twin()).verdict == "error"
 
 
@@ -208,7 +208,7 @@ def test_what_makes_a_twin_pass(
 
 @pytest.mark.parametrize(
     "breaks",
-    [break_load, break_attach, break_trigger, break_unload, break_no_second, break_unread_ledger],
+    [break_load, break_attach, break_trigger, break_unload, break_no_second, break_unread_leaks],
 )
 def test_what_could_not_be_done_or_read_makes_no_twin_pass(
     load: Callable[[str], Scenario], breaks: Callable[[Observation], None]
@@ -275,7 +275,7 @@ def test_a_rejected_load_is_the_one_reason_and_shows_the_verifiers_words(
 def test_a_rejected_load_and_its_log(load: Callable[[str], Scenario]) -> None:
     scenario = load(REJECTED)
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     loaded = result_of(seen, "load")
     loaded.outcomes["rejected"] = seen.first.outcomes["rejected"] = 1
     loaded.problem, loaded.log = "load: E2BIG", "BPF program is too large."
@@ -292,7 +292,7 @@ def test_a_load_that_the_verifier_did_not_see_is_not_rejected(
 ) -> None:
     scenario = load(REJECTED)
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     loaded = result_of(seen, "load")
     loaded.problem = "map: x.bpf.o: not loaded: libbpf: map 'seen': failed to create"
     loaded.stage, loaded.errname = "map", "EINVAL"
@@ -309,7 +309,7 @@ def test_what_the_compiler_refuses_is_not_rejected(load: Callable[[str], Scenari
     ):
         scenario = load(text)
         seen = good(scenario)
-        seen.first, seen.second = one_pass(scenario, 0), None
+        seen.first, seen.second = one_iteration(scenario, 0), None
         loaded = result_of(seen, "load")
         loaded.outcomes[happens] = seen.first.outcomes[happens] = 1
         loaded.problem = "it did not come to be loaded"
@@ -329,7 +329,7 @@ def test_a_log_that_is_not_there_excludes_nothing(load: Callable[[str], Scenario
     """)
     for log, verdict in (("processed 2 insns", "passed"), ("", "failed"), ("invalid", "failed")):
         seen = good(scenario)
-        seen.first = one_pass(scenario, 0)
+        seen.first = one_iteration(scenario, 0)
         result_of(seen, "load").log = log
         assert judge(scenario, seen).verdict == verdict
 
@@ -357,7 +357,7 @@ def test_a_twin_needs_the_verifiers_word_and_no_other_failure(
     scenario = load(REJECTED.replace(", verifier_log: {contains: too large}", ""))
     for problem, verdict in (("", "passed"), ("map: not loaded: libbpf: no memory", "failed")):
         seen = good(scenario)
-        seen.first = one_pass(scenario, 0)
+        seen.first = one_iteration(scenario, 0)
         result_of(seen, "load").problem = problem
         assert judge(scenario, seen, twin("outcome")).verdict == verdict
 
@@ -391,7 +391,7 @@ def test_a_load_fails_where_it_is_expected_to(
 ) -> None:
     scenario = load(LOAD_STEP.replace("EXPECT", expect))
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     loaded = result_of(seen, "load")
     loaded.stage, loaded.errname = stage, errname
     if stage:
@@ -414,7 +414,7 @@ def test_an_attachment_fails_where_it_is_expected_to(load: Callable[[str], Scena
     """)
     for stage, verdict in (("attach", "passed"), ("command", "failed")):
         seen = good(scenario)
-        seen.first = one_pass(scenario, 0)
+        seen.first = one_iteration(scenario, 0)
         attached = result_of(seen, "attach")
         attached.stage, attached.errname = stage, "ENOENT"
         attached.problem = f"{stage}: a has no program p"
@@ -437,7 +437,7 @@ def test_what_another_extension_did_wrong_is_said_too(load: Callable[[str], Scen
         expect: {}
     """)
     seen = good(scenario)
-    seen.first = one_pass(scenario, 0)
+    seen.first = one_iteration(scenario, 0)
     seen.first.results[0].problem = "relocate: not loaded: libbpf: no such function"
     for result in seen.first.results:
         if result.step.verb == "trigger":
@@ -710,19 +710,19 @@ def test_what_was_not_counted_is_not_called_nothing(load: Callable[[str], Scenar
 def test_an_oops_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.trouble = InfraError("the ledger can't be read")
+    seen.infra_error = InfraError("the BPF objects can't be read")
     assert judge(scenario, seen).verdict == "error"
     seen.reports = [report("oops")]
     verdict = judge(scenario, seen)
     assert verdict.verdict == "failed"
     assert "a report: oops" in verdict.reasons[0]
-    assert "the ledger can't be read" in verdict.reasons[1]
+    assert "the BPF objects can't be read" in verdict.reasons[1]
 
 
 def test_a_crash_wins_over_what_could_not_be_read(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
-    seen.trouble, seen.state = InfraError("the ledger can't be read"), "crashed"
+    seen.infra_error, seen.state = InfraError("the BPF objects can't be read"), "crashed"
     assert judge(scenario, seen).verdict == "failed"
 
 
@@ -766,7 +766,7 @@ def test_too_many_forgeries_are_certain(load: Callable[[str], Scenario]) -> None
         scenario = load(SHORT.replace("reusable: true", f"reusable: true, forged: {expected}"))
         seen = good(scenario)
         forging(seen, 1)
-        seen.trouble = InfraError("the guest is gone")
+        seen.infra_error = InfraError("the guest is gone")
         assert judge(scenario, seen).verdict == verdict
 
 

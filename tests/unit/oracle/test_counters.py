@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Taint, counters, ledger, slopes, allowances: seeded faults, and benign runs that stay quiet."""
+"""Taint, counters, BPF objects, slopes, allowances: seeded faults, and quiet benign runs."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ def test_gauge_that_cannot_be_read_is_an_error(text: str | None) -> None:
         counters.gauges({"/proc/meminfo": text})
 
 
-# Ledger
+# BPF objects
 
-LEDGER: dict[str, Any] = {
+OBJECTS: dict[str, Any] = {
     "ok": True,
     "programs": [{"id": 7, "name": "count", "type": "kprobe"}],
     "maps": [{"id": 3, "name": "counts", "type": "array"}],
@@ -143,14 +143,14 @@ LEDGER: dict[str, Any] = {
 
 
 def with_more(**more: list[Any]) -> dict[str, Any]:
-    report = copy.deepcopy(LEDGER)
+    report = copy.deepcopy(OBJECTS)
     for kind, entries in more.items():
         report[kind] += entries
     return report
 
 
 def test_nothing_is_left_over() -> None:
-    before, after = bpf_objects.parse(LEDGER), bpf_objects.parse(copy.deepcopy(LEDGER))
+    before, after = bpf_objects.parse(OBJECTS), bpf_objects.parse(copy.deepcopy(OBJECTS))
     assert bpf_objects.leaked(before, after) == []
     assert bpf_objects.settled(before, after)
     assert not any(bpf_objects.increase(before, after).values())
@@ -158,7 +158,7 @@ def test_nothing_is_left_over() -> None:
 
 def test_what_went_away_is_no_leak() -> None:
     assert bpf_objects.settled(
-        bpf_objects.parse(LEDGER), bpf_objects.parse(with_more() | {"programs": []})
+        bpf_objects.parse(OBJECTS), bpf_objects.parse(with_more() | {"programs": []})
     )
 
 
@@ -177,7 +177,7 @@ def test_what_went_away_is_no_leak() -> None:
     ],
 )
 def test_each_kind_of_leak_is_seen(more: dict[str, list[Any]], text: str) -> None:
-    before, after = bpf_objects.parse(LEDGER), bpf_objects.parse(with_more(**more))
+    before, after = bpf_objects.parse(OBJECTS), bpf_objects.parse(with_more(**more))
     assert [str(item) for item in bpf_objects.leaked(before, after)] == [text]
     assert bpf_objects.increase(before, after)[next(iter(more))] == 1
     found = bpf_objects.evidence(before, after)
@@ -187,31 +187,33 @@ def test_each_kind_of_leak_is_seen(more: dict[str, list[Any]], text: str) -> Non
 
 def test_same_name_with_a_new_id_is_a_leak() -> None:
     # One went, one like it came: numbers alone would not show it.
-    after = bpf_objects.parse(LEDGER | {"programs": [{"id": 8, "name": "count", "type": "kprobe"}]})
-    assert len(bpf_objects.leaked(bpf_objects.parse(LEDGER), after)) == 1
+    after = bpf_objects.parse(
+        OBJECTS | {"programs": [{"id": 8, "name": "count", "type": "kprobe"}]}
+    )
+    assert len(bpf_objects.leaked(bpf_objects.parse(OBJECTS), after)) == 1
 
 
 def test_modules_types_are_nobodys_leak() -> None:
     after = bpf_objects.parse(with_more(btfs=[{"id": 6, "name": "faults", "kernel": True}]))
-    assert bpf_objects.settled(bpf_objects.parse(LEDGER), after)
+    assert bpf_objects.settled(bpf_objects.parse(OBJECTS), after)
 
 
 @pytest.mark.parametrize("kind", ["programs", "maps", "links", "btfs", "net", "pins"])
-def test_ledger_that_lacks_a_list_is_an_error(kind: str) -> None:
+def test_bpf_objects_that_lack_a_list_are_an_error(kind: str) -> None:
     with pytest.raises(InfraError, match=kind):
-        bpf_objects.parse({key: value for key, value in LEDGER.items() if key != kind})
+        bpf_objects.parse({key: value for key, value in OBJECTS.items() if key != kind})
 
 
 @pytest.mark.parametrize(
     "more", [{"programs": [{}]}, {"maps": ["x"]}, {"pins": [3]}, {"links": [{"id": "many"}]}]
 )
-def test_malformed_ledger_is_an_error(more: dict[str, list[Any]]) -> None:
+def test_malformed_bpf_objects_are_an_error(more: dict[str, list[Any]]) -> None:
     with pytest.raises(InfraError, match="malformed"):
         bpf_objects.parse(with_more(**more))
 
 
 def test_sizes_count_by_kind() -> None:
-    assert bpf_objects.sizes(bpf_objects.parse(LEDGER)) == {
+    assert bpf_objects.sizes(bpf_objects.parse(OBJECTS)) == {
         "programs": 1,
         "maps": 1,
         "links": 0,

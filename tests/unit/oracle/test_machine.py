@@ -45,11 +45,11 @@ def cpus(*states: tuple[int, int, int]) -> list[CpuRegisters]:
     ]
 
 
-def test_who_runs_in_the_kernel_without_interrupts_is_deaf() -> None:
+def test_a_cpu_in_the_kernel_with_interrupts_off_is_named() -> None:
     off, on = 0x046, 0x246
-    assert machine.deaf(cpus((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
-    assert machine.deaf(cpus((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
-    assert machine.deaf([]) == set()
+    assert machine.interrupts_off(cpus((off, 0, 0), (on, 0, 0), (off, 0, 0))) == {0, 2}
+    assert machine.interrupts_off(cpus((on, 0, 1), (off, 0, 1), (off, 3, 0))) == set()
+    assert machine.interrupts_off([]) == set()
 
 
 def test_a_cpu_that_is_halted_or_runs_a_program_is_not_bound_to_the_kernel() -> None:
@@ -60,8 +60,8 @@ def test_a_cpu_that_is_halted_or_runs_a_program_is_not_bound_to_the_kernel() -> 
     assert "CPU 0, 3 ran kernel code in each of 4 looks" in found.summary
 
 
-def test_deafness_says_of_whom_and_how_often() -> None:
-    found = machine.deafness({3, 1}, 20, 2.04, 9.0)
+def test_evidence_names_the_cpus_and_the_number_of_looks() -> None:
+    found = machine.interrupts_off_evidence({3, 1}, 20, 2.04, 9.0)
     assert found.summary == "CPU 1, 3 had interrupts off in each of 20 looks within 2.0 s"
     assert found.trust == Trust.QMP_OR_EXIT
 

@@ -72,7 +72,7 @@ def test_a_record_is_taken_apart() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,2;x", "x,1,1,-;y", "1,1,-1,-;y"])
-def test_what_is_no_record_is_the_labs_trouble(text: str) -> None:
+def test_what_is_no_record_is_an_infra_error(text: str) -> None:
     with pytest.raises(InfraError, match="not a record"):
         kmsg.parse(text)
 
@@ -267,7 +267,9 @@ def test_a_console_that_shows_all_is_relied_on(guest: Guest, seen: Watch) -> Non
     assert [one.kind for one in seen.reports()] == ["panic"]
 
 
-def test_a_report_that_was_kept_from_the_console_is_trouble(guest: Guest, seen: Watch) -> None:
+def test_a_report_that_was_kept_from_the_console_is_an_infra_error(
+    guest: Guest, seen: Watch
+) -> None:
     guest.say(250, PANIC, shown=False)
     with pytest.raises(InfraError, match=r"does not show 1 records .*no'"):
         seen.check_console()
@@ -362,7 +364,7 @@ GOOD = {"records": [], "omitted": 0, "fence": 7, "files": {}}
         {"files": {"/proc/sys/kernel/printk": ["8"]}},
     ],
 )
-def test_an_answer_of_another_form_is_the_labs_trouble(
+def test_an_answer_of_another_form_is_an_infra_error(
     guest: Guest, seen: Watch, wrong: dict[str, Any]
 ) -> None:
     answer = GOOD | wrong

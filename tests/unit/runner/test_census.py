@@ -14,13 +14,13 @@ from lab.errors import InfraError
 from lab.oracle import inventory
 from lab.runner import census as census_module
 from lab.runner.census import Census
-from lab.words import LEDGER_KINDS
+from lab.words import BPF_OBJECT_KINDS
 
 READING = inventory.reading(
     {"_stext": (0xFFFFFFFF81000000, 0), "reboot_notifier_list": (0xFFFFFFFF81E2E7A0, 48)}, {}
 )
 EMPTY: dict[str, dict[str, Any]] = {
-    "ledger": {kind: [] for kind in LEDGER_KINDS},
+    "ledger": {kind: [] for kind in BPF_OBJECT_KINDS},
     "file": {"text": ""},
     "tree": {"folders": {}},
     "tasks": {"entries": []},
@@ -159,7 +159,7 @@ def test_sections_that_are_forged_are_not_followed(
 
 @pytest.mark.parametrize("modules_ran", [True, False])
 @pytest.mark.parametrize("name", ["mounts", "debugfs", "tasks", "sysctl"])
-def test_a_source_that_can_no_longer_be_read_is_the_labs_trouble(
+def test_a_source_that_can_no_longer_be_read_is_an_infra_error(
     guest: Guest, census: Census, name: str, modules_ran: bool
 ) -> None:
     guest.answers[name] = {"absent": "it is too large"}
@@ -179,9 +179,9 @@ def test_the_objects_of_bpf_come_with_the_rest(guest: Guest, census: Census) -> 
     program = {"id": 7, "name": "count", "type": "kprobe"}
     guest.answers["ledger"] = {**EMPTY["ledger"], "programs": [program]}
     found = census.look(modules_ran=False)
-    assert found.ledger is not None
-    assert [str(item) for item in found.ledger.items] == ["program 7 (count, kprobe)"]
-    assert census.look(modules_ran=True).ledger is None
+    assert found.bpf_objects is not None
+    assert [str(item) for item in found.bpf_objects.items] == ["program 7 (count, kprobe)"]
+    assert census.look(modules_ran=True).bpf_objects is None
 
 
 def test_without_the_objects_of_bpf_nothing_is_proven(guest: Guest, census: Census) -> None:

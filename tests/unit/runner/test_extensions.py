@@ -13,8 +13,8 @@ import pytest
 from lab.deadline import Deadline
 from lab.guest.loader import Loader, LoaderAnswer
 from lab.guest.ssh import Completed
-from lab.judge.observation import Pass, StepResult
-from lab.runner.extensions import Artifact, Objects
+from lab.judge.observation import Iteration, StepResult
+from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.scenario.model.extensions import BaseExtension, CExtension, ModuleExtension
 from lab.scenario.model.steps import LoadStep
 from lab.words import LOAD_STAGES
@@ -22,13 +22,15 @@ from lab.words import LOAD_STAGES
 SOON = Deadline(60)
 
 
-def load(extension: BaseExtension, artifact: Artifact, guest: Any) -> tuple[StepResult, Pass]:
+def load(extension: BaseExtension, artifact: Artifact, guest: Any) -> tuple[StepResult, Iteration]:
     """Return the results of a step that loads an extension, and of its pass."""
-    done, step = Pass(), LoadStep(load="a")
+    iteration, step = Iteration(), LoadStep(load="a")
     result = StepResult(step, "step 1")
-    objects = Objects(guest, {"a": extension}, {"a": artifact}, done, lambda _seconds: SOON)
-    objects.load(step, result)
-    return result, done
+    loaded = LoadedExtensions(
+        guest, {"a": extension}, {"a": artifact}, iteration, lambda _seconds: SOON
+    )
+    loaded.load(step, result)
+    return result, iteration
 
 
 @pytest.mark.parametrize("stage", LOAD_STAGES)
@@ -38,16 +40,16 @@ def test_only_the_verifiers_word_is_a_rejection(stage: str, errname: str) -> Non
     answer = {"ok": False, "stage": stage, "errname": errname, "error": "x", "program": "p"}
     loader.call.return_value = LoaderAnswer(answer)
     guest = SimpleNamespace(loader=loader)
-    result, done = load(CExtension(c="x"), Artifact(Path("x.bpf.o")), guest)
+    result, iteration = load(CExtension(c="x"), Artifact(Path("x.bpf.o")), guest)
     assert (result.stage, result.errname) == (stage, errname)
-    assert done.outcomes == result.outcomes == ({"rejected": 1} if stage == "verify" else {})
+    assert iteration.outcomes == result.outcomes == ({"rejected": 1} if stage == "verify" else {})
     assert result.rejected == ("p" if stage == "verify" else "")
 
 
 def test_what_was_not_compiled_reaches_no_guest() -> None:
-    result, done = load(CExtension(c="x"), Artifact(None, "x.c:1: error: no"), None)
+    result, iteration = load(CExtension(c="x"), Artifact(None, "x.c:1: error: no"), None)
     assert result.compiler_log == "x.c:1: error: no"
-    assert (result.outcomes, done.outcomes) == ({"not_compiled": 1}, {"not_compiled": 1})
+    assert (result.outcomes, iteration.outcomes) == ({"not_compiled": 1}, {"not_compiled": 1})
     assert result.log == ""
 
 
@@ -67,9 +69,9 @@ def test_what_was_not_compiled_reaches_no_guest() -> None:
 def test_a_module_that_refuses_to_start_is_not_rejected(said: str, stage: str) -> None:
     answer = Completed("insmod", 1, "", f"{said}\n", 0.1)
     guest = SimpleNamespace(run=lambda *_: answer)
-    result, done = load(ModuleExtension(module="x"), Artifact(Path("x.ko")), guest)
+    result, iteration = load(ModuleExtension(module="x"), Artifact(Path("x.ko")), guest)
     assert result.stage == stage
-    assert done.outcomes == result.outcomes == ({"rejected": 1} if stage == "verify" else {})
+    assert iteration.outcomes == result.outcomes == ({"rejected": 1} if stage == "verify" else {})
     assert said in result.problem
     if stage == "init":
         number = {"Dev": "EBUSY", "Inv": "EINVAL", "Can": "ENOMEM"}[said.split(": ")[-1][:3]]
@@ -81,5 +83,5 @@ def test_a_module_whose_own_function_fails_is_not_rejected() -> None:
     said = "insmod: can't insert '/root/x.ko': unknown symbol in module, or unknown parameter"
     answer = Completed("insmod", 1, "==kextlab== started\n", f"{said}\n", 0.1)
     guest = SimpleNamespace(run=lambda *_: answer)
-    result, done = load(ModuleExtension(module="x"), Artifact(Path("x.ko")), guest)
-    assert (result.stage, done.outcomes) == ("init", {})
+    result, iteration = load(ModuleExtension(module="x"), Artifact(Path("x.ko")), guest)
+    assert (result.stage, iteration.outcomes) == ("init", {})

@@ -152,7 +152,7 @@ def test_an_answer_of_the_wrong_form_is_an_error_and_no_traceback(error: Excepti
         raise error
 
     run: Any = Run(SimpleNamespace())  # type: ignore[arg-type]
-    assert isinstance(run._observed(work).trouble, InfraError)
+    assert isinstance(run._observed(work).infra_error, InfraError)
 
 
 # SSH

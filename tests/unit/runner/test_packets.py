@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.deadline import Deadline
-from lab.judge.observation import Pass
+from lab.judge.observation import Iteration
 from lab.runner.shell import trigger_line
 from lab.runner.steps import StepDriver
 from lab.scenario.model.expect import TriggerExpect
@@ -40,7 +40,9 @@ def test_a_receiver_is_there_where_it_is_asked_for(
     assert trigger_line(trigger, received=received) == f"kexttrigger packets dev=lo {line}"
 
 
-def drive(*steps: TriggerStep, answer: dict[str, Any], all_counted: bool) -> tuple[Pass, list[str]]:
+def drive(
+    *steps: TriggerStep, answer: dict[str, Any], all_counted: bool
+) -> tuple[Iteration, list[str]]:
     lines = []
 
     def run(line: str, _limit: Deadline) -> Any:
@@ -60,24 +62,24 @@ def packets(expect: TriggerExpect | None = None) -> TriggerStep:
 def test_the_answer_of_the_receiver(all_counted: bool) -> None:
     steps = (packets(), packets(TriggerExpect(received=5)))
     answer = {"ok": True, "done": 5, "received": 5, "seconds": 0.1}
-    done, lines = drive(*steps, answer=answer, all_counted=all_counted)
+    iteration, lines = drive(*steps, answer=answer, all_counted=all_counted)
     assert ["receive=1" in line for line in lines] == [all_counted, True]
-    assert [result.received for result in done.results] == [5, 5]
-    assert done.received == 10
+    assert [result.received for result in iteration.results] == [5, 5]
+    assert iteration.received == 10
 
 
 def test_what_was_not_counted_is_not_nothing() -> None:
     answer = {"ok": True, "done": 5, "seconds": 0.1}
-    done, _ = drive(packets(), answer=answer, all_counted=True)
-    assert (done.results[0].received, done.received) == (None, None)
+    iteration, _ = drive(packets(), answer=answer, all_counted=True)
+    assert (iteration.results[0].received, iteration.received) == (None, None)
     answer = {"ok": False, "error": "no receiver", "received": 0, "seconds": 0.1}
-    done, _ = drive(packets(), answer=answer, all_counted=True)
-    assert (done.results[0].received, done.received) == (None, None)
-    assert done.results[0].problem == "the trigger failed: no receiver"
+    iteration, _ = drive(packets(), answer=answer, all_counted=True)
+    assert (iteration.results[0].received, iteration.received) == (None, None)
+    assert iteration.results[0].problem == "the trigger failed: no receiver"
 
 
 def test_other_triggers_receive_nothing() -> None:
     step = TriggerStep(trigger=SyscallTrigger(syscall="getpid"))
-    done, lines = drive(step, answer={"ok": True, "done": 1, "seconds": 0.1}, all_counted=True)
+    iteration, lines = drive(step, answer={"ok": True, "done": 1, "seconds": 0.1}, all_counted=True)
     assert lines == ["kexttrigger syscall getpid times=1"]
-    assert done.received is None
+    assert iteration.received is None

@@ -29,14 +29,14 @@ class Forks:
     def __init__(self) -> None:
         self.cold = False
         self.made: list[Any] = []
-        self.trouble: InfraError | None = None
+        self.error: InfraError | None = None
         self.gate = threading.Event()
         self.gate.set()
 
     def start(self, wanted: GuestSpec) -> Any:
         assert self.gate.wait(10)
-        if self.trouble is not None:
-            raise self.trouble
+        if self.error is not None:
+            raise self.error
         guest = SimpleNamespace(
             spec=wanted,
             machine=SimpleNamespace(ended=False, panicked=False),
@@ -96,12 +96,12 @@ def test_one_that_died_meanwhile_is_not_handed_out(
     assert forks.made[0].closed
 
 
-def test_trouble_in_advance_is_no_trouble_of_the_item(pool: Pool, forks: Any) -> None:
-    forks.trouble = InfraError("no memory")
+def test_an_error_in_advance_is_no_error_of_the_item(pool: Pool, forks: Any) -> None:
+    forks.error = InfraError("no memory")
     pool.prepare(spec)
     Deadline(10).poll(lambda: bool(pool._waiting), "its beginning")
     Deadline(10).poll(pool._waiting[0].guest.done, "its end")
-    forks.trouble = None
+    forks.error = None
     assert pool.start(spec()) is forks.made[0]
 
 

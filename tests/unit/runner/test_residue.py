@@ -160,14 +160,14 @@ def test_memory_that_cannot_be_read_is_not_passed_over() -> None:
 
 
 @pytest.mark.parametrize("word", ["mkdir", "timer_list", "drop_caches"])
-def test_a_command_that_is_killed_is_the_labs_trouble_and_no_clean_module(word: str) -> None:
+def test_a_command_that_is_killed_is_an_infra_error_and_no_clean_module(word: str) -> None:
     guest = Guest()
     guest.broken = (word,)
     with pytest.raises(InfraError, match="what modules left could not be read"):
         follow(guest).settle()
 
 
-def test_memory_of_which_too_much_is_printed_is_the_labs_trouble() -> None:
+def test_memory_of_which_too_much_is_printed_is_an_infra_error() -> None:
     guest = Guest(drop_caches=LEAK)
     guest.long = ("drop_caches",)
     with pytest.raises(InfraError, match="what modules left could not be read"):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, create_autospec
 
 import pytest
 
@@ -25,7 +25,7 @@ from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout
 from lab.jobs.session import Session, _extension_reports, rerun_line
 from lab.judge.extension_reports import with_names
-from lab.judge.observation import Observation, Pass, StepResult
+from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Trust
 from lab.oracle.rex.reports import RexReport
@@ -33,7 +33,7 @@ from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
 from lab.report.result import Result, explain
 from lab.runner import watch
-from lab.runner.extensions import Artifact, Objects
+from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
 from lab.runner.run import Run
@@ -92,48 +92,48 @@ def test_an_answer_that_a_later_command_overtook_is_still_collected() -> None:
     assert one.collect(SOON)["retval"] == 7
 
 
-def test_runs_that_cannot_be_counted_are_trouble_not_zero() -> None:
+def test_runs_that_cannot_be_counted_are_an_infra_error_not_zero() -> None:
     guest: Any = SimpleNamespace(loader=loader({"ok": False, "stage": "stats", "error": "EPERM"}))
     extension = CExtension(c="count")
-    objects = Objects(guest, {"main": extension}, {}, Pass(), lambda _seconds: SOON)
-    objects.loaded["main"] = extension
+    loaded = LoadedExtensions(guest, {"main": extension}, {}, Iteration(), lambda _seconds: SOON)
+    loaded.loaded["main"] = extension
     with pytest.raises(InfraError, match="could not be counted"):
-        objects.account()
+        loaded.account()
 
 
-def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Pass]:
+def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Iteration]:
     """What steps and pass have when the loader gives these answers to `stats`, one per step."""
     whole = [{"ok": True, "programs": [{"name": "p", **answer}]} for answer in answers]
     guest: Any = SimpleNamespace(loader=loader(*whole))
-    done, extension = Pass(), RustExtension(rust="count")
-    objects = Objects(guest, {"main": extension}, {}, done, lambda _seconds: SOON)
-    objects.loaded["main"] = extension
+    iteration, extension = Iteration(), RustExtension(rust="count")
+    loaded = LoadedExtensions(guest, {"main": extension}, {}, iteration, lambda _seconds: SOON)
+    loaded.loaded["main"] = extension
     results = [StepResult(MagicMock(), f"step {number}") for number in range(len(answers))]
     for result in results:
-        objects.account(result)
-    return results, done
+        loaded.account(result)
+    return results, iteration
 
 
 def test_outcomes_are_counted_as_increases_and_misses_as_refused() -> None:
     first = {"returned": 3, "panicked": 1, "refused": 0, "disabled": 0}
     second = {"returned": 3, "panicked": 2, "refused": 4, "disabled": 5}
-    results, done = counted(
+    results, iteration = counted(
         {"run_cnt": 99, "outcomes": first, "recursion_misses": 0},
         {"run_cnt": 99, "outcomes": second, "recursion_misses": 2},
     )
     assert results[0].outcomes == {"returned": 3, "panicked": 1}
     assert results[1].outcomes == {"panicked": 1, "refused": 6, "disabled": 5}
-    assert done.outcomes == {"returned": 3, "panicked": 2, "refused": 6, "disabled": 5}
-    assert (results[0].misses, results[1].misses, done.misses) == (0, 2, 2)
+    assert iteration.outcomes == {"returned": 3, "panicked": 2, "refused": 6, "disabled": 5}
+    assert (results[0].misses, results[1].misses, iteration.misses) == (0, 2, 2)
 
 
 def test_runs_without_outcomes_have_returned() -> None:
-    results, done = counted({"run_cnt": 5}, {"run_cnt": 7, "recursion_misses": 1})
+    results, iteration = counted({"run_cnt": 5}, {"run_cnt": 7, "recursion_misses": 1})
     assert [result.outcomes for result in results] == [
         {"returned": 5},
         {"returned": 2, "refused": 1},
     ]
-    assert (done.outcomes, done.misses) == ({"returned": 7, "refused": 1}, 1)
+    assert (iteration.outcomes, iteration.misses) == ({"returned": 7, "refused": 1}, 1)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,9 @@ def test_runs_without_outcomes_have_returned() -> None:
         ([{"run_cnt": 5}, {"run_cnt": 4}], "main.p: the count of returned went down by 1"),
     ],
 )
-def test_counts_that_make_no_sense_are_trouble(answers: list[dict[str, Any]], says: str) -> None:
+def test_counts_that_make_no_sense_are_an_infra_error(
+    answers: list[dict[str, Any]], says: str
+) -> None:
     with pytest.raises(InfraError, match=says):
         counted(*answers)
 
@@ -165,15 +167,14 @@ class Busy:
 
 
 def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
-    seen = Observation(second=Pass(interrupted="step 2: it did not end"), state="alive")
+    seen = Observation(second=Iteration(interrupted="step 2: it did not end"), state="alive")
     plan = MagicMock()
     plan.item.scenario.all_steps.return_value = ()
     run = Run(plan, seen=seen)
-    calm = MagicMock()
-    calm.leftovers.return_value, calm.counters.return_value = ([], {}), ("", {})
-    calm.state.return_value = ("alive", [])
-    run._aftermath(Busy(), calm)  # type: ignore[arg-type]
-    calm.check_console.assert_called_once()
+    watched = create_autospec(watch.Watch, instance=True)
+    watched.aftermath.return_value = watch.Aftermath([], {}, {}, [], "", {}, [])
+    run._aftermath(Busy(), watched)  # type: ignore[arg-type]
+    watched.check_console.assert_called_once()
 
 
 @pytest.mark.parametrize(
@@ -185,11 +186,11 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
         ([set()], None),
     ],
 )
-def test_a_cpu_is_deaf_that_takes_no_interrupt_at_any_look(
+def test_a_cpu_counts_as_interrupts_off_if_it_is_so_at_every_look(
     looks: list[set[int]], found: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.2))
-    monkeypatch.setattr(watch, "DEAF_INTERVAL", 0.01)
+    monkeypatch.setattr(watch, "REGISTERS_INTERVAL", 0.01)
     answers = iter(looks)
     last = looks[-1]
 
@@ -209,7 +210,7 @@ def test_a_cpu_is_deaf_that_takes_no_interrupt_at_any_look(
         console=MagicMock(),
     )
     guest: Any = SimpleNamespace(machine=vm)
-    seen = watch.Watch(guest, MagicMock(), Shape(True, True, True))._deaf()
+    seen = watch.Watch(guest, MagicMock(), Shape(True, True, True))._interrupts_off()
     assert (None if seen is None else tuple(seen.data["cpus"])) == found
 
 
@@ -240,12 +241,12 @@ def test_a_run_that_is_stopped_while_it_boots_does_nothing() -> None:
     run = Run(SimpleNamespace(guest=None))  # type: ignore[arg-type]
     run.start = booting(run.stop)
     seen = run.go()
-    assert "stopped" in str(seen.trouble)
+    assert "stopped" in str(seen.infra_error)
     assert seen.facts["qemu"] == "qemu -append 'a b'"
 
 
 @pytest.mark.parametrize("wrong", [KeyError("retval"), AttributeError("x"), RecursionError()])
-def test_what_no_reader_expects_of_a_guest_is_trouble_of_one_item(
+def test_what_no_reader_expects_of_a_guest_is_an_infra_error_of_one_item(
     monkeypatch: pytest.MonkeyPatch, wrong: Exception
 ) -> None:
     def inside(_guest: Any) -> None:
@@ -259,10 +260,10 @@ def test_what_no_reader_expects_of_a_guest_is_trouble_of_one_item(
     monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
     monkeypatch.setattr(run, "_inside", inside)
     monkeypatch.setattr(run, "_read_console", unreadable)
-    trouble = run.go().trouble
-    assert isinstance(trouble, InfraError)
-    assert repr(wrong) in trouble.message
-    assert "in inside" in trouble.details
+    infra_error = run.go().infra_error
+    assert isinstance(infra_error, InfraError)
+    assert repr(wrong) in infra_error.message
+    assert "in inside" in infra_error.details
 
 
 def test_a_mistake_of_the_user_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,14 +288,14 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
             forgeries=lambda: ([], 0),
             losses=list,
         )
-        raise InfraError("the ledger can't be read")
+        raise InfraError("the BPF objects can't be read")
 
     monkeypatch.setattr(run, "_ready", lambda _guest, _waited: None)
     monkeypatch.setattr(run, "_inside", inside)
     monkeypatch.setattr(run, "_add", lambda _evidence: None)
     monkeypatch.setattr("lab.runner.run.report_evidence", lambda report: report)
     seen = run.go()
-    assert seen.trouble is not None
+    assert seen.infra_error is not None
     assert seen.reports == ["an oops"]
     assert [one.report for one in seen.extension_reports] == [ENDED]
 
@@ -358,13 +359,13 @@ def test_a_report_without_debug_information_is_still_shown() -> None:
 def test_the_ids_of_programs_are_remembered_beyond_their_unload() -> None:
     loaded = {"ok": True, "programs": [{"name": "deep", "id": 7}, {"name": "other"}]}
     guest: Any = SimpleNamespace(loader=loader(loaded, {"ok": True}))
-    done, artifact = Pass(), Artifact(Path("x.so"))
+    iteration, artifact = Iteration(), Artifact(Path("x.so"))
     extensions = {"a": RustExtension(rust="x")}
-    objects = Objects(guest, extensions, {"a": artifact}, done, lambda _seconds: SOON)
+    loaded = LoadedExtensions(guest, extensions, {"a": artifact}, iteration, lambda _seconds: SOON)
     step = LoadStep(load="a")
-    objects.load(step, StepResult(step, "step 1"))
-    objects.unload("a")
-    assert done.programs == {7: Ref("a", "deep")}
+    loaded.load(step, StepResult(step, "step 1"))
+    loaded.unload("a")
+    assert iteration.programs == {7: Ref("a", "deep")}
 
 
 def test_a_failure_shows_what_was_said_of_programs(item: Item) -> None:

@@ -14,8 +14,8 @@ from lab.cache import Cache
 from lab.deadline import Deadline
 from lab.errors import UserError
 from lab.guest.loader import LoaderAnswer
-from lab.judge.observation import Pass, StepResult
-from lab.runner.extensions import Artifact, Objects
+from lab.judge.observation import Iteration, StepResult
+from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.runner.plan import Planner
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
@@ -104,16 +104,16 @@ def test_programs_and_attach_list_of_each_kind_reach_the_loader(
     extension: ProgramExtension,
 ) -> None:
     guest = Recorder("p", "q")
-    objects = Objects(
+    loaded = LoadedExtensions(
         guest,  # type: ignore[arg-type]
         {"a": extension},
         {"a": Artifact(Path("/x/x.o"))},
-        Pass(),
+        Iteration(),
         lambda _seconds: SOON,
     )
     load_step, attach_step = LoadStep(load="a"), AttachStep(attach=AttachSpec(extension="a"))
-    objects.load(load_step, StepResult(load_step, "step 1"))
-    objects.attach(attach_step, StepResult(attach_step, "step 2"))
+    loaded.load(load_step, StepResult(load_step, "step 1"))
+    loaded.attach(attach_step, StepResult(attach_step, "step 2"))
     assert guest.calls[0][1]["autoload"] == "q,p"
     attached = [(call["program"], call["to"], call["cpu"]) for _, call in guest.calls[1:]]
     assert attached == [("q", "kprobe:f", 1), ("p", None, None)]
@@ -122,15 +122,15 @@ def test_programs_and_attach_list_of_each_kind_reach_the_loader(
 def test_without_lists_all_programs_are_loaded_and_attached() -> None:
     guest = Recorder("p", "q")
     extension = RustExtension(rust="x")
-    objects = Objects(
+    loaded = LoadedExtensions(
         guest,  # type: ignore[arg-type]
         {"a": extension},
         {"a": Artifact(Path("/x/x.o"))},
-        Pass(),
+        Iteration(),
         lambda _seconds: SOON,
     )
     load_step, attach_step = LoadStep(load="a"), AttachStep(attach=AttachSpec(extension="a"))
-    objects.load(load_step, StepResult(load_step, "step 1"))
-    objects.attach(attach_step, StepResult(attach_step, "step 2"))
+    loaded.load(load_step, StepResult(load_step, "step 1"))
+    loaded.attach(attach_step, StepResult(attach_step, "step 2"))
     assert guest.calls[0][1]["autoload"] is None
     assert [call["program"] for _, call in guest.calls[1:]] == ["p", "q"]

@@ -84,7 +84,7 @@ def test_a_twins_debug_knob_is_set_behind_the_scenarios_own_and_undone(
     assert [step.verb for step in twin.scenario.steps] == ["set", "set", "shell"]
     for item, holds in ((plain, "0\n5\n"), (twin, "2\n5\n")):
         driver = drive(item)
-        results = driver.done.results
+        results = driver.iteration.results
         assert [result.problem for result in results if result.step.verb == "set"] == [""] * (
             len(results) - 1
         )
@@ -98,7 +98,7 @@ def test_a_knob_that_is_not_there_is_said(
     found: list[Item], drive: Callable[[Item], StepDriver]
 ) -> None:
     driver = drive(found[2])
-    twins = driver.done.results[1]
+    twins = driver.iteration.results[1]
     assert "rex/missing/file can't be set to 1" in twins.problem
     assert twins.ended
     driver.clean_up()

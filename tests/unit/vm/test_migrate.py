@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -33,7 +33,9 @@ class FakeMachine:
         self.running = True
         self.age = 3.0
         self.stderr = "qemu: bad state\n"
-        self.looks = iter([(0, 1), (1, 1), (1, 0), *[(1, 1)] * migrate.IDLE_SAMPLES])
+        self.looks: Iterator[tuple[int, ...]] = iter(
+            [(), (0, 1), (1, 1), (1, 0), *[(1, 1)] * migrate.IDLE_SAMPLES]
+        )
         self._reported = events
         self._answers = {name.replace("_", "-"): answer for name, answer in answers.items()}
         self.qmp.execute.side_effect = self._execute  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ def judged(tmp_path: Path, seen: Observation) -> Any:
 
 
 def test_a_guest_that_falls_silent_is_a_finding(tmp_path: Path) -> None:
-    seen = Observation(trouble=InfraError("the guest does not answer"))
+    seen = Observation(infra_error=InfraError("the guest does not answer"))
     seen.facts["cpus"] = "CPU 0: stop_machine_yield+0x2"
     judgement = judged(tmp_path, seen)
     assert judgement.verdict == "failed"
@@ -42,7 +42,7 @@ def test_a_guest_that_falls_silent_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_what_the_lab_could_not_do_is_none(tmp_path: Path) -> None:
-    seen = Observation(trouble=InfraError("QEMU could not be asked"))
+    seen = Observation(infra_error=InfraError("QEMU could not be asked"))
     assert judged(tmp_path, seen).verdict == "error"
 
 

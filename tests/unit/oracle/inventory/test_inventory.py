@@ -370,7 +370,7 @@ def test_malformed_answers_are_errors(changes: dict[str, Any]) -> None:
 
 @given(st.text(), st.sampled_from([source.name for source in SOURCES]))
 @example("  ", "net-device-references")
-def test_any_text_is_an_inventory_or_trouble(text: str, source: str) -> None:
+def test_any_text_is_an_inventory_or_an_infra_error(text: str, source: str) -> None:
     fields = {"text": text, "nodes": [text], "entries": [text], "folders": {"/x": [text]}}
     found = report()
     found["sources"] = [one for one in found["sources"] if one["name"] != source]

@@ -18,7 +18,7 @@ from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Trust
 from lab.oracle.rex import counters as rex
 from lab.runner.watch import Watch, take_baseline
-from lab.words import LEDGER_KINDS, REX_COUNTERS, REX_RESOURCES
+from lab.words import BPF_OBJECT_KINDS, REX_COUNTERS, REX_RESOURCES
 
 
 def files(held: dict[str, int] | None = None, **counts: int) -> dict[str, str | None]:
@@ -73,13 +73,13 @@ def test_only_more_than_at_the_baseline_is_left() -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(at(), NONE), (NONE, at())])
-def test_books_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
+def test_books_that_come_or_go_are_an_infra_error(before: Any, now: Any) -> None:
     for look in (rex.increase, rex.left_held, rex.evidence):
         with pytest.raises(InfraError, match="be read"):
             look(before, now)
 
 
-def test_a_counter_that_went_backwards_is_trouble() -> None:
+def test_a_counter_that_went_backwards_is_an_infra_error() -> None:
     with pytest.raises(InfraError, match=r"panicked .* from 2 to 1") as caught:
         rex.increase(at(panicked=2), at(panicked=1))
     assert "rex/reset" in caught.value.hint
@@ -99,7 +99,7 @@ def test_a_counter_that_went_backwards_is_trouble() -> None:
         {rex.STATS: ""},
     ],
 )
-def test_books_that_are_not_whole_are_trouble(change: dict[str, str | None]) -> None:
+def test_books_that_are_not_whole_are_an_infra_error(change: dict[str, str | None]) -> None:
     with pytest.raises(InfraError):
         rex.snapshot({**files(), **change})
 
@@ -110,7 +110,7 @@ def test_what_a_later_kernel_counts_is_left_out() -> None:
 
 
 @given(st.text(max_size=80), st.text(max_size=40))
-def test_any_text_is_books_or_trouble(stats: str, ledger: str) -> None:
+def test_any_text_is_counters_or_an_infra_error(stats: str, ledger: str) -> None:
     with pytest.raises(InfraError):
         rex.snapshot({rex.STATS: stats, rex.LEDGER: ledger})
 
@@ -140,8 +140,8 @@ def test_a_kernel_need_not_tell_of_its_stacks() -> None:
     before = at()
     assert before is not None
     assert before.untouched is None
-    assert rex.worn(before, at(runs=1)) == []
-    assert rex.worn(NONE, NONE) == []
+    assert rex.near_overflow_stacks(before, at(runs=1)) == []
+    assert rex.near_overflow_stacks(NONE, NONE) == []
 
 
 def test_no_stack_was_made_before_the_first_program() -> None:
@@ -150,7 +150,7 @@ def test_no_stack_was_made_before_the_first_program() -> None:
     assert before.untouched == {}
     assert now is not None
     assert now.untouched == {(0, 0): 65536, (1, 0): 57312, (0, 1): 65536, (1, 1): 65536}
-    assert rex.worn(before, now) == []
+    assert rex.near_overflow_stacks(before, now) == []
     (found,) = rex.evidence(before, now)
     assert found.data["untouched"] == 57312
 
@@ -158,16 +158,16 @@ def test_no_stack_was_made_before_the_first_program() -> None:
 def test_a_stack_that_was_used_nearly_to_its_end_is_seen() -> None:
     now = used(65536, rex.STACK_MARGIN, rex.STACK_MARGIN - 8, 0)
     left = ["1016 bytes of CPU 0's at depth 1", "0 bytes of CPU 1's at depth 1"]
-    assert rex.worn(used(), now) == left
+    assert rex.near_overflow_stacks(used(), now) == left
     (found,) = rex.evidence(used(), now)
     assert "of stacks were left: 1016 bytes of CPU 0's at depth 1" in found.summary
     assert found.data["untouched"] == 0
 
 
 @pytest.mark.parametrize(("before", "now"), [(at(), used(8)), (used(), at())])
-def test_stacks_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
+def test_stacks_that_come_or_go_are_an_infra_error(before: Any, now: Any) -> None:
     with pytest.raises(InfraError, match="only at times"):
-        rex.worn(before, now)
+        rex.near_overflow_stacks(before, now)
 
 
 @pytest.mark.parametrize(
@@ -182,13 +182,13 @@ def test_stacks_that_come_or_go_are_trouble(before: Any, now: Any) -> None:
         stacks(8) + stacks(16),
     ],
 )
-def test_stacks_that_are_none_are_trouble(text: str) -> None:
+def test_stacks_that_are_none_are_an_infra_error(text: str) -> None:
     with pytest.raises(InfraError, match=r"rex/stacks has a malformed line"):
         rex.snapshot({**files(), rex.STACKS: text})
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_stacks_or_trouble(text: str) -> None:
+def test_any_text_is_stacks_or_an_infra_error(text: str) -> None:
     with contextlib.suppress(InfraError):
         found = rex.snapshot({**files(), rex.STACKS: text})
         assert found is not None
@@ -206,8 +206,8 @@ class Guest:
         console = SimpleNamespace(count=0, tap=lambda _hear: lambda: None)
         self.machine = SimpleNamespace(console=console, age=0.0)
 
-    def ledger(self) -> dict[str, Any]:
-        return {kind: [] for kind in LEDGER_KINDS}
+    def bpf_objects(self) -> dict[str, Any]:
+        return {kind: [] for kind in BPF_OBJECT_KINDS}
 
     def read_files(self, paths: Any) -> dict[str, str | None]:
         now = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -221,24 +221,24 @@ def watch(*answers: dict[str, str | None]) -> Watch:
 
 
 def test_what_is_held_for_a_moment_is_waited_for() -> None:
-    books = watch(files(), files({"task": 1}, runs=1), files(runs=1)).books()
-    assert books.left == []
-    assert books.rex["runs"] == 1
+    aftermath = watch(files(), files({"task": 1}, runs=1), files(runs=1)).aftermath()
+    assert aftermath.left == []
+    assert aftermath.rex["runs"] == 1
 
 
 def test_what_stays_held_is_left_over() -> None:
     one = watch(files(), files({"task": 1}, runs=1))
-    books = one.books(leak_expected=True)
-    assert books.left == ["rex task 1"]
+    aftermath = one.aftermath(leak_expected=True)
+    assert aftermath.left == ["rex task 1"]
     assert [found.summary for found in one.evidence if found.kind == "rex"]
 
 
 def test_a_stack_that_is_worn_is_in_the_books() -> None:
     before = {**files(), rex.STACKS: ""}
     one = watch(before, {**files(runs=1, overflowed=1), rex.STACKS: stacks(65536, 16)})
-    books = one.books()
-    assert books.left == []
-    assert books.worn_stacks == ["16 bytes of CPU 1's at depth 0"]
+    aftermath = one.aftermath()
+    assert aftermath.left == []
+    assert aftermath.near_overflow_stacks == ["16 bytes of CPU 1's at depth 0"]
 
 
 def test_the_books_are_read_for_the_first_use_alone() -> None:
