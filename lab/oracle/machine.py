@@ -85,7 +85,6 @@ def interrupts_off_evidence(
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(
         "interrupts-off",
-        "qmp",
         f"CPU {named} had interrupts off in each of {looks} looks within {seconds:.1f} s",
         {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
         at,
@@ -97,7 +96,6 @@ def kernel_bound(cpus: Collection[int], looks: int, seconds: float, at: float) -
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(
         "kernel-bound",
-        "qmp",
         f"CPU {named} ran kernel code in each of {looks} looks within {seconds:.1f} s",
         {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
         at,
@@ -109,7 +107,6 @@ def _event(name: str, data: Mapping[str, Any], at: float) -> Evidence | None:
         action = str(data.get("action", ""))
         return Evidence(
             "guest-panic",
-            "qmp",
             "the kernel panicked",
             {"action": action, "info": data.get("info") or {}},
             at,
@@ -121,9 +118,7 @@ def _event(name: str, data: Mapping[str, Any], at: float) -> Evidence | None:
             "guest-shutdown": "the guest switched itself off",
             "guest-panic": "the machine was stopped after a panic",
         }.get(reason, f"the guest ended ({reason})")
-        return Evidence(
-            "shutdown", "qmp", words, {"reason": reason, "guest": bool(data.get("guest"))}, at
-        )
+        return Evidence("shutdown", words, {"reason": reason, "guest": bool(data.get("guest"))}, at)
     return None
 
 
@@ -131,7 +126,6 @@ def _exit(status: int, stderr: str, at: float) -> Evidence:
     name = signal.Signals(-status).name if status < 0 and -status in _SIGNALS else ""
     return Evidence(
         "qemu-exit",
-        "exit",
         f"the machine is gone (QEMU ended with {_status(status)})",
         {"status": status, "signal": name, "stderr": stderr[-2000:]},
         at,

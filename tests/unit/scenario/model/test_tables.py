@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Each kind of part is in its family's table, and each verb of a step in the tables of its users."""
+"""Each kind of part is in the table of its family, each verb in the tables of its users."""
 
 from __future__ import annotations
 
