@@ -25,7 +25,7 @@ from lab.guest import boot_errors, identity
 from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.job import Job
 from lab.guest.loader import Loader
-from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
+from lab.guest.ssh import Completed, ConnectionLost, Running, Ssh
 from lab.guest.unpark import unpark, wait_until_parked
 from lab.guest.witness import NoWitness, Witness
 from lab.vm.argv import Shape
@@ -358,6 +358,3 @@ def _boot_error(
 
 def _blob(public_line: str) -> bytes:
     return base64.b64decode(public_line.split()[1])
-
-
-__all__ = ["CommandTimeout", "ConnectionLost", "Guest", "GuestSpec", "Running"]

@@ -49,9 +49,6 @@ class ToolFailed(InfraError):
         )
         self.result = result
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (ToolFailed, (self.result,))
-
 
 def clip(text: str, limit: int) -> str:
     """The text, its middle dropped where it is longer than `limit` characters."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError
 from lab.vm import migrate
 from lab.vm.console import Console, Line
-from lab.vm.machine import LaunchError
 from lab.vm.migrate import RestoreFailed
 from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
 from lab.vm.registers import CpuRegisters
@@ -111,12 +109,3 @@ def test_a_guest_is_quiet_when_all_its_cpus_stay_halted(monkeypatch: pytest.Monk
     machine = FakeMachine()
     migrate.wait_until_quiet(machine, Deadline(5.0))
     assert next(machine.looks, None) is None
-
-
-@pytest.mark.parametrize(
-    "error", [RestoreFailed("no", details="qemu: bad"), LaunchError(1, "qemu -x", "qemu: no -x")]
-)
-def test_errors_of_a_machine_survive_the_way_between_processes(error: InfraError) -> None:
-    other = pickle.loads(pickle.dumps(error))
-    assert type(other) is type(error)
-    assert (str(other), vars(other)) == (str(error), vars(error))
