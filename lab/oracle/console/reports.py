@@ -175,7 +175,6 @@ def evidence(report: Report) -> Evidence:
     """A report as evidence."""
     return Evidence(
         "report",
-        "console",
         report.title,
         {
             "kind": report.kind,

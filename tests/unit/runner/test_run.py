@@ -46,6 +46,7 @@ from lab.scenario.model.base import Ref
 from lab.scenario.model.extensions import CExtension, RustExtension
 from lab.scenario.model.steps import LoadStep
 from lab.vm import slots
+from lab.vm.registers import CpuRegisters
 
 SCENARIO = """
 summary: A shell line works
@@ -196,12 +197,12 @@ def test_a_cpu_counts_as_interrupts_off_if_it_is_so_at_every_look(
     answers = iter(looks)
     last = looks[-1]
 
-    def registers() -> str:
+    def registers() -> list[CpuRegisters]:
         off = next(answers, last)
-        return "".join(
-            f"CPU#{cpu}\nRIP=0 RFL={0x046 if cpu in off else 0x246:08x} CPL=0 HLT=0\n"
+        return [
+            CpuRegisters(cpu, 0, 0x046 if cpu in off else 0x246, level=0, halted=False)
             for cpu in range(2)
-        )
+        ]
 
     vm = SimpleNamespace(
         registers=registers,
