@@ -117,13 +117,11 @@ class Workspace:
         if place is not None:
             return place
         known = self.names(kind)
-        close = closest(name, known)
+        close, listed = closest(name, known), ", ".join(known) or "none"
         places = ", ".join(self.shown(root) for root in self._roots(kind)) or "the workspace"
         raise UserError(
             f"there is no {_KINDS[kind][0]} {name!r} in {places}",
-            hint=f"did you mean {close!r}?"
-            if close
-            else f"there are: {', '.join(known) or 'none'}",
+            hint=f"did you mean {close!r}?" if close else f"there are: {listed}",
         )
 
     def headers_of(self, source: Path) -> Roots:

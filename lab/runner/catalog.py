@@ -37,8 +37,8 @@ def _c(workspace: Workspace, name: str) -> Source:
     headers = workspace.headers_of(path)
     programs = c_source.programs_in_source(path, headers)
     sections = {program.name: program.section for program in programs}
-    # A source without programs is one that hides them behind macros of its own.
     maps = tuple(c_source.maps_in_source(path, headers))
+    # A source without programs is one that hides them behind macros of its own.
     return Source(tuple(sections) or None, maps, sections)
 
 
