@@ -47,7 +47,7 @@ _EXPORTS = "{ global: rex_prog.*; rex_map.*; local: *; };\n"
 # functions, and are not in memory.
 _LAYOUT = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT AFTER .text;\n"
 
-_RULES = sorted(Path(__file__).parent.glob("rust*.py"))
+_RULES = sorted(Path(__file__).parent.glob("*.py"))
 
 # The compiler evaluates constants: that must end.
 _SECONDS = 120.0
