@@ -54,9 +54,9 @@ class Plan:
 
 @dataclass
 class Planner:
-    """Make plans from a workspace; what items share is resolved once.
+    """Make plans from a workspace, and build once what items share.
 
-    What is kept is kept by the workspace too: the same name in another one is another source.
+    The workspace is part of each memo's key: in another one a name is another source.
     """
 
     workspace: Workspace

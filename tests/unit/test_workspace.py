@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A workspace: which folder a name leads to, alone and with an overlay on top."""
+"""Lookups by name in a workspace, alone and with an overlay on top."""
 
 from __future__ import annotations
 

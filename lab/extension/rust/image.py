@@ -24,8 +24,8 @@ from lab.host import process
 # The kernel's limit of a file (REX_MAX_FILE).
 MAX_BYTES = 1 << 20
 
-# A file of the crate: what the kernel offers; each line is a name. The kernel's own list
-# is symbols.h.
+# This file of the crate lists what the kernel offers; each line is a name. The kernel's own
+# list is symbols.h.
 SYMBOLS = "symbols.txt"
 
 # ELF's numbers of the two relocations that the kernel applies.
