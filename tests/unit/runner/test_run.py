@@ -47,6 +47,7 @@ from lab.scenario.model.extensions import CExtension, RustExtension
 from lab.scenario.model.steps import LoadStep
 from lab.vm import slots
 from lab.vm.registers import CpuRegisters
+from lab.workspace import Workspace
 
 SCENARIO = """
 summary: A shell line works
@@ -400,7 +401,7 @@ def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_
             raise UserError(f"no compiler for {flavor}")
 
     heard: list[events.Event] = []
-    planner = Refusing(Cache(tmp_path), "tcg")
+    planner = Refusing(Workspace(), Cache(tmp_path), "tcg")
     attempts = Attempts(planner, Pool(Forks(planner.cache), tmp_path / "slots"), heard.append)
     one = Session(attempts, heard.append, tmp_path / "results")
     results = list(one.run_all([item, item], 1))
@@ -418,7 +419,7 @@ def test_stop_does_not_wait_for_a_plan(item: Item, tmp_path: Path) -> None:
             assert go_on.wait(10)
             raise UserError("enough")
 
-    one = session(tmp_path, Slow(Cache(tmp_path), "tcg"))
+    one = session(tmp_path, Slow(Workspace(), Cache(tmp_path), "tcg"))
     worker = threading.Thread(target=one._run_safely, args=(item,))
     worker.start()
     assert planning.wait(10)
