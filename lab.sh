@@ -271,7 +271,8 @@ run_tests() {
 	shellcheck lab.sh images/*/init
 	# Some tests boot these kernels: built here, its progress can be seen.
 	[ $# -gt 0 ] || lab kernel build stock rex
-	exec pytest tests "$@"
+	# As many tests at once as guests fit on this host; `-n 0` among the arguments: one.
+	exec pytest tests -n auto "$@"
 }
 
 while :; do
