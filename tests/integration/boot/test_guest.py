@@ -182,6 +182,8 @@ def test_a_kernel_without_init_is_told_and_cpus_are_shown(spec: GuestSpec, tmp_p
     assert error.cause in (BootCause.NO_INIT, BootCause.NO_CONSOLE)
     assert "where each CPU was" in error.details
     assert "CPU 0:" in error.details
+    assert "NMI backtrace for cpu 0" in error.details
+    assert "NMI backtrace for cpu 1" in error.details
 
 
 @pytest.mark.parametrize(
