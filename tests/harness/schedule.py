@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-# These files run last, one after the other on one worker. The first starts workers of its
-# own that use the whole host. By the time it ends, the other workers have nothing to do.
+# These files run last, one after the other on one worker. They start workers of their own,
+# which use the whole host. The other workers have nothing left to do by then.
 LAST = ("integration/jobs/test_shipped.py",)
 _LAST_SCOPE = "last"
 
@@ -33,7 +33,7 @@ def _path(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
-class ByFile(LoadScopeScheduling):
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Give each worker whole files, in the order in which they were collected."""
 
     def _split_scope(self, nodeid: str) -> str:

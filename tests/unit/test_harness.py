@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tests share: how they are given to workers, and how their time is added up."""
+"""The harness gives tests to workers by file, and adds up their time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from harness import schedule
+from harness.paths import TESTS
 from harness.schedule import LAST, ByFile, place
 from harness.time_by_file import time_by_file
 
@@ -22,7 +23,7 @@ COLLECTED = [
 
 
 class Worker:
-    """A worker of pytest-xdist that runs no test; it keeps what it was given."""
+    """A stand-in for a worker of pytest-xdist: it records its tests and runs none."""
 
     def __init__(self) -> None:
         self.given: list[int] = []
@@ -38,12 +39,12 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """Whether it can run a test: it has to know the next one, or that there is none."""
+        """Tell if it can run a test: it first has to know the next one, or that none comes."""
         return self.done < len(self.given) - (0 if self.shutting_down else 1)
 
 
 def run(collected: list[str], speeds: tuple[int, ...]) -> list[list[str]]:
-    """Return what each worker runs, if it does so many tests in a turn."""
+    """Return the tests of each worker, in order; `speeds` are its tests per turn."""
     config: Any = SimpleNamespace(
         getvalue=lambda name: ["popen"] * len(speeds),
         option=SimpleNamespace(loadscopereorder=False),
@@ -83,6 +84,10 @@ def test_files_that_use_the_whole_host_come_last_on_one_worker(
     # In the order of the list, whatever their names are.
     expected = sorted(last, key=lambda test: "test_alone" in test)
     assert sum(tests[-8:] == expected for tests in ran) == 1
+
+
+def test_each_file_that_runs_last_exists() -> None:
+    assert [name for name in LAST if not (TESTS / name).is_file()] == []
 
 
 def test_guests_come_before_logic() -> None:
