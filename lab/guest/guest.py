@@ -354,7 +354,10 @@ def _boot_error(
     elif cause is not BootCause.KERNEL_PANICKED:
         with contextlib.suppress(InfraError):
             cpus = where_cpus_are(machine, vmlinux)
-            backtraces = machine.ask_backtraces(Deadline(BACKTRACE_SECONDS))
+            limit = Deadline(BACKTRACE_SECONDS)
+            # Kernels boot with `loglevel=4`, which hides backtraces, until init raises it.
+            machine.press_sysrq(b"8", "Loglevel set to", 1, limit)
+            backtraces = machine.ask_backtraces(limit)
             cpus = f"{cpus}\n{backtraces}"
     return BootError(cause, seconds=seconds, console=console, cpus=cpus, more=more)
 

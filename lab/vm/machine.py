@@ -275,19 +275,25 @@ class Machine:
         serial line has interrupts off.
         """
         mark = self.console.count
-        self.qmp.execute("chardev-send-break", id="console")
-        self.console.send(b"l")
-        with contextlib.suppress(DeadlineExceeded):
-            self.console.wait_for(
-                lambda lines: (
-                    sum("NMI backtrace for cpu" in line.text for line in lines) >= self.shape.cpus
-                ),
-                deadline,
-                "backtraces",
-                since=mark,
-            )
+        self.press_sysrq(b"l", "NMI backtrace for cpu", self.shape.cpus, deadline)
         self.console.wait_for_quiet(0.2, deadline)
         return self.console.text(since=mark)
+
+    def press_sysrq(self, key: bytes, answer: str, times: int, deadline: Deadline) -> None:
+        """Send a SysRq key over the serial line; wait until `answer` is printed `times` times.
+
+        Returns at the deadline if it is not. To press two keys without a wait cancels both.
+        """
+        mark = self.console.count
+        self.qmp.execute("chardev-send-break", id="console")
+        self.console.send(key)
+        with contextlib.suppress(DeadlineExceeded):
+            self.console.wait_for(
+                lambda lines: sum(answer in line.text for line in lines) >= times,
+                deadline,
+                answer,
+                since=mark,
+            )
 
     # Internals
 
