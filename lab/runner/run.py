@@ -175,11 +175,18 @@ class Run:
 
         start = time.monotonic()
         interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
-        if interrupted:
+        lost = seen.first.lost or (seen.second is not None and seen.second.lost)
+        late = lost or (interrupted and expect.kernel == "crashed")
+        if late:
             watch.wait_for_late_news()
         else:
             watch.wait_for_calm()
         seen.state, evidence = watch.state()
+        if interrupted and not late and seen.state == "alive":
+            # A step ran out of time, and the kernel may be about to report why. One that
+            # has stalled has failed already, and needs no time for another report.
+            watch.wait_for_late_news()
+            seen.state, evidence = watch.state()
         self._add(evidence)
         if seen.state == "alive":
             self._aftermath(guest, watch)
@@ -187,7 +194,6 @@ class Run:
             self._add([kmsg.unchecked("the kernel is not known to be alive")])
             self._look_inside(guest)
         self._read_console(watch)
-        lost = seen.first.lost or (seen.second is not None and seen.second.lost)
         if lost and seen.state == "alive" and not seen.reports and seen.trouble is None:
             # The kernel is well, so this says nothing about it.
             seen.trouble = InfraError(

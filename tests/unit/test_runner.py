@@ -25,12 +25,10 @@ from lab.guest.guest import Guest
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout
 from lab.oracle.evidence import Trust
-from lab.oracle.lines import Shape
 from lab.oracle.rex_reports import RexReport
 from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
 from lab.report.result import Result, explain
-from lab.runner import watch
 from lab.runner.objects import Artifact, Objects
 from lab.runner.observation import Observation, Pass, StepResult
 from lab.runner.plan import Planner
@@ -173,43 +171,6 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     calm.state.return_value = ("alive", [])
     run._aftermath(Busy(), calm)  # type: ignore[arg-type]
     calm.check_console.assert_called_once()
-
-
-@pytest.mark.parametrize(
-    ("looks", "found"),
-    [
-        ([{0, 1}, {0, 1}], (0, 1)),
-        ([{0, 1}, {1}, {0, 1}], (1,)),
-        ([{0}, {1}], None),
-        ([set()], None),
-    ],
-)
-def test_a_cpu_is_deaf_that_takes_no_interrupt_at_any_look(
-    looks: list[set[int]], found: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.2))
-    monkeypatch.setattr(watch, "DEAF_INTERVAL", 0.01)
-    answers = iter(looks)
-    last = looks[-1]
-
-    def registers() -> str:
-        off = next(answers, last)
-        return "".join(
-            f"CPU#{cpu}\nRIP=0 RFL={0x046 if cpu in off else 0x246:08x} CPL=0 HLT=0\n"
-            for cpu in range(2)
-        )
-
-    vm = SimpleNamespace(
-        registers=registers,
-        changed=threading.Condition(),
-        ended=False,
-        panicked=False,
-        age=1.0,
-        console=MagicMock(),
-    )
-    guest: Any = SimpleNamespace(machine=vm)
-    seen = watch.Watch(guest, MagicMock(), Shape(True, True, True))._deaf()
-    assert (None if seen is None else tuple(seen.data["cpus"])) == found
 
 
 def booting(meanwhile: Callable[[], None]) -> Any:
