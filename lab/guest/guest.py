@@ -259,13 +259,24 @@ class Guest:
             for path, part in zip(paths, parts, strict=True)
         }
 
-    def alive(self, nonce: str, deadline: Deadline, patience: float = 5.0) -> str:
+    def alive(
+        self,
+        nonce: str,
+        deadline: Deadline,
+        patience: float = 5.0,
+        opening: Deadline | None = None,
+    ) -> str:
         """What `kextload alive` says to a nonce, which each CPU must echo within `patience` s.
 
-        Raises `ConnectionLost` if the guest does not even start it.
+        Raises `ConnectionLost` if the guest does not even start it, by `opening` if given.
         """
         milliseconds = int(patience * 1000)
-        return self.run(f"kextload alive {nonce} {milliseconds}", deadline).stdout
+        line = f"kextload alive {nonce} {milliseconds}"
+        running = self.ssh.start(line, opening or deadline)
+        try:
+            return running.wait(deadline).stdout
+        finally:
+            running.close()
 
     def where(self, vmlinux: Path | None = None) -> str:
         """Where each CPU is, seen from outside, one line per CPU."""

@@ -38,6 +38,8 @@ from lab.words import KernelState, ReportKind, RexCounter
 
 # Seconds on the reference host.
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
+# Until a guest takes a nonce, for each of the two. The first ends when there can be a proof.
+OPENING = (4.0, 14.0)
 # The guest ends its part of a nonce, by its own clock. One that goes by instructions is this
 # much faster than the host's, or more, and the nonce's time is the host's.
 CLOCK_AHEAD = 8
@@ -141,9 +143,9 @@ class Watch:
             return "crashed", dead
         evidence: list[Evidence] = []
         vm = self.guest.machine
-        for patience in (PATIENCE, 2 * PATIENCE):
+        for patience, opening in zip((PATIENCE, 2 * PATIENCE), OPENING, strict=True):
             with Looks(vm, LOOKS_AFTER) as looks:
-                found = self._ask(patience)
+                found = self._ask(patience, opening)
             evidence.append(found)
             dead = self._dead()
             if dead:
@@ -365,9 +367,9 @@ class Watch:
         found.update(counters_oracle.gauges(files).items())
         return found | {kind: float(count) for kind, count in sizes.items()}
 
-    def _ask(self, patience: float) -> Evidence:
+    def _ask(self, patience: float, opening: float) -> Evidence:
         nonce = secrets.token_hex(16)
-        limit = scaled(patience + 3)
+        limit, begin = scaled(max(patience + 3, opening)), scaled(opening)
         start = time.monotonic()
         shape = self.guest.machine.shape
         cpus, inside = shape.cpus, scaled(patience).seconds
@@ -376,8 +378,8 @@ class Watch:
         try:
             if not self.guest.ssh.alive and self._running():
                 # What broke may be the connection alone: a new one will tell.
-                self.guest.reconnect(limit)
-            answer = self.guest.alive(nonce, limit, inside)
+                self.guest.reconnect(begin)
+            answer = self.guest.alive(nonce, limit, inside, begin)
         except (ConnectionLost, QmpFailed) as error:
             return liveness.silence(nonce, cpus, str(error), time.monotonic() - start)
         return liveness.judge(nonce, answer, cpus, time.monotonic() - start)

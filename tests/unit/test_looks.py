@@ -127,7 +127,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[str]
         one.reports = lambda: [SimpleNamespace(kinds=stalls)]  # type: ignore[assignment,list-item]
         left = list(answers)
 
-        def ask(_patience: float) -> Evidence:
+        def ask(_patience: float, _opening: float) -> Evidence:
             if not liveness.all_answered(left[0]):
                 vm.since = 0
                 vm.enough.clear()
