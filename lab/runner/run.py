@@ -179,7 +179,7 @@ class Run:
         late = lost or (interrupted and expect.kernel == "crashed")
         if late:
             watch.wait_for_late_news()
-        else:
+        elif not interrupted:
             watch.wait_for_calm()
         seen.state, evidence = watch.state()
         if interrupted and not late and seen.state == "alive":
