@@ -21,6 +21,7 @@ from lab.oracle import kmsg
 from lab.oracle import rex as rex_oracle
 from lab.oracle.console import evidence as report_evidence
 from lab.oracle.console_settings import console_level
+from lab.oracle.evidence import Evidence
 from lab.oracle.leak_reports import causes
 from lab.oracle.lines import Shape
 from lab.runner import reports, shell
@@ -176,17 +177,7 @@ class Run:
         start = time.monotonic()
         interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
-        late = lost or (interrupted and expect.kernel == "crashed")
-        if late:
-            watch.wait_for_late_news()
-        elif not interrupted:
-            watch.wait_for_calm()
-        seen.state, evidence = watch.state()
-        if interrupted and not late and seen.state == "alive":
-            # A step ran out of time, and the kernel may be about to report why. One that
-            # has stalled has failed already, and needs no time for another report.
-            watch.wait_for_late_news()
-            seen.state, evidence = watch.state()
+        evidence = self._find_state(watch, bool(interrupted), lost or expect.kernel == "crashed")
         self._add(evidence)
         if seen.state == "alive":
             self._aftermath(guest, watch)
@@ -201,6 +192,23 @@ class Run:
                 hint="did the scenario end the guest's SSH server or the loader?",
             )
         seen.seconds["watch"] = time.monotonic() - start
+
+    def _find_state(self, watch: Watch, interrupted: bool, news_first: bool) -> list[Evidence]:
+        """Find the kernel's state, with time for what it may still report; return the evidence.
+
+        `news_first`: a panic is likely, or asked for, if the steps were interrupted.
+        """
+        if interrupted and news_first:
+            watch.wait_for_late_news()
+        elif not interrupted:
+            watch.wait_for_calm()
+        self.seen.state, evidence = watch.state()
+        if interrupted and not news_first and self.seen.state == "alive":
+            # A step ran out of time, and the kernel may be about to report why. One that
+            # has stalled has failed already, and needs no time for another report.
+            watch.wait_for_late_news()
+            self.seen.state, evidence = watch.state()
+        return evidence
 
     def _look_inside(self, guest: Guest) -> None:
         """Where the CPUs of a kernel are that does not answer."""

@@ -173,6 +173,38 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     calm.check_console.assert_called_once()
 
 
+@pytest.mark.parametrize(
+    ("interrupted", "news_first", "states", "calls"),
+    [
+        (False, False, ["alive"], ["calm", "state"]),
+        (False, True, ["alive"], ["calm", "state"]),
+        (True, True, ["alive"], ["late news", "state"]),
+        (True, False, ["stalled"], ["state"]),
+        (True, False, ["crashed"], ["state"]),
+        (True, False, ["alive", "crashed"], ["state", "late news", "state"]),
+    ],
+)
+def test_a_kernel_that_answers_after_a_timeout_gets_time_for_late_news(
+    interrupted: bool, news_first: bool, states: list[str], calls: list[str]
+) -> None:
+    done: list[str] = []
+
+    def state() -> tuple[str, list[str]]:
+        done.append("state")
+        found = states[done.count("state") - 1]
+        return found, [f"evidence that it is {found}"]
+
+    seen_by: Any = SimpleNamespace(
+        wait_for_calm=lambda: done.append("calm"),
+        wait_for_late_news=lambda: done.append("late news"),
+        state=state,
+    )
+    run = Run(MagicMock())
+    evidence: Any = run._find_state(seen_by, interrupted, news_first)
+    assert (done, run.seen.state) == (calls, states[-1])
+    assert evidence == [f"evidence that it is {states[-1]}"]
+
+
 def booting(meanwhile: Callable[[], None]) -> Any:
     class Booted:
         machine = SimpleNamespace(
