@@ -86,11 +86,12 @@ def _clock(data: Map) -> Iterator[Flaw]:
     """A figure in seconds says nothing where a second is a number of instructions."""
     if text(mapping(data, "machine"), "clock") != "instructions":
         return
-    expect = mapping(data, "expect")
-    if "time" in expect:
-        yield at_key(
-            expect, "time", "this machine's clock follows its instructions: leave 'clock' out"
-        )
+    for holder in (data, *walk(sequence(data, "steps"))):
+        expect = mapping(holder, "expect")
+        if "time" in expect:
+            yield at_key(
+                expect, "time", "this machine's clock follows its instructions: leave 'clock' out"
+            )
 
 
 def _budget(data: Map) -> Iterator[Flaw]:

@@ -179,8 +179,12 @@ def test_a_twin_may_have_a_clock_of_its_own(
 def test_no_time_is_expected_where_the_clock_follows_the_instructions(tmp_path: Path) -> None:
     text = SHORT + "  time: {at_most: 2}\n"
     load(tmp_path, text)
-    with pytest.raises(ScenarioErrors, match=r"\d+:\d+: this machine's clock follows"):
-        load(tmp_path, text + "machine: {clock: instructions}\n")
+    step = "steps: [{shell: x, expect: {status: 0, time: {at_most: 2}}}]\nexpect: {kernel: alive}\n"
+    steps = "summary: A step has a time\n" + step
+    load(tmp_path, steps)
+    for one in (text, steps):
+        with pytest.raises(ScenarioErrors, match=r"\d+:\d+: this machine's clock follows"):
+            load(tmp_path, one + "machine: {clock: instructions}\n")
 
 
 def test_a_twins_settings_win_over_the_scenarios_own(tmp_path: Path) -> None:
