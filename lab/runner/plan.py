@@ -24,6 +24,7 @@ from lab.runner.extensions import Artifact
 from lab.scenario.items import Item
 from lab.scenario.model.expect import TextExpect
 from lab.scenario.model.extensions import CExtension, ModuleExtension, RustExtension
+from lab.scenario.model.scenario import Machine as MachineModel
 from lab.scenario.model.scenario import Scenario
 from lab.scenario.model.steps import ConsoleStep, LoadStep
 from lab.vm.accel import Accel, choose
@@ -34,6 +35,9 @@ from lab.workspace import Workspace
 CONSOLE_SHELL = "lab.console=shell"
 # The emulator's counter then tells nanoseconds of the guest's time.
 ICOUNT_KHZ = 1_000_000
+# `clock: instructions` of a scenario: each takes 2^6 = 64 ns. With more of them, the time of
+# what a guest has to do before its detectors matter grows faster than their time shrinks.
+CLOCK_SHIFT = 6
 # What a kernel needs for native programs.
 REX = "CONFIG_BPF_REX"
 # Each console line then says whether the kernel wrote it or a program did,
@@ -94,6 +98,7 @@ class Planner:
             extra=extra,
             machine=machine.type if "type" in machine.model_fields_set else None,
             gdb=gdb,
+            icount=self._icount(machine),
         )
         return Plan(item, kernel, image, spec, artifacts)
 
@@ -156,6 +161,11 @@ class Planner:
         )
         arguments = (*kernel.boot_args, MARKED_CONSOLE, *self._clock_args(shape), *extra)
         return GuestSpec(kernel.boot, image.path, arguments, shape, kernel.vmlinux, gdb)
+
+    def _icount(self, machine: MachineModel) -> int | None:
+        """Return the `icount` of a scenario's machine; under KVM time is always the host's."""
+        counted = machine.clock == "instructions" and self.chosen_accel().name == "tcg"
+        return CLOCK_SHIFT if counted else None
 
     def _clock_args(self, shape: Shape) -> tuple[str, ...]:
         """Tells an emulated guest how fast its time-stamp counter runs, as KVM's clock does."""

@@ -23,6 +23,7 @@ from lab.errors import InfraError
 from lab.host.process import kill_session, spawn
 from lab.vm import argv, migrate, registers
 from lab.vm.channel import Channel
+from lab.vm.clock import FasterClock
 from lab.vm.console import Console, Line
 from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
 from lab.vm.registers import CpuRegisters
@@ -267,6 +268,19 @@ class Machine:
     def registers(self) -> tuple[CpuRegisters, ...]:
         """Return the registers of all CPUs, read from outside the guest. Raises `QmpFailed`."""
         return registers.parse(self.qmp.monitor("info registers -a"))
+
+    def by_faster_clock(self, deadline: Deadline) -> Deadline:
+        """Return a deadline that also ends when as much of the guest's time has passed.
+
+        It is the same deadline where the guest's time is the host's.
+        """
+        if self.shape.icount is None:
+            return deadline
+        return Deadline(deadline.remaining, FasterClock(self._executed, self.shape.icount))
+
+    def _executed(self) -> int:
+        """Return the number of instructions that all CPUs executed. Raises `QmpFailed`."""
+        return int(self.qmp.execute("query-replay")["icount"])
 
     def ask_backtraces(self, deadline: Deadline) -> str:
         """Ask the kernel, over the serial line, for a backtrace of every CPU (sysrq l, by NMI).

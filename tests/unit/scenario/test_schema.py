@@ -113,6 +113,8 @@ BASE = {
         ({"allow_console": [{"kind": "oops"}]}, False),
         ({"machine": {"type": "q35", "cpus": 4, "boot": ["a=b"]}}, True),
         ({"machine": {"boot": ["a b"]}}, False),
+        ({"machine": {"clock": "instructions"}}, True),
+        ({"machine": {"clock": "guest"}}, False),
         ({"property": None}, False),
     ],
 )
