@@ -204,7 +204,7 @@ class Guest:
 
     def ledger(self, deadline: Deadline | None = None) -> dict[str, Any]:
         """All BPF objects and net attachments, by id, as the guest reports them."""
-        return self._tell(("ledger",), deadline)
+        return self._tell(("bpf-objects",), deadline)
 
     def _tell(self, words: Sequence[str], deadline: Deadline | None = None) -> dict[str, Any]:
         """Return what `kextload WORDS` answers; the witness is asked if it was started."""

@@ -50,7 +50,7 @@ class Ledger:
 
 
 def parse(report: Mapping[str, Any]) -> Ledger:
-    """The ledger from `kextload ledger`.
+    """The ledger from `kextload bpf-objects`.
 
     Raises `InfraError` if a list is missing or malformed: a ledger that can't
     be read in full proves nothing.

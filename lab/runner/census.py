@@ -27,7 +27,7 @@ from lab.vm.symbols import Symbols, data_symbols
 # A function's name has no offset at its first byte.
 _BEGIN = "+0x0"
 # The request for the lists of BPF objects.
-LEDGER = b"ledger name=ledger\n"
+LEDGER = b"bpf-objects name=bpf-objects\n"
 
 # Time for frees that the kernel does after a module's unload (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
@@ -181,4 +181,4 @@ class Census:
 
 def _ledger(report: Mapping[str, Any]) -> Mapping[str, Any]:
     sources = [one for one in report.get("sources", []) if isinstance(one, dict)]
-    return next((one for one in sources if one.get("name") == "ledger"), {})
+    return next((one for one in sources if one.get("name") == "bpf-objects"), {})
