@@ -42,8 +42,8 @@ static int64_t send_all(const struct packets *packets, const char *device, uint6
 		if (errno == EINTR)
 			continue;
 		/*
-		 * Either the device's queue is full, which passes, or a program dropped the
-		 * packet on its way out: it has run then, and will drop the next one, too.
+		 * Either the device's queue is full, which is temporary, or a program dropped the
+		 * packet on its way out. Such a program has run, and will drop the next one, too.
 		 */
 		if (errno == ENOBUFS) {
 			done += ++refused > MAX_REFUSED;
@@ -68,9 +68,9 @@ static int64_t over_loopback(struct packets *packets, const char *device, uint16
 	int64_t done;
 
 	/*
-	 * Somebody must listen, or each packet makes the kernel send an ICMP
-	 * "port unreachable" over the same device. What is not read is dropped.
-	 * A port in use has its listener already.
+	 * A socket must be bound, or each packet makes the kernel send an ICMP
+	 * "port unreachable" over the same device. Unread packets are dropped.
+	 * A port in use already has its listener.
 	 */
 	listener = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (listener < 0)
