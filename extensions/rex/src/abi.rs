@@ -67,7 +67,7 @@ impl ProgEntry {
         name: &str,
         attach: &str,
     ) -> Self {
-        assert!(ctx_size <= MAX_CONTEXT, "no context is that large");
+        assert!(ctx_size <= MAX_CONTEXT, "the context is too large");
         ProgEntry {
             version: TABLE_VERSION,
             prog_type,

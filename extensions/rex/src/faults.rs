@@ -13,7 +13,7 @@ pub const NON_CANONICAL: usize = 0xdead_0000_0000_0000;
 /// Allow only addresses that must fault: the user's half, and the two addresses above.
 fn check(address: usize) {
     let user = address < 1 << 47;
-    assert!(user || address == UNMAPPED || address == NON_CANONICAL, "that might be there");
+    assert!(user || address == UNMAPPED || address == NON_CANONICAL, "the address may be mapped");
 }
 
 /// Read from an address that must fault, as through a bad pointer.

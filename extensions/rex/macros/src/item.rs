@@ -57,7 +57,9 @@ impl Arguments {
     pub fn none(arguments: TokenStream, attribute: &str) -> Result<(), Flaw> {
         match arguments.into_iter().next() {
             None => Ok(()),
-            Some(token) => Err(Flaw::at(token.span(), format!("#[{attribute}] takes nothing"))),
+            Some(token) => {
+                Err(Flaw::at(token.span(), format!("#[{attribute}] takes no arguments")))
+            }
         }
     }
 
@@ -105,7 +107,7 @@ pub struct Function {
 impl Function {
     pub fn parse(attribute: &str, input: TokenStream) -> Result<Function, Flaw> {
         let tokens: Vec<TokenTree> = input.into_iter().collect();
-        let form = format!("#[{attribute}] stands before a function: fn name(context: &Type)");
+        let form = format!("#[{attribute}] must precede a function: fn name(context: &Type)");
         let flaw = |span| Flaw::at(span, form.clone());
         let at = tokens
             .iter()
@@ -201,7 +203,7 @@ impl Static {
         let tokens: Vec<TokenTree> = input.into_iter().collect();
         let flaw = || {
             let place = tokens.first().map_or(Span::call_site(), TokenTree::span);
-            Flaw::at(place, "#[rex_map] stands before `static NAME: Type = Type::new(..);`")
+            Flaw::at(place, "#[rex_map] must precede `static NAME: Type = Type::new(..);`")
         };
         let name = tokens.iter().position(|t| is_word(Some(t), "static")).ok_or_else(flaw)? + 1;
         let (colon, end) = (name + 1, tokens.len().saturating_sub(1));

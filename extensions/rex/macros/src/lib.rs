@@ -78,7 +78,7 @@ fn program(kind: &Kind, arguments: TokenStream, input: TokenStream) -> Result<To
             const _: () = ::core::assert!(
                 <__REX_CONTEXT__ as ::rex::expansion::Context>::PROG_TYPE
                     == ::rex::expansion::{},
-                \"#[{}] wants a function of &{context}\",
+                \"#[{}] needs a function of &{context}\",
             );
             extern \"C\" fn __rex_entry(__rex_raw: *mut ::rex::expansion::c_void) -> u64 {{
                 let mut __rex_context =

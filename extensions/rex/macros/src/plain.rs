@@ -12,7 +12,7 @@ struct Field {
 
 pub fn plain(input: TokenStream) -> Result<TokenStream, Flaw> {
     let tokens: Vec<TokenTree> = input.clone().into_iter().collect();
-    let flaw = |span| Flaw::at(span, "#[rex_plain] stands before `struct Name { field: Type, .. }`");
+    let flaw = |span| Flaw::at(span, "#[rex_plain] must precede `struct Name { field: Type, .. }`");
     let at = tokens
         .iter()
         .position(|token| is_word(Some(token), "struct"))
@@ -62,7 +62,7 @@ pub fn plain(input: TokenStream) -> Result<TokenStream, Flaw> {
     let checks = format!(
         "const _: () = ::core::assert!(
             ::core::mem::size_of::<{name}>() == __REX_SUM_OF_SIZES__,
-            \"the fields leave gaps: order them by size, or name what fills a gap\",
+            \"the fields leave gaps: order them by size, or add fields that fill the gaps\",
         );
         const _: () = ::core::assert!(
             ::core::mem::align_of::<{name}>() <= 8, \"maps are aligned to 8 bytes\",
@@ -84,7 +84,7 @@ fn only_attributes(tokens: &[TokenTree], allowed: &[&str]) -> Result<(), Flaw> {
             _ => None,
         };
         if !allowed.iter().any(|word| is_word(name.as_ref(), word)) {
-            let said = format!("beside #[rex_plain] there may be only {}", allowed.join(", "));
+            let said = format!("with #[rex_plain] there may be only {}", allowed.join(", "));
             return Err(Flaw::at(token.span(), said));
         }
     }
