@@ -204,7 +204,7 @@ class Guest:
 
     def bpf_objects(self, deadline: Deadline | None = None) -> dict[str, Any]:
         """Return all BPF objects and net attachments, by id, as the guest reports them."""
-        return self._tell(("ledger",), deadline)
+        return self._tell(("bpf-objects",), deadline)
 
     def _tell(self, words: Sequence[str], deadline: Deadline | None = None) -> dict[str, Any]:
         """Return the answer of `kextload WORDS`; it comes from the witness if that was started."""

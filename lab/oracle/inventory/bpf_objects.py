@@ -50,7 +50,7 @@ class BpfObjects:
 
 
 def parse(report: Mapping[str, Any]) -> BpfObjects:
-    """The ledger from `kextload ledger`.
+    """Return the BPF objects from the answer of `kextload bpf-objects`.
 
     Raises `InfraError` if a list is missing or malformed: a ledger that can't
     be read in full proves nothing.

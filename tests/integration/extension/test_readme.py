@@ -130,7 +130,7 @@ def test_the_first_extension_runs(clone: Clone) -> None:
     prepared = clone.do("What you need")
     assert [line for line, _ in prepared] == ["./lab.sh doctor", "./lab.sh kernel build rex"]
     assert prepared[-1][1].returncode == 0, prepared[-1][1].stdout
-    done = clone.do("The first one")
+    done = clone.do("Your first extension")
     for line, result in done:
         assert result.returncode == 0, f"{line}\n{result.stdout}"
     said = done[-1][1].stdout
@@ -164,7 +164,7 @@ def _lines(text: str) -> list[str]:
 
 
 def test_the_tour_compiles(clone: Clone) -> None:
-    parts = [block.text for block in in_section("What there is") if block.kind == "rust"]
+    parts = [block.text for block in in_section("Reference") if block.kind == "rust"]
     assert len(parts) > 3
     _build(clone, "tour", HEAD + "\n".join(parts))
 
@@ -227,7 +227,7 @@ def test_what_it_names_is_there() -> None:
         mine = name in made or "count_users" in name or "NAME" in name
         assert mine or (CHECKOUT / name).exists(), name
     crate = "".join(path.read_text() for path in (CHECKOUT / "extensions" / "rex").rglob("*.rs"))
-    words = set(re.findall(r"`(?:#\[)?(\w+)[^`]*`", text.partition("## What there is")[2]))
+    words = set(re.findall(r"`(?:#\[)?(\w+)[^`]*`", text.partition("## Reference")[2]))
     for word in ("ktime_ns", "insert_new", "tcp_socket", "rex_perf_event", "NO_ROOM", "peek"):
         assert word in words
         assert re.search(rf"\b{word}\b", crate), word

@@ -181,10 +181,10 @@ DOORS = [
     ("allow", None, "allow.unsafe_code"),
     ("map by unsafe", "#[rex_map] static A: Array<u64> = unsafe { Array::new(1) };", "unsafe"),
     ("no map", "#[rex_map] static A: u64 = 5;", "A|named"),
-    ("other context", '#[rex_kprobe("f")] fn g(c: &Xdp) {}', "wants a function of &Kprobe"),
+    ("other context", '#[rex_kprobe("f")] fn g(c: &Xdp) {}', "needs a function of &Kprobe"),
     ("two kprobes", '#[rex_kprobe("f")] fn program(c: &Kprobe) {}', "program"),
     ("wrong return", "#[rex_xdp] fn g(c: &Xdp) -> i32 { 5 }", "Returns"),
-    ("block", '#[rex_kprobe("f")] fn g(c: &RawTracepoint<{ 2 }>) {}', "stands before a function"),
+    ("block", '#[rex_kprobe("f")] fn g(c: &RawTracepoint<{ 2 }>) {}', "must precede a function"),
     ("gap", "#[rex_plain] struct A { a: u8, b: u32 }", "leave gaps"),
     ("alignment", "#[rex_plain] #[repr(align(64))] struct A { a: [u64; 8] }", "aligned to 8"),
     ("reference", "#[rex_plain] struct A { a: &'static u8 }", "Plain"),
@@ -216,7 +216,7 @@ DOORS = [
     (
         "large context",
         '#[rex_raw_tracepoint("s")] fn g(c: &RawTracepoint<536870912>) {}',
-        "no context is that large",
+        "context is too large",
     ),
     (
         "large read",
@@ -232,7 +232,7 @@ DOORS = [
     (
         "own compile_error alone",
         "macro_rules! compile_error { ($($t:tt)*) => {} }\n#[rex_map] struct A { number: u64 }",
-        "stands before",
+        "must precede",
     ),
     (
         "own assert",
@@ -242,7 +242,7 @@ DOORS = [
     (
         "own assert of a context",
         'macro_rules! assert { ($($t:tt)*) => {} }\n#[rex_raw_tracepoint("s")] fn g(c: &Kprobe) {}',
-        "wants a function of &RawTracepoint",
+        "needs a function of &RawTracepoint",
     ),
     (
         "own size_of",

@@ -275,7 +275,7 @@ class TestLife:
             child.stdin.close()
             assert json.loads(child.stdout.readline()) == {"ok": True, "handles": []}
 
-    @pytest.mark.parametrize("words", [[], ["nonsense"], ["serve", "more"], ["ledger", "x"]])
+    @pytest.mark.parametrize("words", [[], ["nonsense"], ["serve", "more"], ["bpf-objects", "x"]])
     def test_usage(self, kextload: Path, words: list[str]) -> None:
         done = subprocess.run([kextload, *words], capture_output=True, timeout=SECONDS, check=False)
         assert done.returncode == 2
