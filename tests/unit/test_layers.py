@@ -13,8 +13,8 @@ ROOT = Path(lab.__file__).parent
 
 # From the ground up; what stands in one line may import each other.
 LAYERS = [
-    {"cache", "config", "deadline", "errors", "events", "inputs", "jsontext", "paths", "plain"}
-    | {"stages", "words"},
+    {"atomic", "cache", "config", "deadline", "errors", "events", "inputs", "jsontext", "paths"}
+    | {"plain", "stages", "words"},
     {"host"},
     {"kernel", "image", "extension"},
     {"vm"},
