@@ -20,7 +20,7 @@ class Stages:
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int = 0) -> Iterator[None]:
-        """One stage; its end is told only if the body ends well."""
+        """Announce one stage; its end is announced only if the body ends well."""
         start = time.monotonic()
         self.emit(events.StageStarted(self.job, name, total))
         yield

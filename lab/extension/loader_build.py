@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from lab import events, inputs
@@ -13,6 +12,7 @@ from lab.extension import includes
 from lab.host import process
 from lab.inputs import Inputs
 from lab.paths import EXTENSIONS
+from lab.stages import Stages
 
 LOADER = EXTENSIONS / "loader"
 
@@ -47,11 +47,8 @@ def build_loader(cache: Cache, emit: events.Emit = events.ignore) -> Path:
     )
 
     def build(aside: Path) -> Inputs:
-        started = time.monotonic()
-        emit(events.StageStarted("kextload", "compile"))
-        read = _compile(aside / "kextload")
-        emit(events.StageFinished("kextload", "compile", time.monotonic() - started))
-        return read
+        with Stages("kextload", emit).stage("compile"):
+            return _compile(aside / "kextload")
 
     return inputs.get(cache, "tools", key, build, base=LOADER, what="kextload") / "kextload"
 

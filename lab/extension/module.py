@@ -6,7 +6,6 @@ from __future__ import annotations
 import difflib
 import re
 import shutil
-import time
 from functools import cache as once
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from lab.host import process
 from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
 from lab.paths import EXTENSIONS, shown
+from lab.stages import Stages
 
 MODULES = EXTENSIONS / "modules"
 
@@ -67,15 +67,12 @@ def build_module(
         compiler=compiler,
         installed=_installed(compiler),
     )
-    started = time.monotonic()
     job = f"module {name}"
 
     def build(aside: Path) -> Inputs:
-        emit(events.StageStarted(job, "compile"))
-        work = _copy(source, name, sources, aside)
-        read = _build(source, name, kernel, compiler, work)
-        emit(events.StageFinished(job, "compile", time.monotonic() - started))
-        return read
+        with Stages(job, emit).stage("compile"):
+            work = _copy(source, name, sources, aside)
+            return _build(source, name, kernel, compiler, work)
 
     return inputs.get(cache, "extension", key, build, base=source, what=job) / f"{name}.ko"
 
