@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
+from lab.config import suggest
 from lab.errors import NotCompiled, UserError
 from lab.extension import includes, source
 from lab.extension.source import ProgramDecl, clang_options
@@ -77,11 +77,9 @@ def source_path(name: str, folder: Path = C) -> Path:
     """The source of an extension. Raises `UserError` if there is none of that name."""
     path = folder / f"{name}{SUFFIX}"
     if not path.is_file():
-        known = c_names(folder)
-        close = difflib.get_close_matches(name, known, 1)
         raise UserError(
             f"there is no C extension {name} in {shown(folder)}",
-            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+            hint=suggest.hint(name, c_names(folder)),
         )
     return path
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 from functools import cache as once
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
+from lab.config import suggest
 from lab.errors import NotCompiled, UserError
 from lab.extension import module_inputs
 from lab.host import process
@@ -87,10 +87,9 @@ def _recipe(folder: Path) -> Path | None:
 def _source(name: str, folder: Path) -> Path:
     known = module_names(folder)
     if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
         raise UserError(
             f"there is no module {name} in {shown(folder)}",
-            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+            hint=suggest.hint(name, known),
         )
     return folder / name
 

@@ -9,10 +9,10 @@ macros that make a program.
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 
+from lab.config import suggest
 from lab.errors import UserError
 from lab.extension.source import ProgramDecl
 from lab.paths import EXTENSIONS, shown
@@ -56,11 +56,9 @@ def source_folder(name: str, folder: Path = RUST) -> Path:
     """The folder of an extension. Raises `UserError` if there is none of that name."""
     path = folder / name
     if not (path / ROOT).is_file():
-        known = rust_names(folder)
-        close = difflib.get_close_matches(name, known, 1)
         raise UserError(
             f"there is no Rust extension {name} in {shown(folder)}",
-            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
+            hint=suggest.hint(name, rust_names(folder)),
         )
     return path
 

@@ -121,7 +121,7 @@ def test_an_unknown_extension_has_a_neighbour(folder: Path) -> None:
     assert c.c_names(folder) == ["good"]
     with pytest.raises(UserError) as caught:
         c.source_path("goood", folder)
-    assert caught.value.hint == "did you mean good?"
+    assert caught.value.hint == "did you mean 'good'?"
 
 
 def test_no_btf_is_said_before_anything_runs(folder, cache, kernel) -> None:

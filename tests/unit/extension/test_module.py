@@ -277,7 +277,7 @@ def test_failure_without_compile_error_shows_the_command(
 def test_unknown_module_is_told_with_a_guess(kernel: Kernel, cache: Cache, folder: Path) -> None:
     with pytest.raises(UserError, match="no module god") as caught:
         build_module("god", kernel, cache, folder=folder)
-    assert "did you mean good?" in caught.value.hint
+    assert "did you mean 'good'?" in caught.value.hint
 
 
 def test_kernel_without_build_tree_is_told(kernel: Kernel, cache: Cache, folder: Path) -> None:

@@ -7,12 +7,10 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lab.config.suggest import closest, did_you_mean
 from lab.config.yaml_file import Map, Mark, Seq, parse
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.items import items
@@ -239,28 +237,6 @@ def test_values_keep_their_type_and_text_is_text(value: Any, around: str) -> Non
         assert filled["among"] == f"<{around}>{as_text(value)}"
         assert flaws == []
     assert filled.values_at == data.values_at
-
-
-@FEW
-@given(word=st.text() | st.integers() | st.none(), known=st.lists(st.text(), max_size=8))
-def test_a_suggestion_is_a_known_word(word: Any, known: list[str]) -> None:
-    assert closest(word, known) in (None, *known)
-    assert isinstance(did_you_mean(word, known), str)
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [
-        ("soft_lockup", "soft-lockup"),
-        ("Soft-Lockup", "soft-lockup"),
-        ("softlockup", "soft-lockup"),
-        ("opps", "oops"),
-        ("zebra", None),
-        ("x" * 10_000, None),
-    ],
-)
-def test_suggestions(word: str, meant: str | None) -> None:
-    assert closest(word, ["oops", "soft-lockup", "panic"]) == meant
 
 
 def test_a_grid_varies_the_last_name_fastest() -> None:
