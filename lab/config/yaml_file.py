@@ -28,7 +28,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-# A scenario is a page or two; what is larger was made by accident or by an attacker.
+# Such a file is a page or two; what is larger was made by accident or by an attacker.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 
@@ -88,15 +88,17 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+\Z")
 _MAX_DIGITS = 40
 
 
-def parse(text: str) -> tuple[Any, list[Flaw]]:
+def parse(text: str, *, noun: str = "document", reuse: str = "") -> tuple[Any, list[Flaw]]:
     """The document in `text` and all that is wrong with it.
 
-    The data is None if the text is not YAML at all; else it is whole but for
-    what the flaws name (of duplicate keys the first one stays).
+    `noun` is what errors call the document, and `reuse` how its format repeats values
+    without aliases (`a parameter`), if it does. The data is None if the text is not
+    YAML at all; else it is whole but for what the flaws name (of duplicate keys the
+    first one stays).
     """
     if len(text) > MAX_BYTES:
         return None, [Flaw(START, f"the file is larger than {MAX_BYTES >> 10} KiB")]
-    builder = _Builder()
+    builder = _Builder(noun, reuse)
     try:
         # Not the C parser: its marks differ in places, and files are small.
         return builder.document(yaml.parse(text, Loader=yaml.SafeLoader)), builder.flaws
@@ -168,8 +170,10 @@ class _TooDeepError(Exception):
 class _Builder:
     """Builds the data from the parser's events, and notes flaws as it goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str, reuse: str) -> None:
         self.flaws: list[Flaw] = []
+        self._noun = noun
+        self._instead = f", or use {reuse}" if reuse else ""
 
     def document(self, events: Iterator[Event]) -> Any:
         data: Any = None
@@ -178,7 +182,7 @@ class _Builder:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._flaw(event, "a second document: one file holds one scenario")
+                    self._flaw(event, f"a second document: one file holds one {self._noun}")
                     break
             elif isinstance(event, StreamEndEvent):
                 break
@@ -193,9 +197,7 @@ class _Builder:
         if depth > MAX_DEPTH:
             raise _TooDeepError(_mark(event.start_mark))
         if isinstance(event, AliasEvent):
-            self._flaw(
-                event, f"the alias '*{event.anchor}': write the value out, or use a parameter"
-            )
+            self._flaw(event, f"the alias '*{event.anchor}': write the value out{self._instead}")
             return None
         if event.anchor is not None:
             self._flaw(event, f"the anchor '&{event.anchor}': aliases are not part of the format")
@@ -222,7 +224,7 @@ class _Builder:
             if isinstance(key, Map | Seq | bool | float) or key is None:
                 self._flaw(event, "a key has to be text or a whole number")
             elif key == "<<" and event.style is None:
-                self._flaw(event, "the merge key '<<': write the keys out, or use a parameter")
+                self._flaw(event, f"the merge key '<<': write the keys out{self._instead}")
             elif key in mapping:
                 first = mapping.keys_at[key].line
                 self._flaw(event, f"the key '{key}' is here twice, first in line {first}")

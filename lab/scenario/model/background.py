@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Discriminator, Field, Tag
 
-from lab.scenario.model.base import Cpu, Int, Name, Part, Seconds, Text, tagged
+from lab.config.part import Int, Part, Text, tagged
+from lab.scenario.model.base import Cpu, Name, Seconds
 
 
 class BaseBackground(Part):

@@ -8,8 +8,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from lab.config.part import Abbreviated, Part, Text, flaw, tagged
 from lab.config.suggest import did_you_mean
-from lab.scenario.model.base import IDENTIFIER, Abbreviated, Cpu, Part, Scalar, Text, flaw, tagged
+from lab.scenario.model.base import IDENTIFIER, Cpu, Scalar
 from lab.words import ATTACH_TARGETS
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.$]*"

@@ -7,25 +7,20 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from lab.config.part import Abbreviated, Int, Part, Text, flaw, tagged
 from lab.scenario.model.base import (
     BPF_PATH,
     SYSCTL,
-    Abbreviated,
     Cpu,
-    Int,
     MapKey,
     MapRef,
     MapValue,
     Name,
-    Part,
     ProgramRef,
     Ref,
     Regex,
     Scalar,
     Seconds,
-    Text,
-    flaw,
-    tagged,
 )
 from lab.scenario.model.expect import (
     AttachExpect,

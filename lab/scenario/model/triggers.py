@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from lab.config.part import Int, Part, Text, tagged
 from lab.scenario.model.base import (
     ABSOLUTE,
     HEX_BYTES,
@@ -14,12 +15,8 @@ from lab.scenario.model.base import (
     SYSRQ_KEY,
     Count,
     Cpu,
-    Int,
-    Part,
     ProgramRef,
     Seconds,
-    Text,
-    tagged,
 )
 
 

@@ -6,13 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.config.suggest import closest, did_you_mean, hint
 
 
-@settings(deadline=None)
 @given(word=st.text() | st.integers() | st.none(), known=st.lists(st.text(), max_size=8))
 def test_a_suggestion_is_a_known_word(word: Any, known: list[str]) -> None:
     assert closest(word, known) in (None, *known)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.problems import ScenarioErrors
+from lab.config.problems import FileErrors
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
 from lab.scenario.model.scenario import Scenario
@@ -35,7 +35,7 @@ def load(folder: Path, text: str, name: str = "termination/count.yaml") -> Scena
 
 
 def problems(folder: Path, text: str) -> list[str]:
-    with pytest.raises(ScenarioErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         load_scenarios(write(folder, text))
     return [f"{each.line}:{each.column}: {each.message}" for each in caught.value.problems]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lab.config.problems import Problem, ScenarioErrors
+from lab.config.problems import FileErrors, Problem
 from lab.config.yaml_file import MAX_DEPTH, Mark, decode, locate, parse
 from lab.scenario.model.base import Bound, Ref, at_least, equals
 from lab.scenario.model.expect import Expect, TextExpect
@@ -174,7 +174,7 @@ def test_the_deepest_place_that_exists_is_found() -> None:
 
 
 def test_errors_travel_between_processes() -> None:
-    error = ScenarioErrors([Problem("f.yaml", 2, 1, "b"), Problem("f.yaml", 1, 3, "a")])
+    error = FileErrors([Problem("f.yaml", 2, 1, "b"), Problem("f.yaml", 1, 3, "a")])
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == "f.yaml:1:3: a\nf.yaml:2:1: b"
     assert again.problems == error.problems

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which part of the model a path of validation leads to."""
+"""Find the part of a model that a path of validation leads to."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import Tag
 
-from lab.scenario.model.base import Part
+from lab.config.part import Part
 
 
 def model_at(root: type[Part], loc: tuple[Any, ...]) -> type[Part] | None:
-    """The model of the mapping at path `loc`, None if it is no mapping with set keys."""
+    """Return the model of the mapping at path `loc`; None if it is no mapping with set keys.
+
+    Of several kinds of mapping that may stand there it is the first.
+    """
+    return next(models_at(root, loc), None)
+
+
+def models_at(root: type[Part], loc: tuple[Any, ...]) -> Iterator[type[Part]]:
+    """Yield the models of all kinds of mapping that may stand at path `loc`."""
     found: Any = root
     for element in loc:
         found = next(_inside(found, element), None)
     for candidate in _choices(found):
         if isinstance(candidate, type) and issubclass(candidate, Part):
-            return candidate
-    return None
+            yield candidate
 
 
 def keys_of(model: type[Part]) -> dict[str, Any]:
