@@ -23,10 +23,11 @@ def read(path: Path, form: Format[M], context: Mapping[str, Any] | None = None) 
     and `UserError` if it can't be read.
     """
     data, flaws = parse_file(path, form)
+    unsure = {flaw.mark for flaw in flaws}
     flaws += nothings(data)
-    places = {flaw.mark for flaw in flaws}
-    part, invalid = validate(data, form, path, context, places)
-    flaws += invalid
+    part, invalid = validate(data, form, path, context, {flaw.mark for flaw in flaws})
+    # Of a place that is not YAML as meant, nothing more is known.
+    flaws += [flaw for flaw in invalid if flaw.mark not in unsure]
     if part is None or flaws:
         raise FileErrors(Problem.of(str(path), flaw) for flaw in flaws)
     return part
