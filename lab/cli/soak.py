@@ -29,6 +29,7 @@ from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.words import OUTCOMES
+from lab.workspace import Workspace
 
 # Characters of a command that is shown, and those that are longer.
 LONGEST = 100
@@ -86,7 +87,8 @@ def soak(
         emit = events.Bus(progress)
         progress.print(f"soak: {order.line()}")
         cache = Cache.default(emit)
-        done = Soak(Planner(cache, accel, emit), Forks(cache, cold, emit), order, emit).run()
+        planner = Planner(Workspace.default(), cache, accel, emit)
+        done = Soak(planner, Forks(cache, cold, emit), order, emit).run()
     if as_json is not None:
         atomic_write(as_json, json.dumps(done.as_data(), indent=1) + "\n")
     _show(done, out)

@@ -8,14 +8,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from lab import paths
-from lab.config import suggest
 from lab.config.formats import Format
 from lab.config.part import Bool, Int, Part, Text, flaw
 from lab.config.reader import read
-from lab.errors import UserError
-
-DESCRIPTION = "image.yaml"
+from lab.workspace import IMAGE_FILE, Workspace
 
 
 def _permissions(mode: int) -> int:
@@ -78,15 +74,11 @@ class Description(Part):
 FORMAT = Format(noun="image", model=Description)
 
 
-def load(name: str, folder: Path | None = None) -> tuple[Description, Path]:
+def load(workspace: Workspace, name: str) -> tuple[Description, Path]:
     """The description of an image and the folder it is in.
 
     Raises `UserError` for an image that does not exist or whose description
     is not valid.
     """
-    base = folder or paths.IMAGES
-    path = base / name / DESCRIPTION
-    if not path.is_file():
-        known = sorted(entry.parent.name for entry in base.glob(f"*/{DESCRIPTION}"))
-        raise UserError(f"no image {name!r}", hint=suggest.hint(name, known))
+    path = workspace.find("image", name) / IMAGE_FILE
     return read(path, FORMAT), path.parent

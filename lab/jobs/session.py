@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import events, paths
+from lab import events
 from lab.cache import Cache
 from lab.errors import InfraError, LabError, Stopped
 from lab.guest.forks import Forks
@@ -32,6 +32,7 @@ from lab.runner.pool import Pool
 from lab.runner.run import Run
 from lab.scenario.items import Item
 from lab.vm import slots
+from lab.workspace import CHECKOUT, Workspace
 
 EXCERPT_LINES = 30
 EXCERPT_REPORTS = 3
@@ -59,15 +60,20 @@ class Session:
     def create(
         cls,
         *,
+        workspace: Workspace | None = None,
         accel: str = "auto",
         emit: events.Emit = events.ignore,
         keep: bool = False,
         cold: bool = False,
     ) -> Session:
-        """A session on the user's cache; with `cold` it boots its guests."""
+        """A session on the user's cache; with `cold` it boots its guests.
+
+        Items are built from `workspace`; None is the default one.
+        """
         cache = Cache.default(emit)
         pool = Pool(Forks(cache, cold, emit), cache.root / SLOTS)
-        return cls(Planner(cache, accel, emit), pool, emit, keep=keep)
+        planner = Planner(workspace or Workspace.default(), cache, accel, emit)
+        return cls(planner, pool, emit, keep=keep)
 
     def run(self, item: Item) -> Result:
         """Plan, run and judge one item.
@@ -272,7 +278,7 @@ def command() -> str:
     """How the user starts the lab: `lab.sh` puts nothing on anybody's PATH."""
     if shutil.which("lab"):
         return "lab"
-    return os.path.join(".", os.path.relpath(paths.REPO / "lab.sh"))
+    return os.path.join(".", os.path.relpath(CHECKOUT / "lab.sh"))
 
 
 def _excerpt(seen: Observation) -> str:

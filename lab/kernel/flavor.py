@@ -13,16 +13,12 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from lab import paths
-from lab.config import suggest
 from lab.config.formats import Family, Format
 from lab.config.part import Int, Part, Text, tagged
 from lab.config.problems import FileErrors, Problem
 from lab.config.reader import read
 from lab.errors import UserError
-
-FILE_NAME = "kernel.yaml"
-
+from lab.workspace import FLAVOR_FILE, Workspace
 
 _DEBIAN_SOURCE = r"^linux-source-[0-9.]+$"
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -164,25 +160,21 @@ class Flavor:
         return isinstance(self.source, DebianSource | TarballSource | GitSource)
 
 
-def flavors(root: Path | None = None) -> dict[str, Flavor]:
-    """All flavors of the folder (`kconfigs/`), by name."""
-    return {name: load_flavor(name, root=root) for name in _names(root or paths.KCONFIGS)}
+def flavors(workspace: Workspace) -> dict[str, Flavor]:
+    """All flavors of a workspace, by name."""
+    return {name: load_flavor(workspace, name) for name in workspace.names("kernel")}
 
 
-def load_flavor(name: str | Path, *, root: Path | None = None) -> Flavor:
-    """The flavor of that name in `root` (`kconfigs/`), or of a `kernel.yaml` anywhere.
+def load_flavor(workspace: Workspace, name: str | Path) -> Flavor:
+    """The flavor of that name in a workspace, or of a `kernel.yaml` anywhere.
 
     Raises `UserError` with file, line and what is wrong there.
     """
-    return _load(name, root or paths.KCONFIGS, ())
+    return _load(name, workspace, ())
 
 
-def _names(root: Path) -> list[str]:
-    return sorted(path.parent.name for path in root.glob(f"*/{FILE_NAME}"))
-
-
-def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
-    file = _find(name, root)
+def _load(name: str | Path, workspace: Workspace, seen: tuple[str, ...]) -> Flavor:
+    file = _find(name, workspace)
     parsed = read(file, FORMAT)
     folder = file.parent
     label = folder.name
@@ -192,7 +184,7 @@ def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
             [parsed.problem_at(f"{circle} is a circle", "base")],
             hint="a base must not lead back to the flavor",
         )
-    base = _load_base(parsed, root, (*seen, label))
+    base = _load_base(parsed, workspace, (*seen, label))
     source = parsed.source or (base.source if base else None)
     if source is None:
         raise FileErrors(
@@ -232,28 +224,25 @@ def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
     )
 
 
-def _find(name: str | Path, root: Path) -> Path:
+def _find(name: str | Path, workspace: Workspace) -> Path:
     text = str(name)
     if isinstance(name, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(text).expanduser()
-        path = path / FILE_NAME if path.is_dir() else path
+        path = path / FLAVOR_FILE if path.is_dir() else path
         if path.is_file():
             return path.resolve()
-        raise UserError(f"no flavor at {path}", hint=f"give a {FILE_NAME} or its folder")
-    path = root / text / FILE_NAME
-    if path.is_file():
-        return path
-    raise UserError(f"no flavor {text!r}", hint=suggest.hint(text, _names(root), label="flavors"))
+        raise UserError(f"no flavor at {path}", hint=f"give a {FLAVOR_FILE} or its folder")
+    return workspace.find("kernel", text) / FLAVOR_FILE
 
 
-def _load_base(parsed: FlavorFile, root: Path, seen: tuple[str, ...]) -> Flavor | None:
+def _load_base(parsed: FlavorFile, workspace: Workspace, seen: tuple[str, ...]) -> Flavor | None:
     if parsed.base is None:
         return None
     try:
-        _find(parsed.base, root)
+        _find(parsed.base, workspace)
     except UserError as error:
         raise FileErrors([parsed.problem_at(error.message, "base")], hint=error.hint) from None
-    base = _load(parsed.base, root, seen)
+    base = _load(parsed.base, workspace, seen)
     if not base.built:
         raise FileErrors(
             [parsed.problem_at(f"{base.name} is not built from source", "base")],

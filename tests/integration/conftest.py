@@ -16,12 +16,13 @@ from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
 def planner() -> Planner:
     """A planner on the user's cache, under emulation."""
-    return Planner(Cache.default(), accel="tcg")
+    return Planner(Workspace.default(), Cache.default(), accel="tcg")
 
 
 @pytest.fixture(scope="session")

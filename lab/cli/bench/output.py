@@ -17,6 +17,7 @@ from lab.cache import Cache
 from lab.errors import UserError
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 # Of the tables where nobody's terminal says: into a file, or a pipe.
 WIDTH = 100
@@ -47,7 +48,7 @@ def take(
         need_writable(as_json)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
-        found = measure(Planner(Cache.default(emit), accel, emit), emit)
+        found = measure(Planner(Workspace.default(), Cache.default(emit), accel, emit), emit)
     if as_json is not None:
         atomic_write(as_json, json.dumps(found.as_data(), indent=1) + "\n")
     out = Console(highlight=False)

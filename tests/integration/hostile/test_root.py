@@ -21,12 +21,13 @@ from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
 from lab.jobs.session import Session
 from lab.report.result import Result, explain
+from lab.runner.catalog import catalog_of
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
 from lab.runner.tool_check import ToolCheck
-from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +51,7 @@ def judged(planner: Planner, tmp_path: Path) -> Judged:
         path = tmp_path / "hostile" / "case.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
+        (scenario,) = load_scenarios(path, catalog_of(Workspace.default()))
         (item,) = items(scenario)
         return Session(
             planner, Pool(Forks(planner.cache), tmp_path / "slots"), folder=tmp_path / "results"

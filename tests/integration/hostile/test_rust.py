@@ -12,11 +12,12 @@ import pytest
 from lab.guest.forks import Forks
 from lab.jobs.session import Session
 from lab.report.result import Result, explain
+from lab.runner.catalog import catalog_of
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
-from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +44,7 @@ def judged(planner: Planner, tmp_path: Path) -> Callable[[str], Result]:
         path = tmp_path / "hostile" / "case.yaml"
         path.parent.mkdir()
         path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
+        (scenario,) = load_scenarios(path, catalog_of(Workspace.default()))
         (item,) = items(scenario)
         pool = Pool(Forks(planner.cache), tmp_path / "slots")
         return Session(planner, pool, folder=tmp_path / "results", keep=True).run(item)

@@ -18,6 +18,7 @@ from lab.oracle import counters, liveness, machine
 from lab.oracle.console.parser import Report, Shape, parse
 from lab.oracle.evidence import Evidence
 from lab.oracle.inventory import bpf_objects
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -26,7 +27,10 @@ FIRE = "/sys/kernel/debug/kextlab_faults/fire"
 
 @pytest.fixture(scope="module")
 def modules(stock: Kernel) -> dict[str, Path]:
-    return {name: build_module(name, stock, Cache.default()) for name in ("faults", "hello")}
+    return {
+        name: build_module(Workspace.default(), name, stock, Cache.default())
+        for name in ("faults", "hello")
+    }
 
 
 @pytest.fixture(scope="module")

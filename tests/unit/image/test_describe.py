@@ -16,6 +16,7 @@ from harness.paths import GOLDEN
 from lab.config.reader import read
 from lab.errors import UserError
 from lab.image import describe
+from lab.workspace import Workspace
 
 IMAGE = GOLDEN / "image"
 FILES = sorted(IMAGE.glob("*.yaml"))
@@ -35,7 +36,7 @@ def test_errors_are_given_word_for_word(path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_repository_ships_valid_descriptions() -> None:
-    description, _ = describe.load("minimal")
+    description, _ = describe.load(Workspace.default(), "minimal")
     modes = {file.to: file.mode for file in description.files}
     assert modes["/init"] == 0o755
     assert modes["/etc/passwd"] == 0o644

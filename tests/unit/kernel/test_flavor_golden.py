@@ -15,6 +15,7 @@ from harness.paths import GOLDEN
 
 from lab.errors import UserError
 from lab.kernel.flavor import load_flavor
+from lab.workspace import Workspace
 
 FLAVOR = GOLDEN / "flavor"
 FILES = sorted(FLAVOR.glob("*.yaml"))
@@ -28,6 +29,6 @@ def test_the_corpus_is_there() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_errors_are_given_word_for_word(path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        load_flavor(path, root=FLAVOR / "bases")
+        load_flavor(Workspace(kernels=(FLAVOR / "bases",)), path)
     text = str(caught.value).replace(f"{FLAVOR}/", "").replace(str(FLAVOR), "FOLDER")
     check_text(path.with_suffix(".txt"), f"{text}\n")

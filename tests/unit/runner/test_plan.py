@@ -18,6 +18,7 @@ from lab.runner.plan import Planner
 from lab.scenario.load import load_scenarios
 from lab.scenario.model.scenario import Scenario
 from lab.vm.accel import Accel
+from lab.workspace import Workspace
 
 NOWHERE = Path("none")
 KERNEL = Kernel("mine", "key", "6.12", NOWHERE, NOWHERE, NOWHERE, ())
@@ -29,7 +30,7 @@ KERNEL = Kernel("mine", "key", "6.12", NOWHERE, NOWHERE, NOWHERE, ())
 def test_a_guest_has_no_less_memory_than_its_kernel_needs(
     tmp_path: Path, needed: int, asked: int, given: int
 ) -> None:
-    planner = Planner(Cache(tmp_path), _accel=Accel("kvm", "host", "said so"))
+    planner = Planner(Workspace(), Cache(tmp_path), _accel=Accel("kvm", "host", "said so"))
     kernel = dataclasses.replace(KERNEL, memory=needed)
     spec = planner.guest_spec(kernel, Image(NOWHERE, "key", 1), memory=asked)
     assert spec.shape.memory == given
@@ -95,7 +96,7 @@ def test_a_refusal_is_judged_for_each_scenario(
         raise not_compiled("the stack limit is exceeded")
 
     monkeypatch.setattr(plan, "build_c", build_c)
-    planner = Planner(Cache(tmp_path))
+    planner = Planner(Workspace(), Cache(tmp_path))
     assert planner._artifact(scenario(tmp_path, REFUSED), "main", KERNEL).path is None
     with pytest.raises(NotCompiled):
         planner._artifact(scenario(tmp_path, PLAIN), "main", KERNEL)

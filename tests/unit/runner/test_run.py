@@ -43,6 +43,7 @@ from lab.scenario.model.base import Ref
 from lab.scenario.model.extensions import CExtension, RustExtension
 from lab.scenario.model.steps import LoadStep
 from lab.vm import slots
+from lab.workspace import Workspace
 
 SCENARIO = """
 summary: A shell line works
@@ -396,7 +397,7 @@ def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_
             raise UserError(f"no compiler for {flavor}")
 
     heard: list[events.Event] = []
-    planner = Refusing(Cache(tmp_path), "tcg")
+    planner = Refusing(Workspace(), Cache(tmp_path), "tcg")
     one = Session(
         planner, Pool(Forks(planner.cache), tmp_path / "slots"), heard.append, tmp_path / "results"
     )
@@ -415,7 +416,7 @@ def test_stop_does_not_wait_for_a_plan(item: Item, tmp_path: Path) -> None:
             assert go_on.wait(10)
             raise UserError("enough")
 
-    one = session(tmp_path, Slow(Cache(tmp_path), "tcg"))
+    one = session(tmp_path, Slow(Workspace(), Cache(tmp_path), "tcg"))
     worker = threading.Thread(target=one._run_safely, args=(item,))
     worker.start()
     assert planning.wait(10)
