@@ -66,7 +66,7 @@ class Session:
         keep: bool = False,
         cold: bool = False,
     ) -> Session:
-        """A session on the user's cache; with `cold` it boots its guests.
+        """Return a session on the user's cache; with `cold` it boots its guests.
 
         Items are built from `workspace`; None is the default one.
         """
