@@ -18,7 +18,7 @@ kextlab: do Linux kernels survive their extensions?
   ./lab.sh try                   a first verdict, on Debian's own kernel: under a minute
   ./lab.sh scenarios [ARG...]    all scenarios, as pytest items; ARGs go to pytest
   ./lab.sh test [ARG...]         the lab's own tests: lint, types, tests; ARGs go to pytest
-  ./lab.sh COMMAND [ARG...]      a command of the lab: doctor, run, check, explain, schema, shell,
+  ./lab.sh COMMAND [ARG...]      a command of the lab: doctor, run, check, judge, explain, schema, shell,
                                  kernel, extension, soak, bench
   ./lab.sh --help                this text; `./lab.sh lab --help` lists the lab's commands
 

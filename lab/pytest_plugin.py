@@ -128,7 +128,7 @@ def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
         return
     config.stash[_PREPARED] = True
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    planner = _session(config).planner
+    planner = _session(config).attempts.planner
 
     def say(event: events.Event) -> None:
         line = _line(event)
@@ -174,7 +174,7 @@ def _session(config: pytest.Config) -> Session:
             keep=config.option.keep_dossiers,
             cold=config.option.cold,
         )
-        found.pool.forks.emit = _warn
+        found.attempts.pool.forks.emit = _warn
         config.stash[_SESSION] = found
     return found
 
@@ -195,7 +195,7 @@ def _catalog(workspace: Workspace) -> Catalog:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """While this item runs, the next one's guest is being made."""
     if isinstance(item, ScenarioItem) and isinstance(nextitem, ScenarioItem):
-        _session(item.config).expect(nextitem.item)
+        _session(item.config).attempts.prewarm(nextitem.item)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -96,12 +96,12 @@ class Workspace:
 
     @property
     def loader(self) -> Path:
-        """The folder of the loader's source."""
+        """Return the folder of the loader's source."""
         return self.home / "extensions" / "loader"
 
     @property
     def crate(self) -> Path:
-        """The folder of the crate `rex`."""
+        """Return the folder of the crate `rex`."""
         return self.home / "extensions" / "rex"
 
     def names(self, kind: Kind) -> list[str]:

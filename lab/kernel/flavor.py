@@ -161,12 +161,12 @@ class Flavor:
 
 
 def flavors(workspace: Workspace) -> dict[str, Flavor]:
-    """All flavors of a workspace, by name."""
+    """Return all flavors of a workspace by name."""
     return {name: load_flavor(workspace, name) for name in workspace.names("kernel")}
 
 
 def load_flavor(workspace: Workspace, name: str | Path) -> Flavor:
-    """The flavor of that name in a workspace, or of a `kernel.yaml` anywhere.
+    """Return the flavor of that name in a workspace, or that of a `kernel.yaml` anywhere.
 
     Raises `UserError` with file, line and what is wrong there.
     """

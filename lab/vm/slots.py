@@ -19,6 +19,8 @@ from lab import events
 from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError, Stopped
 
+# The folder of slots, below the cache's root.
+FOLDER = "slots"
 # Besides its own memory a guest costs QEMU's translation buffers and devices.
 OVERHEAD_MIB = 192
 # Whoever waits this long goes on only if a holder is known to live: a soak takes hours.
