@@ -27,8 +27,13 @@ class Options(Part):
     colour: Text = "black"
 
 
+class Edge(Part):
+    width: Int = 1
+
+
 class Dot(Part):
     dot: Options
+    edge: Edge | None = None
 
 
 SHAPES: dict[str, type[Part]] = {"square": Square, "dot": Dot}
@@ -56,9 +61,7 @@ DRAWING = Format(
     noun="drawing",
     model=Drawing,
     families=(
-        Family(
-            "shape", SHAPES, "{square: 3}", proper={"dot": "small"}, instead=": add one", wraps=True
-        ),
+        Family("shape", SHAPES, "{square: 3}", proper={"dot": "small"}, instead=": add one"),
     ),
     patterns={r"^[a-z]+$": "a word in lower case"},
 )
@@ -102,6 +105,11 @@ def test_a_good_file_becomes_its_model(tmp_path: Path) -> None:
             "shapes: [{dot: {}, colour: red}]",
             "2:20",
             "unknown key 'colour' in a small shape: it belongs inside 'dot'",
+        ),
+        (
+            "shapes: [{dot: {}, width: 2}]",
+            "2:20",
+            "unknown key 'width' in a small shape: it belongs",
         ),
         ("title: 010", "2:8", "'010' is octal to some readers"),
         ("title:", "2:1", "'title:' has no value"),
