@@ -28,8 +28,6 @@ class Family:
     proper: Mapping[str, str] = field(default_factory=dict)
     # How to write two of them, where a mapping has the keys of two kinds: `: give it ...`.
     instead: str = ""
-    # The value of the kind's key holds what belongs to the part, as in `{trigger: {...}}`.
-    wraps: bool = False
 
     @property
     def one(self) -> str:

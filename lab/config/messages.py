@@ -150,8 +150,7 @@ class _Messages:
         """Return the key of the same mapping inside which `key` would be known."""
         if model is None or closest(key, keys_of(model)):
             return None
-        family, kind = self._kinds.get(model, (None, ""))
-        for name in (kind,) if family and family.wraps else keys_of(model):
+        for name in keys_of(model):
             inside = models_at(self._form.model, (*parent, name))
             if any(key in keys_of(inner) for inner in inside):
                 return name

@@ -44,8 +44,8 @@ class Where:
 
 def flaw(message: str) -> PydanticCustomError:
     """An error of validation whose message is meant for the user as it is."""
-    # Braces would be taken for a template.
-    return PydanticCustomError("lab", message.replace("{", "{{").replace("}", "}}"))
+    # Without a context nothing is replaced in it: braces stay as they are.
+    return PydanticCustomError("lab", message)
 
 
 class Part(BaseModel):

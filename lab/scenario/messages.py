@@ -15,7 +15,7 @@ FORMAT = Format(
     noun="scenario",
     model=Written,
     families=(
-        Family("step", STEPS, "load: main", instead=": give it an item of its own", wraps=True),
+        Family("step", STEPS, "load: main", instead=": give it an item of its own"),
         Family("trigger", TRIGGERS, "{syscall: getpid, times: 100}"),
         Family("extension", EXTENSIONS, "{c: NAME}", proper={"c": "C", "rust": "Rust"}),
         Family("background", BACKGROUNDS, "{traffic: lo}"),

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lab.config.yaml_file import Map, Mark, Seq, parse
+from lab.config.yaml_file import parse
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.items import items
 from lab.scenario.load import check_file, load_scenarios
@@ -142,49 +142,6 @@ def test_any_mutation_gives_errors_with_places(tmp_path: Path, data: st.DataObje
         put = data.draw(st.sampled_from(PIECES))
         text = text[:start] + put + text[end:]
     check_bytes(tmp_path, text.encode())
-
-
-PLAIN = st.from_regex(r"[a-z]{2,8}q", fullmatch=True)  # no YAML word ends so
-NESTED = st.recursive(
-    PLAIN,
-    lambda inner: (
-        st.lists(inner, min_size=1, max_size=4)
-        | st.dictionaries(PLAIN, inner, min_size=1, max_size=4)
-    ),
-    max_leaves=12,
-)
-
-
-@FEW
-@given(
-    data=st.dictionaries(PLAIN, NESTED, min_size=1, max_size=5),
-    flow=st.sampled_from([None, True, False]),
-)
-def test_every_key_and_value_is_where_it_says(data: Any, flow: bool | None) -> None:
-    text = yaml.safe_dump(data, sort_keys=False, default_flow_style=flow, width=30)
-    lines = text.splitlines()
-    parsed, flaws = parse(text)
-    assert flaws == []
-    assert parsed == data
-
-    def at(mark: Mark) -> str:
-        return lines[mark.line - 1][mark.column - 1 :]
-
-    def walk(node: Any) -> None:
-        if isinstance(node, Map):
-            for key, value in node.items():
-                assert at(node.keys_at[key]).startswith(key)
-                check(value, node.values_at[key])
-        elif isinstance(node, Seq):
-            for value, mark in zip(node, node.items_at, strict=True):
-                check(value, mark)
-
-    def check(value: Any, mark: Mark) -> None:
-        if isinstance(value, str):
-            assert at(mark).startswith(value)
-        walk(value)
-
-    walk(parsed)
 
 
 NAMES = st.lists(
