@@ -4,6 +4,27 @@
 The core emits; the terminal, JUnit, dossiers and graders only consume. Times
 are in seconds. Events hold plain data, so that each can be written as one line
 of JSON (`as_json`).
+
+Which events come in which order:
+
+- The events of one item, and the stages of one job, come in order. Items, and jobs,
+  may run at once: their events alternate, and `item` or `job` tells them apart.
+- A stage: `StageStarted`, then any number of `StageProgress`, then `StageFinished` if
+  it ended well. A stage that fails has no `StageFinished`: the error of its job says
+  why. A consumer must not wait for that event. A stage may begin while another one of
+  the same job runs.
+- An item: `ItemStarted`, then `GuestReady` once its guest answers, then its steps and
+  its evidence, then either `ItemFinished` (the last of a session's item that came to a
+  verdict) or `ItemNotRun`. If its guest never answers, `GuestReady` and all that
+  follows from a guest are missing. A user's mistake may end an item with an exception
+  instead.
+- A step: `StepStarted`, then `StepFinished`, also if it failed. `StepFinished` is missing
+  if the item's time was over before the step began. The steps inside a `repeat` come
+  between the two events of the `repeat`. An item that does its work twice repeats its
+  steps' events.
+- A soak: one `GuestReady`, then for each round its steps and evidence, then
+  `RoundFinished`. A round has no `ItemStarted` and no `ItemFinished`.
+- `EvidenceFound` and `Notice` may come at any time.
 """
 
 from __future__ import annotations

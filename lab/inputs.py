@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab.atomic import atomic_write
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import UserError
 
@@ -171,10 +172,7 @@ class _Manifest:
         return digests[path] == file.digest
 
     def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".aside")
-        aside.write_text(json.dumps(asdict(self)))
-        aside.rename(path)
+        atomic_write(path, json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> _Manifest:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from lab.config.suggest import closest
+from lab.config import suggest
 from lab.errors import UserError
 
 # The checkout whose code is running (an editable install).
@@ -96,12 +96,12 @@ class Workspace:
 
     @property
     def loader(self) -> Path:
-        """The folder of the loader's source."""
+        """Return the folder of the loader's source."""
         return self.home / "extensions" / "loader"
 
     @property
     def crate(self) -> Path:
-        """The folder of the crate `rex`."""
+        """Return the folder of the crate `rex`."""
         return self.home / "extensions" / "rex"
 
     def names(self, kind: Kind) -> list[str]:
@@ -116,12 +116,10 @@ class Workspace:
         place = next((place for known, place in self._all(kind) if known == name), None)
         if place is not None:
             return place
-        known = self.names(kind)
-        close, listed = closest(name, known), ", ".join(known) or "none"
         places = ", ".join(self.shown(root) for root in self._roots(kind)) or "the workspace"
         raise UserError(
             f"there is no {_KINDS[kind][0]} {name!r} in {places}",
-            hint=f"did you mean {close!r}?" if close else f"there are: {listed}",
+            hint=suggest.hint(name, self.names(kind)),
         )
 
     def headers_of(self, source: Path) -> Roots:

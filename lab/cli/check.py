@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lab.config.problems import Problem, ScenarioErrors
+from lab.config.problems import FileErrors, Problem
 from lab.runner.catalog import catalog_of
 from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
@@ -63,7 +63,7 @@ def check_all(files: list[Path], catalog: Catalog) -> tuple[list[Scenario], list
     for file in files:
         try:
             scenarios = load_scenarios(file, catalog)
-        except ScenarioErrors as errors:
+        except FileErrors as errors:
             problems += errors.problems
             continue
         for scenario in scenarios:

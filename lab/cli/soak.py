@@ -16,8 +16,9 @@ import typer
 from rich.console import Console
 
 from lab import events
+from lab.atomic import atomic_write
 from lab.cache import Cache
-from lab.cli.bench.output import aside_of
+from lab.cli.bench.output import need_writable
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
 from lab.errors import UserError
 from lab.guest.forks import Forks
@@ -79,18 +80,17 @@ def soak(
             )
     chosen = secrets.randbelow(1 << 32) if seed is None else seed
     order = Order(chosen, minutes, kernel, cpus, only, tuple(without or ()), beyond)
-    aside = None if as_json is None else aside_of(as_json)
+    if as_json is not None:
+        need_writable(as_json)
     out = Console(highlight=False, soft_wrap=True)
     with Terminal(out) as progress:
         emit = events.Bus(progress)
         progress.print(f"soak: {order.line()}")
         cache = Cache.default(emit)
-        done = Soak(
-            Planner(Workspace.default(), cache, accel, emit), Forks(cache, cold, emit), order, emit
-        ).run()
-    if as_json is not None and aside is not None:
-        aside.write_text(json.dumps(done.as_data(), indent=1) + "\n")
-        aside.replace(as_json)
+        planner = Planner(Workspace.default(), cache, accel, emit)
+        done = Soak(planner, Forks(cache, cold, emit), order, emit).run()
+    if as_json is not None:
+        atomic_write(as_json, json.dumps(done.as_data(), indent=1) + "\n")
     _show(done, out)
     if done.verdict == "failed":
         raise typer.Exit(EXIT_FAILED)

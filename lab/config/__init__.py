@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read YAML files that people write: values with their positions, and errors with a hint."""
+"""Read YAML files that people write into models; give each error its place and a hint."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The problems of a scenario's file, each with its position."""
+"""Errors in a file that people write: each problem with its place."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Problem:
         return cls(file, flaw.mark.line, flaw.mark.column, flaw.message)
 
 
-class ScenarioErrors(UserError):
-    """All problems of one file."""
+class FileErrors(UserError):
+    """All problems of one file, in the order of its lines."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
         self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 _LONGEST = 80
 
 
-def closest(word: object, known: Iterable[object]) -> str | None:
-    """Return the known word that is most like `word`, or None if none is similar."""
+def closest(word: object, known: Iterable[object], *, cutoff: float = 0.6) -> str | None:
+    """Return the known word that is most like `word`, or None if none is similar.
+
+    `cutoff` is how similar they must be, from 0 to 1, as `difflib` measures it.
+    """
     text = str(word)
     if len(text) > _LONGEST:
         return None
@@ -21,7 +24,7 @@ def closest(word: object, known: Iterable[object]) -> str | None:
     for lowered, choice in choices.items():
         if lowered.replace("_", "-") == plain and choice != text:
             return choice
-    found = difflib.get_close_matches(text.lower(), choices, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(text.lower(), choices, n=1, cutoff=cutoff)
     return choices[found[0]] if found and choices[found[0]] != text else None
 
 
@@ -34,3 +37,12 @@ def did_you_mean(word: object, known: Iterable[object], *, most: int = 12) -> st
     if 0 < len(words) <= most:
         return f" (known: {', '.join(words)})"
     return ""
+
+
+def hint(word: object, known: Iterable[object], *, label: str = "there are") -> str:
+    """Return `did you mean 'x'?`, or else `label` and all known words: the hint of an error."""
+    words = [str(choice) for choice in known]
+    choice = closest(word, words)
+    if choice is not None:
+        return f"did you mean '{choice}'?"
+    return f"{label}: {', '.join(words) or 'none'}"

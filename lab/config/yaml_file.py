@@ -28,7 +28,7 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-# A scenario is a page or two: a larger file is an accident or an attack.
+# Such a file has a page or two: a larger file is an accident or an attack.
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 
@@ -88,15 +88,17 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+\Z")
 _MAX_DIGITS = 40
 
 
-def parse(text: str) -> tuple[Any, list[Flaw]]:
+def parse(text: str, *, noun: str = "document", reuse: str = "") -> tuple[Any, list[Flaw]]:
     """Return the document in `text` and all its flaws.
 
-    The data is None if the text is not YAML at all. Otherwise it is complete, except for
-    the parts that the flaws name (the first of duplicate keys is kept).
+    `noun` is the word for the document in errors, and `reuse` how its format repeats values
+    without aliases (`a parameter`), if it does. The data is None if the text is not YAML at
+    all. Otherwise it is complete, except for the parts that the flaws name (the first of
+    duplicate keys is kept).
     """
     if len(text) > MAX_BYTES:
         return None, [Flaw(START, f"the file is larger than {MAX_BYTES >> 10} KiB")]
-    builder = _Builder()
+    builder = _Builder(noun, reuse)
     try:
         # The C parser is not used: some of its marks differ, and files are small.
         return builder.document(yaml.parse(text, Loader=yaml.SafeLoader)), builder.flaws
@@ -174,8 +176,10 @@ class _TooDeepError(Exception):
 class _Builder:
     """A builder of the data from the parser's events, which collects flaws as it goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str, reuse: str) -> None:
         self.flaws: list[Flaw] = []
+        self._noun = noun
+        self._instead = f", or use {reuse}" if reuse else ""
 
     def document(self, events: Iterator[Event]) -> Any:
         data: Any = None
@@ -184,7 +188,7 @@ class _Builder:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._flaw(event, "a second document: one file holds one scenario")
+                    self._flaw(event, f"a second document: one file holds one {self._noun}")
                     break
             elif isinstance(event, StreamEndEvent):
                 break
@@ -199,9 +203,7 @@ class _Builder:
         if depth > MAX_DEPTH:
             raise _TooDeepError(_mark(event.start_mark))
         if isinstance(event, AliasEvent):
-            self._flaw(
-                event, f"the alias '*{event.anchor}': write the value out, or use a parameter"
-            )
+            self._flaw(event, f"the alias '*{event.anchor}': write the value out{self._instead}")
             return None
         if event.anchor is not None:
             self._flaw(event, f"the anchor '&{event.anchor}': aliases are not part of the format")
@@ -228,7 +230,7 @@ class _Builder:
             if isinstance(key, Map | Seq | bool | float) or key is None:
                 self._flaw(event, "a key has to be text or a whole number")
             elif key == "<<" and event.style is None:
-                self._flaw(event, "the merge key '<<': write the keys out, or use a parameter")
+                self._flaw(event, f"the merge key '<<': write the keys out{self._instead}")
             elif key in mapping:
                 first = mapping.keys_at[key].line
                 self._flaw(event, f"the key '{key}' is here twice, first in line {first}")

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from dataclasses import dataclass, replace
 from functools import cache as once
 from pathlib import Path
@@ -19,6 +18,7 @@ from lab.extension.source import clang_options
 from lab.host import process
 from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
+from lab.stages import Stages
 from lab.workspace import C_SUFFIX, Roots, Workspace
 
 # The verifier's messages in the scenarios were measured with this one; others
@@ -94,12 +94,10 @@ def build_c(
     shown = workspace.shown(path.parent)
 
     def build(aside: Path) -> Inputs:
-        started = time.monotonic()
-        emit(events.StageStarted(job, "compile"))
-        log, read = _compile(clang, path, types.parent, headers, aside / f"{name}.bpf.o", shown)
-        (aside / "log").write_text(log)
-        emit(events.StageFinished(job, "compile", time.monotonic() - started))
-        return read
+        with Stages(job, emit).stage("compile"):
+            log, read = _compile(clang, path, types.parent, headers, aside / f"{name}.bpf.o", shown)
+            (aside / "log").write_text(log)
+            return read
 
     entry = inputs.get(cache, "extension", key, build, base=path.parent, what=job)
     return CObject(name, entry / f"{name}.bpf.o", (entry / "log").read_text())
@@ -119,20 +117,18 @@ def kernel_types(kernel: Kernel, cache: Cache, emit: events.Emit = events.ignore
     job = f"types of {kernel.flavor}"
 
     def build(aside: Path) -> None:
-        started = time.monotonic()
-        emit(events.StageStarted(job, "dump"))
-        # Some MB of text: straight into the file.
-        with (aside / "vmlinux.h").open("wb") as out:
-            child = process.spawn(
-                [bpftool, "btf", "dump", "file", str(btf), "format", "c"], stdout=out
-            )
-            status = child.wait()
-        if status != 0 or (aside / "vmlinux.h").stat().st_size == 0:
-            raise UserError(
-                f"bpftool finds no BTF in {btf} (status {status})",
-                hint=f"is it the BTF of kernel {kernel.flavor}?",
-            )
-        emit(events.StageFinished(job, "dump", time.monotonic() - started))
+        with Stages(job, emit).stage("dump"):
+            # Some MB of text: straight into the file.
+            with (aside / "vmlinux.h").open("wb") as out:
+                child = process.spawn(
+                    [bpftool, "btf", "dump", "file", str(btf), "format", "c"], stdout=out
+                )
+                status = child.wait()
+            if status != 0 or (aside / "vmlinux.h").stat().st_size == 0:
+                raise UserError(
+                    f"bpftool finds no BTF in {btf} (status {status})",
+                    hint=f"is it the BTF of kernel {kernel.flavor}?",
+                )
 
     return cache.get("extension", key, build, what=job) / "vmlinux.h"
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from lab import events, inputs
@@ -12,6 +11,7 @@ from lab.errors import UserError
 from lab.extension import includes
 from lab.host import process
 from lab.inputs import Inputs
+from lab.stages import Stages
 from lab.workspace import Workspace
 
 # Reproducible: no build id, no paths, no symbols.
@@ -46,11 +46,8 @@ def build_loader(workspace: Workspace, cache: Cache, emit: events.Emit = events.
     )
 
     def build(aside: Path) -> Inputs:
-        started = time.monotonic()
-        emit(events.StageStarted("kextload", "compile"))
-        read = _compile(source, aside / "kextload")
-        emit(events.StageFinished("kextload", "compile", time.monotonic() - started))
-        return read
+        with Stages("kextload", emit).stage("compile"):
+            return _compile(source, aside / "kextload")
 
     return inputs.get(cache, "tools", key, build, base=source, what="kextload") / "kextload"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from functools import cache as once
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from lab.extension import module_inputs
 from lab.host import process
 from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
+from lab.stages import Stages
 from lab.workspace import Workspace
 
 # What the build writes beside the sources, should somebody have built in place.
@@ -58,15 +58,12 @@ def build_module(
         compiler=compiler,
         installed=_installed(compiler),
     )
-    started = time.monotonic()
     job = f"module {name}"
 
     def build(aside: Path) -> Inputs:
-        emit(events.StageStarted(job, "compile"))
-        work = _copy(source, name, sources, aside)
-        read = _build(source, shown, name, kernel, compiler, work)
-        emit(events.StageFinished(job, "compile", time.monotonic() - started))
-        return read
+        with Stages(job, emit).stage("compile"):
+            work = _copy(source, name, sources, aside)
+            return _build(source, shown, name, kernel, compiler, work)
 
     return inputs.get(cache, "extension", key, build, base=source, what=job) / f"{name}.ko"
 

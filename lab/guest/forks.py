@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from lab.errors import InfraError
 from lab.guest.boot_errors import BootError
 from lab.guest.guest import BOOT_SECONDS, Guest, GuestSpec, boot_parked
 from lab.host import process
+from lab.stages import Stages
 from lab.vm import argv, migrate, snapshot
 from lab.vm.machine import QEMU, Boot
 from lab.vm.migrate import RestoreFailed
@@ -93,11 +93,8 @@ class Forks:
         what = f"snapshot of {spec.shape.machine}"
 
         def build(folder: Path) -> None:
-            start = time.monotonic()
-            self.emit(events.StageStarted(what, "boot and save"))
-            take(spec, folder)
-            seconds = time.monotonic() - start
-            self.emit(events.StageFinished(what, "boot and save", seconds))
+            with Stages(what, self.emit).stage("boot and save"):
+                take(spec, folder)
 
         folder = self.cache.get(KIND, key, build, what=what)
         try:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
-import os
 import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.atomic import atomic_write
 from lab.cache import Cache
 
 SECONDS = 0.1
@@ -46,10 +46,7 @@ def frequency_khz(cache: Cache | None = None) -> int | None:
         return None
     # If the cache can't be written, the next run has to measure again; that is all.
     with contextlib.suppress(OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        aside = kept.with_name(f".{boot}.{os.getpid()}")
-        aside.write_text(str(found))
-        aside.replace(kept)
+        atomic_write(kept, str(found))
     return found
 
 

@@ -4,61 +4,74 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-import pydantic
-import yaml
+from pydantic import AfterValidator, Field
 
-from lab.errors import UserError
+from lab.config.formats import Format
+from lab.config.part import Bool, Int, Part, Text, flaw
+from lab.config.reader import read
 from lab.workspace import IMAGE_FILE, Workspace
 
 
-class _Part(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+def _permissions(mode: int) -> int:
+    if not 0 <= mode <= 0o7777:
+        raise flaw(f"expected permissions from 0o0 to 0o7777, not {mode:#o}")
+    return mode
 
 
-class Program(_Part):
+# With the bits for set-user-ID, set-group-ID and sticky.
+Mode = Annotated[Int, AfterValidator(_permissions)]
+# A device's number, as the kernel's cpio format holds it.
+Number = Annotated[Int, Field(ge=0, le=0xFFFF_FFFF)]
+
+
+class Program(Part):
     """A program of a Debian package; `source` holds patterns for its possible paths."""
 
-    package: str
-    why: str
-    source: tuple[str, ...] = pydantic.Field(alias="from")
-    to: str
-    static: bool = False
+    package: Text
+    why: Text
+    source: tuple[Text, ...] = Field(alias="from")
+    to: Text
+    static: Bool = False
 
 
-class DataFile(_Part):
+class DataFile(Part):
     """A file of the image's folder."""
 
-    source: str = pydantic.Field(alias="from")
-    to: str
-    mode: int = 0o644
+    source: Text = Field(alias="from")
+    to: Text
+    mode: Mode = 0o644
 
 
-class Directory(_Part):
+class Directory(Part):
     """An empty folder in the image."""
 
-    path: str
-    mode: int = 0o755
+    path: Text
+    mode: Mode = 0o755
 
 
-class Device(_Part):
+class Device(Part):
     """A character device's node."""
 
-    path: str
-    major: int
-    minor: int
-    mode: int = 0o600
+    path: Text
+    major: Number
+    minor: Number
+    mode: Mode = 0o600
 
 
-class Description(_Part):
+class Description(Part):
     """The content of an `image.yaml`."""
 
-    version: int
-    max_bytes: int
+    version: Int
+    max_bytes: Annotated[Int, Field(ge=1)]
     programs: tuple[Program, ...] = ()
     files: tuple[DataFile, ...] = ()
     directories: tuple[Directory, ...] = ()
     devices: tuple[Device, ...] = ()
+
+
+FORMAT = Format(noun="image", model=Description)
 
 
 def load(workspace: Workspace, name: str) -> tuple[Description, Path]:
@@ -68,7 +81,4 @@ def load(workspace: Workspace, name: str) -> tuple[Description, Path]:
     is not valid.
     """
     path = workspace.find("image", name) / IMAGE_FILE
-    try:
-        return Description.model_validate(yaml.safe_load(path.read_text())), path.parent
-    except (yaml.YAMLError, pydantic.ValidationError) as error:
-        raise UserError(f"{path} is not a valid description", details=str(error)) from error
+    return read(path, FORMAT), path.parent

@@ -6,11 +6,11 @@ from __future__ import annotations
 import fnmatch
 import functools
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.atomic import atomic_write
 from lab.cache import Cache, key_of
 from lab.errors import UserError
 from lab.host import process
@@ -97,10 +97,7 @@ def _read_memo(path: Path) -> tuple[int | None, Package] | None:
 
 
 def _write_memo(path: Path, stamp: int | None, package: Package) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps({"stamp": stamp, "package": asdict(package)}))
-    aside.replace(path)
+    atomic_write(path, json.dumps({"stamp": stamp, "package": asdict(package)}))
 
 
 def _ask(pattern: str) -> Package | None:

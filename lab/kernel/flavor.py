@@ -7,96 +7,107 @@ patches and fragments are found.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import Field
 
+from lab.config.formats import Family, Format
+from lab.config.part import Int, OneOf, Part, Text
+from lab.config.problems import FileErrors, Problem
+from lab.config.reader import read
 from lab.errors import UserError
 from lab.workspace import FLAVOR_FILE, Workspace
 
+_DEBIAN_SOURCE = r"^linux-source-[0-9.]+$"
+_SHA256 = r"^[0-9a-f]{64}$"
+_IMAGE_PACKAGE = r"^linux-image-\S+$"
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class DebianSource(_Strict):
+class DebianSource(Part):
     """Source as Debian packages it (`linux-source-6.12`), installed or downloaded."""
 
-    debian: str = Field(pattern=r"^linux-source-[0-9.]+$")
+    debian: str = Field(pattern=_DEBIAN_SOURCE)
 
 
-class TarballSource(_Strict):
+class TarballSource(Part):
     """A tarball by path or URL; its SHA-256 decides what it is."""
 
-    tarball: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    tarball: Text
+    sha256: str = Field(pattern=_SHA256)
 
 
-class GitSource(_Strict):
+class GitSource(Part):
     """A repository by URL or path, and a branch, tag or commit of it."""
 
-    git: str
-    ref: str
+    git: Text
+    ref: Text
 
 
-class TreeSource(_Strict):
+class TreeSource(Part):
     """A tree that its owner builds: the lab takes its bzImage and vmlinux as they are."""
 
-    tree: str
+    tree: Text
 
 
-class DebSource(_Strict):
+class DebSource(Part):
     """A kernel as a distribution packages it. `deb` is a package or a pattern: the newest fits.
 
     `modules` are loaded by the guest, together with those that they need.
     """
 
-    deb: str = Field(pattern=r"^linux-image-\S+$")
-    modules: tuple[str, ...] = ()
+    deb: str = Field(pattern=_IMAGE_PACKAGE)
+    modules: tuple[Text, ...] = ()
 
 
-_KINDS = ("debian", "tarball", "git", "tree", "deb")
-
-
-def _source_kind(value: Any) -> str | None:
-    keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-    return next((kind for kind in _KINDS if kind in keys), None)
-
+_KINDS: dict[str, type[Part]] = {
+    "debian": DebianSource,
+    "tarball": TarballSource,
+    "git": GitSource,
+    "tree": TreeSource,
+    "deb": DebSource,
+}
 
 Source = Annotated[
-    Annotated[DebianSource, Tag("debian")]
-    | Annotated[TarballSource, Tag("tarball")]
-    | Annotated[GitSource, Tag("git")]
-    | Annotated[TreeSource, Tag("tree")]
-    | Annotated[DebSource, Tag("deb")],
-    Discriminator(
-        _source_kind,
-        custom_error_type="source",
-        custom_error_message=f"a source is one of {', '.join(_KINDS)}",
-    ),
+    DebianSource | TarballSource | GitSource | TreeSource | DebSource, OneOf("source", _KINDS)
 ]
 
 
-class FlavorFile(_Strict):
+class FlavorFile(Part):
     """One `kernel.yaml`."""
 
-    summary: str
-    base: str | None = None
+    summary: Text
+    base: Text | None = None
     source: Source | None = None
-    patches: tuple[str, ...] = Field(
+    patches: tuple[Text, ...] = Field(
         ("patches/*.patch",), description="files or patterns, applied in this order"
     )
-    fragments: tuple[str, ...] = Field(("*.config",), description="files or patterns")
-    boot_args: tuple[str, ...] = ()
+    fragments: tuple[Text, ...] = Field(("*.config",), description="files or patterns")
+    boot_args: tuple[Text, ...] = ()
     machine: Literal["q35", "microvm"] | None = None
-    memory: int | None = Field(
+    memory: Int | None = Field(
         None, ge=64, le=65_536, description="MiB that a guest has at least, whoever asks for less"
     )
+
+
+FORMAT = Format(
+    noun="flavor",
+    model=FlavorFile,
+    families=(
+        Family(
+            "source",
+            _KINDS,
+            "{debian: linux-source-6.12}",
+            proper={"debian": "Debian", "git": "Git"},
+        ),
+    ),
+    patterns={
+        _DEBIAN_SOURCE: "a package of the kernel's source, such as linux-source-6.12",
+        _SHA256: "a SHA-256: 64 digits in hex, in lower case",
+        _IMAGE_PACKAGE: "a package of a kernel, such as linux-image-6.12.*-cloud-amd64",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -131,8 +142,8 @@ class Flavor:
     @property
     def source_text(self) -> str:
         """The source in one word or two, for lists."""
-        kind = _source_kind(self.source)
-        return f"{kind} {getattr(self.source, str(kind))}"
+        kind = _kind(self.source)
+        return f"{kind} {getattr(self.source, kind)}"
 
     @property
     def built(self) -> bool:
@@ -141,12 +152,12 @@ class Flavor:
 
 
 def flavors(workspace: Workspace) -> dict[str, Flavor]:
-    """All flavors of a workspace, by name."""
+    """Return all flavors of a workspace by name."""
     return {name: load_flavor(workspace, name) for name in workspace.names("kernel")}
 
 
 def load_flavor(workspace: Workspace, name: str | Path) -> Flavor:
-    """The flavor of that name in a workspace, or of a `kernel.yaml` anywhere.
+    """Return the flavor of that name in a workspace, or that of a `kernel.yaml` anywhere.
 
     Raises `UserError` with file, line and what is wrong there.
     """
@@ -155,43 +166,40 @@ def load_flavor(workspace: Workspace, name: str | Path) -> Flavor:
 
 def _load(name: str | Path, workspace: Workspace, seen: tuple[str, ...]) -> Flavor:
     file = _find(name, workspace)
-    data, lines = _read(file)
-    try:
-        parsed = FlavorFile.model_validate(data)
-    except ValidationError as error:
-        raise UserError(
-            f"{file}: not a valid flavor",
-            details="\n".join(_explain(file, lines, problem) for problem in error.errors()),
-            hint=f"keys: {', '.join(FlavorFile.model_fields)}",
-        ) from None
+    parsed = read(file, FORMAT)
     folder = file.parent
     label = folder.name
     if label in seen:
-        raise UserError(
-            f"{_at(file, lines, ('base',))}: {' -> '.join((*seen, label))} is a circle",
+        circle = " -> ".join((*seen, label))
+        raise FileErrors(
+            [parsed.problem_at(f"{circle} is a circle", "base")],
             hint="a base must not lead back to the flavor",
         )
-    base = _load(parsed.base, workspace, (*seen, label)) if parsed.base else None
-    if base and not base.built:
-        raise UserError(
-            f"{_at(file, lines, ('base',))}: {base.name} is not built from source",
-            hint="patches and fragments need a base whose source is debian, tarball or git",
-        )
+    base = _load_base(parsed, workspace, (*seen, label))
     source = parsed.source or (base.source if base else None)
     if source is None:
-        raise UserError(f"{file}: needs a source or a base", hint=f"source: {', '.join(_KINDS)}")
+        raise FileErrors(
+            [parsed.problem_at("needs a source or a base")], hint=f"source: {', '.join(_KINDS)}"
+        )
     if base and parsed.source and parsed.source != base.source:
         # Its patches and its built tree are those of another source.
-        raise UserError(
-            f"{_at(file, lines, ('source',))}: differs from the source of base {base.name}",
+        raise FileErrors(
+            [parsed.problem_at(f"differs from the source of base {base.name}", "source")],
             hint="leave out the source, or the base",
         )
-    patches = _expand(file, lines, "patches", parsed)
-    fragments = _expand(file, lines, "fragments", parsed)
+    problems: list[Problem] = []
+    patches = _expand(folder, "patches", parsed, problems)
+    fragments = _expand(folder, "fragments", parsed, problems)
+    if problems:
+        raise FileErrors(problems, hint="patterns are relative to the folder of the flavor")
     if isinstance(source, TreeSource | DebSource) and (patches or fragments):
-        raise UserError(
-            f"{file}: patches and fragments need a source that the lab builds",
-            hint=f"a kernel from `{_source_kind(source)}` is taken as it is",
+        raise FileErrors(
+            [
+                parsed.problem_at(f"{key} need a source that the lab builds", key, key=True)
+                for key, found in (("patches", patches), ("fragments", fragments))
+                if found
+            ],
+            hint=f"a kernel from `{_kind(source)}` is taken as it is",
         )
     return Flavor(
         name=label,
@@ -218,96 +226,43 @@ def _find(name: str | Path, workspace: Workspace) -> Path:
     return workspace.find("kernel", text) / FLAVOR_FILE
 
 
-def _suggest(word: str, known: Iterable[str], plural: str) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(word, known, 1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"{plural}: {', '.join(known) or 'none'}"
-
-
-_Lines = dict[tuple[str | int, ...], tuple[int, int]]
-
-
-def _read(file: Path) -> tuple[Any, _Lines]:
-    """The file's data, and the line and column (from 1) of each of its parts."""
+def _load_base(parsed: FlavorFile, workspace: Workspace, seen: tuple[str, ...]) -> Flavor | None:
+    if parsed.base is None:
+        return None
     try:
-        node = yaml.compose(file.read_text(), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: not YAML", details=str(error)) from None
-    lines: _Lines = {}
-    if node is None:
-        return {}, lines
-    return _construct(file, node, (), lines), lines
+        _find(parsed.base, workspace)
+    except UserError as error:
+        raise FileErrors([parsed.problem_at(error.message, "base")], hint=error.hint) from None
+    base = _load(parsed.base, workspace, seen)
+    if not base.built:
+        raise FileErrors(
+            [parsed.problem_at(f"{base.name} is not built from source", "base")],
+            hint="patches and fragments need a base whose source is debian, tarball or git",
+        )
+    return base
 
 
-def _construct(file: Path, node: yaml.Node, where: tuple[str | int, ...], lines: _Lines) -> Any:
-    lines.setdefault(where, (node.start_mark.line + 1, node.start_mark.column + 1))
-    if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            place = (*where, key)
-            if key in result:
-                mark = key_node.start_mark
-                raise UserError(
-                    f"{file}:{mark.line + 1}:{mark.column + 1}: {key!r} is given twice",
-                    hint="keep one of them",
-                )
-            lines[place] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            result[key] = _construct(file, value_node, place, lines)
-        return result
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _construct(file, item, (*where, index), lines) for index, item in enumerate(node.value)
-        ]
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_object(node)
-    finally:
-        loader.dispose()
+def _kind(source: Part) -> str:
+    return next(kind for kind, model in _KINDS.items() if isinstance(source, model))
 
 
-def _at(file: Path, lines: _Lines, where: tuple[str | int, ...]) -> str:
-    """`file:line:column` of the innermost part of `where` that the file has."""
-    while where and where not in lines:
-        where = where[:-1]
-    line, column = lines.get(where, (1, 1))
-    return f"{file}:{line}:{column}"
+def _expand(
+    folder: Path, key: str, parsed: FlavorFile, problems: list[Problem]
+) -> tuple[Path, ...]:
+    """Return the files of the patterns, in the order of the patterns, then of the names.
 
-
-def _explain(file: Path, lines: _Lines, problem: Any) -> str:
-    # The tag of the union is not a key of the file.
-    where = tuple(
-        part
-        for index, part in enumerate(problem["loc"])
-        if not (index == 1 and problem["loc"][0] == "source" and part in _KINDS)
-    )
-    tagged = where
-    if len(problem["loc"]) > 2 and problem["loc"][0] == "source":
-        tagged = ("source", *problem["loc"][2:])
-    message = problem["msg"]
-    if problem["type"] == "extra_forbidden":
-        key = str(problem["loc"][-1])
-        models = (DebianSource, TarballSource, GitSource, TreeSource, DebSource)
-        known: list[str] = list(FlavorFile.model_fields)
-        if len(problem["loc"]) > 1:
-            model = models[_KINDS.index(problem["loc"][1])]
-            known = list(model.model_fields)
-        message = f"unknown key {key!r}; {_suggest(key, known, 'keys')}"
-    dotted = ".".join(str(part) for part in tagged)
-    return f"{_at(file, lines, tagged)}: {dotted}: {message}"
-
-
-def _expand(file: Path, lines: _Lines, key: str, parsed: FlavorFile) -> tuple[Path, ...]:
-    """Files of the patterns, in the order of the patterns, then of the names."""
+    Patterns that are written and find no file become `problems`.
+    """
     found: list[Path] = []
     for index, pattern in enumerate(getattr(parsed, key)):
-        matches = sorted(path for path in file.parent.glob(pattern) if path.is_file())
+        try:
+            matches = sorted(path for path in folder.glob(pattern) if path.is_file())
+        except (ValueError, NotImplementedError):
+            message = f"'{pattern}' can't be a pattern of files in {folder}"
+            problems.append(parsed.problem_at(message, key, index))
+            continue
         if not matches and key in parsed.model_fields_set:
-            raise UserError(
-                f"{_at(file, lines, (key, index))}: no file {pattern!r} in {file.parent}",
-                hint="patterns are relative to the folder of the flavor",
-            )
+            message = f"no file '{pattern}' in {folder}"
+            problems.append(parsed.problem_at(message, key, index))
         found += [path for path in matches if path not in found]
     return tuple(found)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import gzip
 import lzma
 import re
@@ -12,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lab.config.suggest import closest
 from lab.errors import UserError
 from lab.host import process
 from lab.kernel import apt, artifact, bootimage
@@ -103,11 +103,11 @@ class Modules:
             return
         path = self._files.get(name)
         if path is None:
-            close = difflib.get_close_matches(name, {*self._files, *self._builtin}, 1)
+            close = closest(name, {*self._files, *self._builtin})
             needed = f", which {chain[-1]} needs" if chain else ""
             raise UserError(
                 f"the kernel has no module {name!r}{needed}",
-                hint=f"did you mean {close[0]!r}?" if close else "it may be named otherwise there",
+                hint=f"did you mean '{close}'?" if close else "it may be named otherwise there",
             )
         if name in chain:
             raise UserError(f"modules depend on each other: {' -> '.join((*chain, name))}")

@@ -16,9 +16,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lab.config.part import Where
 from lab.config.yaml_file import Map
 from lab.scenario.model.background import LoadUnload
-from lab.scenario.model.base import BUDGET, Where
+from lab.scenario.model.base import BUDGET
 from lab.scenario.model.expect import LoadExpect
 from lab.scenario.model.extensions import BaseExtension, Extension, ModuleExtension, RustExtension
 from lab.scenario.model.scenario import Common, Machine, Scenario, Written

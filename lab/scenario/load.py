@@ -8,19 +8,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from lab.config.problems import Problem, ScenarioErrors
-from lab.config.yaml_file import START, Flaw, Map, Mark, decode, parse
+from lab.config.messages import nothings
+from lab.config.problems import FileErrors, Problem
+from lab.config.reader import parse_file, validate
+from lab.config.yaml_file import START, Flaw, Map, Mark
 from lab.errors import UserError
 from lab.scenario import parameters
 from lab.scenario.catalog import Catalog
 from lab.scenario.checks import attach_targets, expect, loads, names, packets, steps
 from lab.scenario.checks.data import extensions
 from lab.scenario.expand import expand
-from lab.scenario.messages import flaws_of, nothings
+from lab.scenario.messages import FORMAT
 from lab.scenario.model.base import NAME
-from lab.scenario.model.scenario import Scenario, Written
+from lab.scenario.model.scenario import Scenario
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -60,7 +60,7 @@ def check_file(path: Path, catalog: Catalog | None = None) -> list[Problem]:
     """All that is wrong with a file, in the order of its lines."""
     try:
         load_scenarios(path, catalog)
-    except ScenarioErrors as errors:
+    except FileErrors as errors:
         return list(errors.problems)
     return []
 
@@ -69,27 +69,16 @@ def load_scenarios(path: Path, catalog: Catalog | None = None) -> list[Scenario]
     """The scenarios of one file (today a file holds one), its first parameters put in.
 
     With a catalog also what the file names is checked: that it is there, and
-    that this version of the lab can do it. Raises `ScenarioErrors` with all
+    that this version of the lab can do it. Raises `FileErrors` with all
     that is wrong with the file.
     """
-    file = str(path)
-    try:
-        text, flaws = decode(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}", hint="name a scenario's file") from error
-    data = None
-    if text is not None:
-        data, flaws = parse(text)
-        if data is not None and not isinstance(data, Map):
-            flaws.append(Flaw(START, "expected a mapping: keys such as 'summary:' and 'expect:'"))
-    if not isinstance(data, Map):
-        raise ScenarioErrors(Problem.of(file, flaw) for flaw in flaws)
+    data, flaws = parse_file(path, FORMAT)
     grid = tuple(parameters.grid(data, flaws))
     unsure = {flaw.mark for flaw in flaws}
     scenarios, found = _build_all(path, data, grid, catalog, unsure)
     flaws += found
     if flaws:
-        raise ScenarioErrors(Problem.of(file, flaw) for flaw in flaws)
+        raise FileErrors(Problem.of(str(path), flaw) for flaw in flaws)
     return scenarios[:1]
 
 
@@ -100,7 +89,7 @@ def with_parameters(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
         return scenario
     built, flaws = _build(scenario.path, scenario._data, dict(values), scenario.grid)
     if built is None or flaws:
-        raise ScenarioErrors(Problem.of(str(scenario.path), flaw) for flaw in flaws)
+        raise FileErrors(Problem.of(str(scenario.path), flaw) for flaw in flaws)
     return built
 
 
@@ -141,12 +130,9 @@ def _build(
     filled = parameters.put_in(data, values, flaws, open_places)
     flaws += nothings(filled)
     flaws += [flaw for flaw in _checks(filled, catalog) if flaw.mark not in open_places]
-    context = {"file": str(path), "extensions": tuple(extensions(filled))}
-    try:
-        written = Written.model_validate(filled, context=context)
-    except ValidationError as error:
-        said = {flaw.mark for flaw in flaws}
-        invalid = flaws_of(error, filled, said)
+    context = {"extensions": tuple(extensions(filled))}
+    written, invalid = validate(filled, FORMAT, path, context, {flaw.mark for flaw in flaws})
+    if written is None:
         return None, flaws + [flaw for flaw in invalid if flaw.mark not in open_places]
     name = written.name or _named_by_path("name", path.stem, flaws)
     folder = written.property or _named_by_path("property", path.resolve().parent.name, flaws)

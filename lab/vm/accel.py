@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab import events
+from lab.atomic import atomic_write
 from lab.cache import Cache, key_of
 from lab.deadline import host_factor
 from lab.errors import UserError
@@ -276,7 +277,4 @@ def _key(accel: str, qemu: Path) -> str:
 def _keep(path: Path, report: AccelReport) -> None:
     # If the cache can't be written, the next run has to probe again; that is all.
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(json.dumps(asdict(report)))
-        aside.replace(path)
+        atomic_write(path, json.dumps(asdict(report)))

@@ -15,7 +15,7 @@ ROOT = Path(lab.__file__).parent
 
 # From the ground up; what stands in one line may import each other.
 LAYERS = [
-    {"cache", "config", "deadline", "errors", "events", "inputs", "jsontext", "plain"}
+    {"atomic", "cache", "config", "deadline", "errors", "events", "inputs", "jsontext", "plain"}
     | {"stages", "words", "workspace"},
     {"host"},
     {"kernel", "image", "extension"},

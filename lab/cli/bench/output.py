@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from lab import events
+from lab.atomic import atomic_write, check_writable
 from lab.cache import Cache
 from lab.errors import UserError
 from lab.report.terminal import Terminal
@@ -43,27 +44,25 @@ def take(
 
     Raises `UserError` before anything is measured if that file can't be written.
     """
-    aside = None if as_json is None else aside_of(as_json)
+    if as_json is not None:
+        need_writable(as_json)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
         found = measure(Planner(Workspace.default(), Cache.default(emit), accel, emit), emit)
-    if as_json is not None and aside is not None:
-        aside.write_text(json.dumps(found.as_data(), indent=1) + "\n")
-        aside.replace(as_json)
+    if as_json is not None:
+        atomic_write(as_json, json.dumps(found.as_data(), indent=1) + "\n")
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = WIDTH
     show(found, out)
 
 
-def aside_of(path: Path) -> Path:
-    """A file beside `path` that can be written: minutes before there is anything to write."""
-    aside = path.with_name(f".{path.name}.part")
+def need_writable(path: Path) -> None:
+    """Raise `UserError` if `path` can't be written: minutes before there is anything to write."""
     try:
-        aside.write_text("")
+        check_writable(path)
     except OSError as error:
         raise UserError(
             f"--json {path}: can't be written: {error.strerror}",
             hint="name a file in a folder that exists and is yours",
         ) from error
-    return aside

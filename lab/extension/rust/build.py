@@ -8,7 +8,6 @@ a compiler; an extension takes a second or two, and is cached by its sources.
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from lab.extension.rust.toolchain import (
 )
 from lab.host import process
 from lab.inputs import Inputs
+from lab.stages import Stages
 from lab.workspace import RUST_ROOT, Workspace
 
 # Safe Rust of the stable language, with its checks of arithmetic.
@@ -107,14 +107,12 @@ def build_rust(
     job = f"extension {name}"
 
     def build(aside: Path) -> Inputs:
-        started = time.monotonic()
-        emit(events.StageStarted(job, "compile"))
-        sysroot = sysroot_flags(toolchain, cache, emit)
-        allowed = allowed_symbols(workspace.crate)
-        log, read = _compile(toolchain, name, place, crate, allowed, sysroot, aside)
-        (aside / "log").write_text(log)
-        emit(events.StageFinished(job, "compile", time.monotonic() - started))
-        return read
+        with Stages(job, emit).stage("compile"):
+            sysroot = sysroot_flags(toolchain, cache, emit)
+            allowed = allowed_symbols(workspace.crate)
+            log, read = _compile(toolchain, name, place, crate, allowed, sysroot, aside)
+            (aside / "log").write_text(log)
+            return read
 
     variables = toolchain.environment
     entry = inputs.get(cache, "extension", key, build, base=place, what=job, environment=variables)
@@ -143,32 +141,30 @@ def _crate(
     job = "crate rex"
 
     def build(aside: Path) -> Inputs:
-        started = time.monotonic()
-        emit(events.StageStarted(job, "compile"))
-        macros = aside / "librex_macros.so"
-        remap = f"--remap-path-prefix={source}=rex"
-        read = compile_rust(
-            toolchain,
-            [
-                "--crate-name", "rex_macros", "--crate-type", "proc-macro",
-                source / "macros/src/lib.rs", *_OWN_FLAGS, remap,
-            ],
-            aside,
-            macros,
-        )  # fmt: skip
-        read |= compile_rust(
-            toolchain,
-            [
-                "--crate-name", "rex", "--crate-type", "rlib", source / "src/lib.rs",
-                "--extern", f"rex_macros={macros}",
-                *(f'--cfg=feature="{feature}"' for feature in features),
-                *_OWN_FLAGS, *CODE_FLAGS, _DEBUG, remap, *sysroot_flags(toolchain, cache, emit),
-            ],
-            aside,
-            aside / "librex.rlib",
-        )  # fmt: skip
-        emit(events.StageFinished(job, "compile", time.monotonic() - started))
-        return read
+        with Stages(job, emit).stage("compile"):
+            macros = aside / "librex_macros.so"
+            remap = f"--remap-path-prefix={source}=rex"
+            read = compile_rust(
+                toolchain,
+                [
+                    "--crate-name", "rex_macros", "--crate-type", "proc-macro",
+                    source / "macros/src/lib.rs", *_OWN_FLAGS, remap,
+                ],
+                aside,
+                macros,
+            )  # fmt: skip
+            read |= compile_rust(
+                toolchain,
+                [
+                    "--crate-name", "rex", "--crate-type", "rlib", source / "src/lib.rs",
+                    "--extern", f"rex_macros={macros}",
+                    *(f'--cfg=feature="{feature}"' for feature in features),
+                    *_OWN_FLAGS, *CODE_FLAGS, _DEBUG, remap, *sysroot_flags(toolchain, cache, emit),
+                ],
+                aside,
+                aside / "librex.rlib",
+            )  # fmt: skip
+            return read
 
     variables = toolchain.environment
     entry = inputs.get(cache, "rust", key, build, base=source, what=job, environment=variables)

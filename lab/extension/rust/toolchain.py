@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache as once
@@ -24,6 +23,7 @@ from lab.cache import Cache, key_of
 from lab.errors import LabError, UserError
 from lab.host import process
 from lab.inputs import Inputs
+from lab.stages import Stages
 
 TARGET = "x86_64-unknown-none"
 # The oldest with all that the crate uses (`str::floor_char_boundary`).
@@ -162,25 +162,23 @@ def sysroot_flags(
     job = f"core of {toolchain.version}"
 
     def build(aside: Path) -> Inputs:
-        started = time.monotonic()
-        emit(events.StageStarted(job, "compile"))
-        libraries = aside / "lib/rustlib" / TARGET / "lib"
-        libraries.mkdir(parents=True)
-        common = (*flags, "--out-dir", str(libraries))
-        read = compile_rust(
-            toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common], aside
-        )
-        read |= compile_rust(
-            toolchain,
-            [
-                "--crate-name", "compiler_builtins",
-                source / "compiler-builtins/compiler-builtins/src/lib.rs",
-                "--sysroot", aside, *features, *common,
-            ],
-            aside,
-        )  # fmt: skip
-        emit(events.StageFinished(job, "compile", time.monotonic() - started))
-        return read
+        with Stages(job, emit).stage("compile"):
+            libraries = aside / "lib/rustlib" / TARGET / "lib"
+            libraries.mkdir(parents=True)
+            common = (*flags, "--out-dir", str(libraries))
+            read = compile_rust(
+                toolchain, ["--crate-name", "core", source / "core/src/lib.rs", *common], aside
+            )
+            read |= compile_rust(
+                toolchain,
+                [
+                    "--crate-name", "compiler_builtins",
+                    source / "compiler-builtins/compiler-builtins/src/lib.rs",
+                    "--sysroot", aside, *features, *common,
+                ],
+                aside,
+            )  # fmt: skip
+            return read
 
     entry = inputs.get(
         cache, "rust", key, build, base=source, what=job, environment=toolchain.environment

@@ -8,12 +8,12 @@ dependency is judged by the values in the finished `.config`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.config.suggest import closest
 from lab.kernel.kconfig.expr import Expr, parse_expr
 
 _PARSED = re.compile(r"^(\s*)(\S+)\s*(.*)$")
@@ -58,8 +58,9 @@ class Tree:
         """Reasons for which `name` is not `wanted`, most telling first; one line each."""
         definitions = self.definitions.get(name)
         if not definitions:
-            close = difflib.get_close_matches(name, self.definitions, 1, 0.75)
-            known = f"; did you mean CONFIG_{close[0]}?" if close else ""
+            # With 20,000 symbols, one that is only somewhat alike is there for any name.
+            close = closest(name, self.definitions, cutoff=0.75)
+            known = f"; did you mean CONFIG_{close}?" if close else ""
             return [f"this kernel has no such symbol{known}"]
         if wanted == "n":
             return self._why_on(name)

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from lab.scenario.model.base import Cpu, Int, Name, OneOf, Part, Seconds, Text, kinds_of
+from lab.config.part import Int, OneOf, Part, Text, kinds_of
+from lab.scenario.model.base import Cpu, Name, Seconds
 
 
 class BaseBackground(Part):

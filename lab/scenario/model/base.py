@@ -1,32 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all parts of the model share: places, bounds, names and references."""
+"""Bounds, names, patterns and references that the parts of the model share."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    Strict,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema
 
-from lab.config.yaml_file import Map, Mark
+from lab.config.part import Float, Int, Part, Text, flaw
 
 # Parts of paths, of options and of pytest's markers, hence the plain beginning.
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$"
@@ -60,11 +53,6 @@ PATTERNS = {
     ABSOLUTE: "an absolute path without spaces",
 }
 
-# Scalars as YAML says them: `"5"` is no number, and `1` is no truth value.
-Int = Annotated[int, Strict()]
-Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
-Bool = Annotated[bool, Strict()]
-Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=NAME, max_length=64)]
 Count = Annotated[Int, Field(ge=1, le=1_000_000_000)]
 Cpu = Annotated[Int, Field(ge=0, le=255)]
@@ -94,75 +82,6 @@ Scalar = Annotated[
     BeforeValidator(_scalar),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
-
-
-@dataclass(frozen=True)
-class Where:
-    """A place in a file; line and column count from 1, 0 where there is no file."""
-
-    file: str = ""
-    line: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else "(no file)"
-
-
-def flaw(message: str) -> PydanticCustomError:
-    """An error of validation whose message is meant for the user as it is."""
-    # Braces would be taken for a template.
-    return PydanticCustomError("lab", message.replace("{", "{{").replace("}", "}}"))
-
-
-class Part(BaseModel):
-    """A part of a scenario: frozen, strict about its keys, and aware of its place."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    _where: Where = PrivateAttr(default_factory=Where)
-
-    @property
-    def where(self) -> Where:
-        """Where the part stands in its file."""
-        return self._where
-
-    def moved(self, where: Where) -> Self:
-        """The same part, said to stand elsewhere: for what a short form stands for."""
-        self._where = where
-        return self
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _place(
-        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
-    ) -> Self:
-        part = handler(data)
-        if isinstance(data, Map):
-            part._where = where_of(data.mark, info)
-        return part
-
-
-class Abbreviated(Part):
-    """A part that a lone text may stand for: the value of its key `lone`."""
-
-    lone: ClassVar[str]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _long(cls, data: Any) -> Any:
-        return {cls.lone: data} if isinstance(data, str) else data
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        long_form = handler.resolve_ref_schema(handler(schema))
-        return {"anyOf": [long_form["properties"][cls.lone], long_form]}
-
-
-def where_of(mark: Mark, info: ValidationInfo) -> Where:
-    file = info.context.get("file", "") if info.context else ""
-    return Where(file, mark.line, mark.column)
 
 
 class Bound(Part):
@@ -346,46 +265,3 @@ Texts = Annotated[
         }
     ),
 ]
-
-
-def kinds_of(union: UnionType, key: Literal["kind", "verb"]) -> dict[str, type[Part]]:
-    """Return the parts of a union by their `kind` or `verb`, in the union's order."""
-    return {getattr(part, key): part for part in get_args(union)}
-
-
-# Compared by identity, because annotations have to be hashable.
-@dataclass(frozen=True, eq=False)
-class OneOf:
-    """Says of a union of parts: the key that a mapping has tells which part it is.
-
-    `kinds` are the parts by that key, `name` is the one word for all of them in errors.
-    """
-
-    name: str
-    kinds: Mapping[str, type[Part]]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.tagged_union_schema(
-            {_tag(kind): handler.generate_schema(part) for kind, part in self.kinds.items()},
-            self._tag_of,
-            custom_error_type=f"no_{self.name}",
-            custom_error_message=f"no known kind of {self.name}",
-        )
-
-    def part(self, tag: object) -> type[Part] | None:
-        """Return the part that a tag in an error's path stands for."""
-        return next((part for kind, part in self.kinds.items() if _tag(kind) == tag), None)
-
-    def _tag_of(self, data: Any) -> str | None:
-        if isinstance(data, dict):
-            return next((_tag(kind) for kind in self.kinds if kind in data), None)
-        return next(
-            (_tag(kind) for kind, part in self.kinds.items() if isinstance(data, part)), None
-        )
-
-
-def _tag(kind: str) -> str:
-    # No key of a scenario has angle brackets: none is mistaken for the tag in an error's path.
-    return f"<{kind}>"

@@ -9,22 +9,18 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
+from lab.config.part import Bool, Int, Part, Text, flaw
 from lab.config.suggest import did_you_mean
 from lab.scenario.model.base import (
     ERRNO,
-    Bool,
     Bound,
     CountBound,
-    Int,
     MapKey,
     MapRef,
-    Part,
     Regex,
-    Text,
     Texts,
     TimeBound,
     at_least,
-    flaw,
 )
 from lab.words import (
     LOAD_OUTCOMES,

@@ -8,18 +8,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from lab.config.part import Abbreviated, OneOf, Part, Text, flaw, kinds_of
 from lab.config.suggest import did_you_mean
-from lab.scenario.model.base import (
-    IDENTIFIER,
-    Abbreviated,
-    Cpu,
-    OneOf,
-    Part,
-    Scalar,
-    Text,
-    flaw,
-    kinds_of,
-)
+from lab.scenario.model.base import IDENTIFIER, Cpu, Scalar
 from lab.words import ATTACH_TARGETS
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.$]*"

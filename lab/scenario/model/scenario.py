@@ -14,20 +14,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, WithJsonSchema, model_validator
 
+from lab.config.part import Int, Part, Text, flaw
 from lab.config.yaml_file import Map
 from lab.scenario.model.background import Background
-from lab.scenario.model.base import (
-    ARGUMENT,
-    FLAVOR,
-    IDENTIFIER,
-    Int,
-    Name,
-    Part,
-    Scalar,
-    Seconds,
-    Text,
-    flaw,
-)
+from lab.scenario.model.base import ARGUMENT, FLAVOR, IDENTIFIER, Name, Scalar, Seconds
 from lab.scenario.model.expect import AllowConsole, Expect
 from lab.scenario.model.extensions import Extension
 from lab.scenario.model.steps import RepeatStep, Settings, Step

@@ -7,26 +7,20 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from lab.config.part import Abbreviated, Int, OneOf, Part, Text, flaw, kinds_of
 from lab.scenario.model.base import (
     BPF_PATH,
     SYSCTL,
-    Abbreviated,
     Cpu,
-    Int,
     MapKey,
     MapRef,
     MapValue,
     Name,
-    OneOf,
-    Part,
     ProgramRef,
     Ref,
     Regex,
     Scalar,
     Seconds,
-    Text,
-    flaw,
-    kinds_of,
 )
 from lab.scenario.model.expect import (
     AttachExpect,

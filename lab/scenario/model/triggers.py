@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from lab.config.part import Int, OneOf, Part, Text, kinds_of
 from lab.scenario.model.base import (
     ABSOLUTE,
     HEX_BYTES,
@@ -14,13 +15,8 @@ from lab.scenario.model.base import (
     SYSRQ_KEY,
     Count,
     Cpu,
-    Int,
-    OneOf,
-    Part,
     ProgramRef,
     Seconds,
-    Text,
-    kinds_of,
 )
 
 

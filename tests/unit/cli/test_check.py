@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from lab.cli import check as command
-from lab.config.problems import ScenarioErrors
+from lab.config.problems import FileErrors
 from lab.errors import UserError
 from lab.runner.catalog import catalog_of
 from lab.scenario.catalog import Catalog, Source
@@ -118,7 +118,7 @@ def test_the_schema_is_json(app: typer.Typer, tmp_path: Path) -> None:
 def test_errors_are_one_line_each(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\nb: 2\n")
-    with pytest.raises(ScenarioErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         load_scenarios(path)
     assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
     assert caught.value.exit_status == 2

@@ -19,11 +19,11 @@ DESCRIPTION = """\
 version: 1
 max_bytes: 4000
 files:
-  - {from: init, to: /init, mode: 0755}
+  - {from: init, to: /init, mode: 0o755}
 directories:
-  - {path: /tmp, mode: 01777}
+  - {path: /tmp, mode: 0o1777}
 devices:
-  - {path: /dev/null, major: 1, minor: 3, mode: 0666}
+  - {path: /dev/null, major: 1, minor: 3, mode: 0o666}
 """
 
 
@@ -122,9 +122,8 @@ def test_an_unknown_image_names_those_that_exist(images: Path, cache: Cache) -> 
 def test_an_unknown_key_in_a_description_is_an_error(images: Path) -> None:
     path = images / "tiny" / "image.yaml"
     path.write_text(DESCRIPTION + "colour: green\n")
-    with pytest.raises(UserError, match="not a valid description") as caught:
+    with pytest.raises(UserError, match=r"image.yaml:9:1: unknown key 'colour'"):
         describe.load(Workspace(images=(images,)), "tiny")
-    assert "colour" in caught.value.details
 
 
 def test_a_dynamic_program_brings_its_libraries() -> None:

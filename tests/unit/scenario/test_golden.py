@@ -7,10 +7,10 @@ UPDATE_GOLDEN=1 in the environment the texts are written anew; read their diff.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from harness.golden import check_text
 from harness.paths import GOLDEN
 
 from lab.scenario.catalog import Catalog, Source
@@ -52,8 +52,5 @@ def test_errors_are_said_word_for_word(path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(SCENARIO)
     problems = check_file(Path(path.name), CATALOG)
     said = "".join(f"{problem}\n" for problem in problems)
-    golden = path.with_suffix(".txt")
-    if os.environ.get("UPDATE_GOLDEN") == "1":
-        golden.write_text(said)
     assert said, "nothing is wrong with a file that is here because something is"
-    assert said == golden.read_text()
+    check_text(path.with_suffix(".txt"), said)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.config.problems import ScenarioErrors
+from lab.config.problems import FileErrors
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
 from lab.scenario.model.scenario import Scenario
@@ -35,7 +35,7 @@ def load(folder: Path, text: str, name: str = "termination/count.yaml") -> Scena
 
 
 def problems(folder: Path, text: str) -> list[str]:
-    with pytest.raises(ScenarioErrors) as caught:
+    with pytest.raises(FileErrors) as caught:
         load_scenarios(write(folder, text))
     return [f"{each.line}:{each.column}: {each.message}" for each in caught.value.problems]
 
@@ -183,7 +183,7 @@ def test_no_time_is_expected_where_the_clock_follows_the_instructions(tmp_path: 
     steps = "summary: A step has a time\n" + step
     load(tmp_path, steps)
     for one in (text, steps):
-        with pytest.raises(ScenarioErrors, match=r"\d+:\d+: this machine's clock follows"):
+        with pytest.raises(FileErrors, match=r"\d+:\d+: this machine's clock follows"):
             load(tmp_path, one + "machine: {clock: instructions}\n")
 
 

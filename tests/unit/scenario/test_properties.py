@@ -7,13 +7,11 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lab.config.suggest import closest, did_you_mean
-from lab.config.yaml_file import Map, Mark, Seq, parse
+from lab.config.yaml_file import parse
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.items import items
 from lab.scenario.load import check_file, load_scenarios
@@ -146,49 +144,6 @@ def test_any_mutation_gives_errors_with_places(tmp_path: Path, data: st.DataObje
     check_bytes(tmp_path, text.encode())
 
 
-PLAIN = st.from_regex(r"[a-z]{2,8}q", fullmatch=True)  # no YAML word ends so
-NESTED = st.recursive(
-    PLAIN,
-    lambda inner: (
-        st.lists(inner, min_size=1, max_size=4)
-        | st.dictionaries(PLAIN, inner, min_size=1, max_size=4)
-    ),
-    max_leaves=12,
-)
-
-
-@FEW
-@given(
-    data=st.dictionaries(PLAIN, NESTED, min_size=1, max_size=5),
-    flow=st.sampled_from([None, True, False]),
-)
-def test_every_key_and_value_is_where_it_says(data: Any, flow: bool | None) -> None:
-    text = yaml.safe_dump(data, sort_keys=False, default_flow_style=flow, width=30)
-    lines = text.splitlines()
-    parsed, flaws = parse(text)
-    assert flaws == []
-    assert parsed == data
-
-    def at(mark: Mark) -> str:
-        return lines[mark.line - 1][mark.column - 1 :]
-
-    def walk(node: Any) -> None:
-        if isinstance(node, Map):
-            for key, value in node.items():
-                assert at(node.keys_at[key]).startswith(key)
-                check(value, node.values_at[key])
-        elif isinstance(node, Seq):
-            for value, mark in zip(node, node.items_at, strict=True):
-                check(value, mark)
-
-    def check(value: Any, mark: Mark) -> None:
-        if isinstance(value, str):
-            assert at(mark).startswith(value)
-        walk(value)
-
-    walk(parsed)
-
-
 NAMES = st.lists(
     st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True), min_size=1, max_size=3, unique=True
 )
@@ -239,28 +194,6 @@ def test_values_keep_their_type_and_text_is_text(value: Any, around: str) -> Non
         assert filled["among"] == f"<{around}>{as_text(value)}"
         assert flaws == []
     assert filled.values_at == data.values_at
-
-
-@FEW
-@given(word=st.text() | st.integers() | st.none(), known=st.lists(st.text(), max_size=8))
-def test_a_suggestion_is_a_known_word(word: Any, known: list[str]) -> None:
-    assert closest(word, known) in (None, *known)
-    assert isinstance(did_you_mean(word, known), str)
-
-
-@pytest.mark.parametrize(
-    ("word", "meant"),
-    [
-        ("soft_lockup", "soft-lockup"),
-        ("Soft-Lockup", "soft-lockup"),
-        ("softlockup", "soft-lockup"),
-        ("opps", "oops"),
-        ("zebra", None),
-        ("x" * 10_000, None),
-    ],
-)
-def test_suggestions(word: str, meant: str | None) -> None:
-    assert closest(word, ["oops", "soft-lockup", "panic"]) == meant
 
 
 def test_a_grid_varies_the_last_name_fastest() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which part of the model a path of validation leads to."""
+"""Find the part of a model that a path of validation leads to."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from lab.scenario.model.base import OneOf, Part
+from lab.config.part import OneOf, Part
 
 
 def model_at(root: type[Part], loc: tuple[Any, ...]) -> type[Part] | None:
-    """The model of the mapping at path `loc`, None if it is no mapping with set keys."""
+    """Return the model of the mapping at path `loc`; None if it is no mapping with set keys.
+
+    Of several kinds of mapping that may stand there it is the first.
+    """
+    return next(models_at(root, loc), None)
+
+
+def models_at(root: type[Part], loc: tuple[Any, ...]) -> Iterator[type[Part]]:
+    """Yield the models of all kinds of mapping that may stand at path `loc`."""
     found: Any = root
     for element in loc:
         found = next(_inside(found, element), None)
     for candidate in _choices(found):
-        if isinstance(candidate, type) and issubclass(candidate, Part):
-            return candidate
-    return None
+        if (union := _one_of(candidate)) is not None:
+            yield from union.kinds.values()
+        elif isinstance(candidate, type) and issubclass(candidate, Part):
+            yield candidate
 
 
 def keys_of(model: type[Part]) -> dict[str, Any]:
-    """The keys that a model's mapping may have, as written, each with its annotation."""
+    """Return the keys that a model's mapping may have, as written, each with its annotation."""
     return {field.alias or name: _annotation(field) for name, field in model.model_fields.items()}
 
 
@@ -49,7 +58,7 @@ def _inside(annotation: Any, element: Any) -> Iterator[Any]:
 
 
 def _choices(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a union; one whose parts have tags is left whole."""
+    """Yield the alternatives of a union; do not take one apart whose parts have tags."""
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType):
         for argument in get_args(annotation):
