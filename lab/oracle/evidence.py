@@ -16,7 +16,7 @@ A kind says which keys `data` has:
 |                |          | `marked`, `caller`                                          |
 | `extension-report` | console | `extension`, `program`, `id`, `outcome`, `cpu`, `message`,  |
 |                |          | `place`, `frames` (texts), `released`, `held`, `first_line` |
-| `backtrace`    | console  | `cpu`, `function`, `first_line`; somebody asked, no finding |
+| `backtrace`    | console  | `cpu`, `function`, `first_line`; on request, no finding     |
 | `forgery`      | guest    | `text`, `first_line`, `means`; a report's form, not the     |
 |                |          | kernel's words (`lab.oracle.console.forgeries`)                     |
 | `loss`         | console  | `first_line`; text of the kernel is missing                 |
@@ -64,10 +64,10 @@ EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
 
 
 class Trust(enum.IntEnum):
-    """How far a source can be trusted, most first.
+    """The trust in a source, the highest first.
 
-    An extension may run with the kernel's rights: whatever comes out of the
-    guest can be forged, only the host's own observations can't.
+    An extension may run with the kernel's rights: all output of the guest can be
+    forged, only the host's own observations can't.
     """
 
     QMP_OR_EXIT = 6
@@ -78,7 +78,7 @@ class Trust(enum.IntEnum):
     GUEST_TEXT = 1
 
 
-# Whatever a module says, evidence of a kind never has more trust than its source.
+# The trust follows from the kind: evidence never has more trust than its source.
 TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
     {
         "guest-panic": Trust.QMP_OR_EXIT,
@@ -106,7 +106,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Evidence:
-    """One fact. `at` is seconds since the machine's start, on the host's clock."""
+    """A fact. `at` is in seconds since the machine's start, on the host's clock."""
 
     kind: EvidenceKind
     source: str
@@ -119,7 +119,7 @@ class Evidence:
         return TRUST_OF[self.kind]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for events and the dossier."""
+        """Return plain data, for events and the dossier."""
         return {
             "kind": self.kind,
             "source": self.source,
@@ -131,5 +131,5 @@ class Evidence:
 
 
 def by_trust(evidence: list[Evidence]) -> list[Evidence]:
-    """The same evidence, the most trusted first, then by time."""
+    """Return the same evidence, the most trusted first, then by time."""
     return sorted(evidence, key=lambda one: (-one.trust, one.at))

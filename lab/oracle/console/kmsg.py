@@ -83,7 +83,7 @@ class Comparison:
         """Say why the console can't be relied on; "" if it can."""
         found = []
         if self.hidden:
-            # A line that begins a report says the most.
+            # A line that begins a report is the most useful example.
             first = next((one for one in self.hidden if claims(one.lines[0])), self.hidden[0])
             found.append(
                 f"the console does not show {len(self.hidden)} records of the kernel's own log, "

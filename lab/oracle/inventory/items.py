@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Items of the inventory: one object that the kernel has at one moment."""
+"""Items of the inventory: objects that the kernel has at one moment."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ KINDS: Mapping[ItemKind, Kind] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Item:
-    """One object.
+    """An object of the kernel.
 
     `key` identifies it within its kind, `name` is for people. `place` is the list in the
     kernel's memory that it is on, `node` and `value` are addresses there: of the object, and
