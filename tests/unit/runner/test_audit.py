@@ -339,7 +339,7 @@ def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
     with pytest.raises(DeadlineExceeded, match="on the console"):
         seen.fence()
     guest.takes = False
-    with pytest.raises(InfraError, match="does not take"):
+    with pytest.raises(InfraError, match="does not accept"):
         seen.fence()
     guest.takes = True
     guest.close()
