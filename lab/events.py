@@ -157,18 +157,10 @@ class Bus:
     """A distributor that passes each event to every subscriber, in order, one at a time."""
 
     def __init__(self, *subscribers: Emit) -> None:
-        self._subscribers = list(subscribers)
+        self._subscribers = subscribers
         self._lock = threading.RLock()
-
-    def subscribe(self, subscriber: Emit) -> None:
-        with self._lock:
-            self._subscribers.append(subscriber)
-
-    def unsubscribe(self, subscriber: Emit) -> None:
-        with self._lock:
-            self._subscribers.remove(subscriber)
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            for subscriber in list(self._subscribers):
+            for subscriber in self._subscribers:
                 subscriber(event)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The vocabulary that scenarios, oracles, the judge and reports share.
 
-Each set is a `Literal` for the type checker and a tuple, in a fixed order, for
-code that prints or iterates. The sets are closed: a word that is not here is a
+Each set is a `Literal` for the type checker. One that code prints or iterates is
+also a tuple, in a fixed order. The sets are closed: a word that is not here is a
 mistake, in a scenario as well as in the code.
 """
 
@@ -40,7 +40,6 @@ LoadStage = Literal[
     "load",  # anything else: out of memory, no compiler in the kernel for it
     "init",  # a module's own init function failed
 ]
-LOAD_STAGES: tuple[LoadStage, ...] = get_args(LoadStage)
 VERIFY: LoadStage = "verify"
 
 # State of the kernel at the end. `stalled`: some CPU no longer makes progress.
@@ -54,7 +53,6 @@ TrustLevel = Literal["guest", "host"]
 
 # `error`: the lab could not tell. It is never mixed up with `failed`.
 Verdict = Literal["passed", "failed", "error"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 # The topics of the judge's findings: the keys of `expect`, and `steps` for the expectations
 # of the steps themselves and for steps that did not complete.
@@ -114,7 +112,6 @@ ReportKind = Literal[
     "oom",
     "other-splat",
 ]
-REPORT_KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
 
 # Reports after which the kernel does not continue: it cannot be `alive`.
 FATAL_REPORTS: frozenset[ReportKind] = frozenset({"panic", "double-fault"})

@@ -48,7 +48,6 @@ class BootError(InfraError):
     ) -> None:
         self.cause = cause
         self.console = console
-        self.arguments = (cause, seconds, console, cpus, more)
         panic = _PANIC.search(console)
         said = cause.value
         if cause is BootCause.KERNEL_PANICKED and panic:
@@ -65,13 +64,6 @@ class BootError(InfraError):
             details="\n".join(parts),
             hint=_HINTS[cause],
         )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_again, self.arguments)
-
-
-def _again(cause: BootCause, seconds: float, console: str, cpus: str, more: str) -> BootError:
-    return BootError(cause, seconds=seconds, console=console, cpus=cpus, more=more)
 
 
 def diagnose(console: str, *, panicked: bool, running: bool, parked: bool = False) -> BootCause:

@@ -24,8 +24,9 @@ from lab.errors import InfraError
 from lab.guest.boot_errors import BootError
 from lab.guest.guest import BOOT_SECONDS, Guest, GuestSpec, boot_parked
 from lab.host import process
-from lab.vm import argv, snapshot
-from lab.vm.machine import QEMU, Boot, RestoreFailed
+from lab.vm import argv, migrate, snapshot
+from lab.vm.machine import QEMU, Boot
+from lab.vm.migrate import RestoreFailed
 from lab.vm.snapshot import Snapshot, SnapshotDamaged
 
 KIND = "snapshot"
@@ -135,8 +136,8 @@ def take(spec: GuestSpec, folder: Path) -> None:
     boot = Boot(spec.kernel, spec.image, spec.arguments, folder / snapshot.MEMORY)
     machine = boot_parked(spec, boot, deadline)
     try:
-        snapshot.wait_until_quiet(machine, deadline)
-        snapshot.save(machine, folder, deadline)
+        migrate.wait_until_quiet(machine, deadline)
+        migrate.save(machine, folder, deadline)
     except (InfraError, DeadlineExceeded) as error:
         raise SnapshotFailed(f"no snapshot could be made: {error}") from error
     finally:

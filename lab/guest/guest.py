@@ -25,7 +25,7 @@ from lab.guest import boot_errors, identity
 from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.job import Job
 from lab.guest.loader import Loader
-from lab.guest.ssh import CommandTimeout, Completed, ConnectionLost, Running, Ssh
+from lab.guest.ssh import Completed, ConnectionLost, Running, Ssh
 from lab.guest.unpark import unpark, wait_until_parked
 from lab.guest.witness import NoWitness, Witness
 from lab.vm.argv import Shape
@@ -275,9 +275,7 @@ class Guest:
 def where_cpus_are(machine: Machine, vmlinux: Path | None) -> str:
     """Return each CPU's instruction pointer, as a symbol if there is a vmlinux."""
     symbols = Symbols.of(vmlinux) if vmlinux is not None and vmlinux.exists() else Symbols([])
-    return "\n".join(
-        f"CPU {cpu}: {symbols.name(address)}" for cpu, address in machine.where_are_cpus()
-    )
+    return "\n".join(f"CPU {one.cpu}: {symbols.name(one.rip)}" for one in machine.registers())
 
 
 def _report(done: Completed) -> dict[str, Any]:
@@ -363,6 +361,3 @@ def _boot_error(
 
 def _blob(public_line: str) -> bytes:
     return base64.b64decode(public_line.split()[1])
-
-
-__all__ = ["CommandTimeout", "ConnectionLost", "Guest", "GuestSpec", "Running"]

@@ -49,9 +49,6 @@ class ToolFailed(InfraError):
         )
         self.result = result
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (ToolFailed, (self.result,))
-
 
 def clip(text: str, limit: int) -> str:
     """Return the text; if it is longer than `limit` characters, its middle is dropped."""

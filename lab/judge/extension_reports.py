@@ -60,7 +60,6 @@ class ExtensionReport:
         """Return the report as evidence."""
         return Evidence(
             "extension-report",
-            "console",
             self.title,
             {
                 "extension": self.program.extension if self.program else "",

@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.errors import InfraError
 from lab.judge.extension_reports import ExtensionReport
+from lab.judge.fields import MapValues, Step, StoredError
 from lab.oracle.console.forgeries import Forgery
 from lab.oracle.console.losses import Loss
 from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.modules.reports import Cause
 from lab.scenario.model.base import Ref
-from lab.scenario.model.steps import BaseStep, TriggerStep
+from lab.scenario.model.steps import TriggerStep
 from lab.scenario.model.triggers import PacketsTrigger
 from lab.words import KernelState, RexCounter
 
@@ -28,7 +28,7 @@ class StepResult:
     `maps` holds the values that the step's expectation needs.
     """
 
-    step: BaseStep
+    step: Step
     path: str
     ended: bool = False
     problem: str = ""  #: why it failed or did not end
@@ -46,7 +46,7 @@ class StepResult:
     value: int | None = None
     # Packets that reached a socket; None if they were not counted.
     received: int | None = None
-    maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
+    maps: MapValues = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -60,7 +60,7 @@ class Iteration:
     lost: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)
     misses: int = 0
-    maps: dict[Ref, dict[int | str, int | None]] = field(default_factory=dict)
+    maps: MapValues = field(default_factory=dict)
     gauges: list[dict[str, float]] = field(default_factory=list)
     # The programs that were loaded, by the kernel's id, which it does not use twice.
     programs: dict[int, Ref] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class Observation:
     rex_total: dict[RexCounter, int] | None = None
     # Stacks of native programs that nearly overflowed, each with the bytes that were left.
     near_overflow_stacks: list[str] = field(default_factory=list)
-    infra_error: InfraError | None = None
+    infra_error: StoredError = None
     # For the dossier.
     console: str = ""
     facts: dict[str, Any] = field(default_factory=dict)

@@ -25,7 +25,6 @@ _SETUP_SECTS = 0x1F1
 _MAGIC = 0x202
 _VERSION_POINTER = 0x20E
 _PAYLOAD_OFFSET = 0x248
-_PAYLOAD_LENGTH = 0x24C
 _SECTOR = 512
 # Since this version of the protocol the header says where the payload is.
 _PROTOCOL_WITH_PAYLOAD = 0x208

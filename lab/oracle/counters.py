@@ -140,11 +140,11 @@ def evidence(baseline: Snapshot, now: Snapshot) -> list[Evidence]:
         letters = "".join(flag.letter for flag in new)
         names = [flag.meaning for flag in new]
         data = {"flags": letters, "names": names, "fatal": any(flag.fatal for flag in new)}
-        found.append(Evidence("taint", "counters", f"new taint: {', '.join(names)}", data))
+        found.append(Evidence("taint", f"new taint: {', '.join(names)}", data))
     rose = {name: value for name, value in increase(baseline, now).items() if value}
     if rose:
         words = ", ".join(f"{name} by {value}" for name, value in rose.items())
-        found.append(Evidence("counters", "counters", f"counters rose: {words}", rose))
+        found.append(Evidence("counters", f"counters rose: {words}", rose))
     return found
 
 

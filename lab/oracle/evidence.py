@@ -1,34 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Evidence: a typed fact, its source, and how far that source can be trusted.
 
-A kind says which keys `data` has:
+A kind determines the source, the trust, and the keys of `data`:
 
-| kind           | source   | data                                                        |
-|----------------|----------|-------------------------------------------------------------|
-| `guest-panic`  | QMP      | `action` (what QEMU did then), `info` (QEMU's, often empty) |
-| `shutdown`     | QMP      | `reason` (`guest-reset`, ...), `guest` (bool)               |
-| `qemu-exit`    | exit     | `status`, `signal` (name or ""), `stderr`                   |
-| `interrupts-off` | QMP    | `cpus` (that never took one), `looks`, `seconds`            |
-| `kernel-bound` | QMP      | `cpus` (that never left the kernel), `looks`, `seconds`     |
-| `liveness`     | nonce    | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`,  |
-|                |          | `heard` (whether there was an answer at all)                |
-| `report`       | console  | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
-|                |          | `marked`, `caller`                                          |
-| `extension-report` | console | `extension`, `program`, `id`, `outcome`, `cpu`, `message`,  |
-|                |          | `place`, `frames` (texts), `released`, `held`, `first_line` |
-| `backtrace`    | console  | `cpu`, `function`, `first_line`; on request, no finding     |
-| `forgery`      | guest    | `text`, `first_line`, `means`; a report's form, not the     |
-|                |          | kernel's words (`lab.oracle.console.forgeries`)                     |
-| `loss`         | console  | `first_line`; text of the kernel is missing                 |
-| `audit`        | counters | `records`, `hidden`, `overwritten`: the console against     |
-|                |          | the kernel's own log (`lab.oracle.console.kmsg`)                    |
-| `taint`        | counters | `flags` (new letters), `names`, `fatal` (bool)              |
-| `counters`     | counters | counter -> increase                                         |
-| `ledger`       | counters | `leaked` (list of texts), kind -> increase                  |
-| `inventory`    | inventory | `left` (list of texts), `not_looked_at` (what -> why)      |
-| `rex`          | counters | `held` (list of texts), counter -> increase                 |
-| `residue`      | counters | `left` (sentences), `not_looked_at` (on this kernel)        |
-| `slope`        | counters | `gauge`, `slope`, `samples`                                 |
+| kind             | data                                                        |
+|------------------|-------------------------------------------------------------|
+| `guest-panic`    | `action` (what QEMU did then), `info` (QEMU's, often empty) |
+| `shutdown`       | `reason` (`guest-reset`, ...), `guest` (bool)               |
+| `qemu-exit`      | `status`, `signal` (name or ""), `stderr`                   |
+| `interrupts-off` | `cpus` (that never took one), `looks`, `seconds`            |
+| `kernel-bound`   | `cpus` (that never left the kernel), `looks`, `seconds`     |
+| `liveness`       | `nonce`, `asked`, `answered`, `missing`, `seconds`, `why`,  |
+|                  | `heard` (whether there was an answer at all)                |
+| `report`         | `kind`, `function`, `cpu`, `task`, `first_line`, `complete`, |
+|                  | `marked`, `caller`                                          |
+| `extension-report` | `extension`, `program`, `id`, `outcome`, `cpu`, `message`, |
+|                  | `place`, `frames` (texts), `released`, `held`, `first_line` |
+| `forgery`        | `text`, `first_line`, `means`; a report's form, not the     |
+|                  | kernel's words (`lab.oracle.console.forgeries`)             |
+| `loss`           | `first_line`; text of the kernel is missing                 |
+| `audit`          | `records`, `hidden`, `overwritten`: the console against     |
+|                  | the kernel's own log (`lab.oracle.console.kmsg`)            |
+| `taint`          | `flags` (new letters), `names`, `fatal` (bool)              |
+| `counters`       | counter -> increase                                         |
+| `ledger`         | `leaked` (list of texts), kind -> increase                  |
+| `inventory`      | `left` (list of texts), `not_looked_at` (what -> why)       |
+| `rex`            | `held` (list of texts), counter -> increase                 |
+| `residue`        | `left` (sentences), `not_looked_at` (on this kernel)        |
 """
 
 from __future__ import annotations
@@ -48,7 +46,6 @@ EvidenceKind = Literal[
     "liveness",
     "report",
     "extension-report",
-    "backtrace",
     "forgery",
     "loss",
     "audit",
@@ -58,7 +55,6 @@ EvidenceKind = Literal[
     "inventory",
     "rex",
     "residue",
-    "slope",
 ]
 EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
 
@@ -70,10 +66,9 @@ class Trust(enum.IntEnum):
     forged, only the host's own observations can't.
     """
 
-    QMP_OR_EXIT = 6
-    WIRE_NONCE = 5
-    CONSOLE = 4
-    DUMP = 3
+    QMP_OR_EXIT = 5
+    WIRE_NONCE = 4
+    CONSOLE = 3
     COUNTER = 2
     GUEST_TEXT = 1
 
@@ -89,7 +84,6 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "liveness": Trust.WIRE_NONCE,
         "report": Trust.CONSOLE,
         "extension-report": Trust.CONSOLE,
-        "backtrace": Trust.CONSOLE,
         "forgery": Trust.GUEST_TEXT,
         "loss": Trust.CONSOLE,
         "audit": Trust.COUNTER,
@@ -99,7 +93,29 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "inventory": Trust.COUNTER,
         "rex": Trust.COUNTER,
         "residue": Trust.COUNTER,
-        "slope": Trust.COUNTER,
+    }
+)
+
+
+SOURCE_OF_KIND: Mapping[EvidenceKind, str] = MappingProxyType(
+    {
+        "guest-panic": "qmp",
+        "shutdown": "qmp",
+        "qemu-exit": "exit",
+        "interrupts-off": "qmp",
+        "kernel-bound": "qmp",
+        "liveness": "nonce",
+        "report": "console",
+        "extension-report": "console",
+        "forgery": "console",
+        "loss": "console",
+        "audit": "kernel log",
+        "taint": "counters",
+        "counters": "counters",
+        "ledger": "counters",
+        "inventory": "inventory",
+        "rex": "counters",
+        "residue": "counters",
     }
 )
 
@@ -109,10 +125,14 @@ class Evidence:
     """A fact. `at` is in seconds since the machine's start, on the host's clock."""
 
     kind: EvidenceKind
-    source: str
     summary: str
     data: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """Return where the fact was read: `qmp`, `exit`, `nonce`, `console`, ..."""
+        return SOURCE_OF_KIND[self.kind]
 
     @property
     def trust(self) -> Trust:
@@ -128,8 +148,3 @@ class Evidence:
             "data": dict(self.data),
             "at": round(self.at, 3),
         }
-
-
-def by_trust(evidence: list[Evidence]) -> list[Evidence]:
-    """Return the same evidence, the most trusted first, then by time."""
-    return sorted(evidence, key=lambda one: (-one.trust, one.at))

@@ -79,7 +79,6 @@ def _evidence(
         summary += f" ({why})"
     return Evidence(
         "liveness",
-        "nonce",
         summary,
         {
             "nonce": nonce,

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import re
 import signal
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from lab.errors import InfraError
 from lab.oracle.evidence import Evidence
@@ -50,34 +49,33 @@ def check_exit(exit_status: int, stderr: str) -> None:
     )
 
 
-def interrupts_off(registers: str) -> frozenset[int]:
-    """Return the CPUs that run in the kernel with interrupts off, by `info registers -a`.
+class Cpu(Protocol):
+    """A CPU as QEMU shows it from outside the guest; `in_kernel` leaves halted ones out."""
 
-    A halted CPU does not count: a CPU that was taken offline waits in that state.
+    @property
+    def cpu(self) -> int: ...
+
+    @property
+    def in_kernel(self) -> bool: ...
+
+    @property
+    def interrupts_enabled(self) -> bool: ...
+
+
+def interrupts_off(cpus: Iterable[Cpu]) -> frozenset[int]:
+    """Return the CPUs that run in the kernel with interrupts off.
+
+    A CPU that is halted is not among them: one that was taken offline waits that way.
     """
-    return frozenset(
-        int(cpu)
-        for cpu, flags, level, halted in _REGISTERS.findall(registers)
-        if not int(flags, 16) & _INTERRUPT_FLAG and level == "0" and halted == "0"
-    )
+    return frozenset(one.cpu for one in cpus if one.in_kernel and not one.interrupts_enabled)
 
 
-def in_kernel(registers: str) -> frozenset[int]:
+def in_kernel(cpus: Iterable[Cpu]) -> frozenset[int]:
     """Return the CPUs that run kernel code and are not halted.
 
     KVM does not show which CPUs are halted: there an idle CPU is among them.
     """
-    return frozenset(
-        int(cpu)
-        for cpu, _, level, halted in _REGISTERS.findall(registers)
-        if level == "0" and halted == "0"
-    )
-
-
-_REGISTERS = re.compile(
-    r"CPU#(\d+)(?:(?!CPU#).)*?\b[RE]FL=([0-9a-f]+).*?CPL=(\d).*?HLT=(\d)", re.DOTALL
-)
-_INTERRUPT_FLAG = 1 << 9
+    return frozenset(one.cpu for one in cpus if one.in_kernel)
 
 
 def interrupts_off_evidence(
@@ -87,7 +85,6 @@ def interrupts_off_evidence(
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(
         "interrupts-off",
-        "qmp",
         f"CPU {named} had interrupts off in each of {looks} looks within {seconds:.1f} s",
         {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
         at,
@@ -99,7 +96,6 @@ def kernel_bound(cpus: Collection[int], looks: int, seconds: float, at: float) -
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(
         "kernel-bound",
-        "qmp",
         f"CPU {named} ran kernel code in each of {looks} looks within {seconds:.1f} s",
         {"cpus": sorted(cpus), "looks": looks, "seconds": round(seconds, 3)},
         at,
@@ -111,7 +107,6 @@ def _event(name: str, data: Mapping[str, Any], at: float) -> Evidence | None:
         action = str(data.get("action", ""))
         return Evidence(
             "guest-panic",
-            "qmp",
             "the kernel panicked",
             {"action": action, "info": data.get("info") or {}},
             at,
@@ -123,9 +118,7 @@ def _event(name: str, data: Mapping[str, Any], at: float) -> Evidence | None:
             "guest-shutdown": "the guest switched itself off",
             "guest-panic": "the machine was stopped after a panic",
         }.get(reason, f"the guest ended ({reason})")
-        return Evidence(
-            "shutdown", "qmp", words, {"reason": reason, "guest": bool(data.get("guest"))}, at
-        )
+        return Evidence("shutdown", words, {"reason": reason, "guest": bool(data.get("guest"))}, at)
     return None
 
 
@@ -133,7 +126,6 @@ def _exit(status: int, stderr: str, at: float) -> Evidence:
     name = signal.Signals(-status).name if status < 0 and -status in _SIGNALS else ""
     return Evidence(
         "qemu-exit",
-        "exit",
         f"the machine is gone (QEMU ended with {_status(status)})",
         {"status": status, "signal": name, "stderr": stderr[-2000:]},
         at,

@@ -115,9 +115,7 @@ def _evidence_lines(evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """A line for each piece; those that differ only in how long something took have one."""
     alike: dict[str, list[str]] = {}
     for one in evidence:
-        line = (
-            f"  [{one.get('source', '?')}, trust {one.get('trust', '?')}] {one.get('summary', '')}"
-        )
+        line = f"  [{one.get('kind', '?')}] {one.get('summary', '')}"
         alike.setdefault(_TOOK.sub(": ms", line), []).append(line)
     for first, *others in alike.values():
         yield first

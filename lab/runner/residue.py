@@ -172,9 +172,7 @@ class Residue:
         )
         if self.missing:
             summary += f"; not looked at on this kernel: {', '.join(self.missing)}"
-        return Evidence(
-            "residue", "counters", summary, {"left": self.found, "not_looked_at": self.missing}
-        )
+        return Evidence("residue", summary, {"left": self.found, "not_looked_at": self.missing})
 
     def _peek(self, wanted: Sequence[Candidate]) -> list[bytes | None]:
         if not wanted:

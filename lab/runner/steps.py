@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Steps, done in a guest one after the other.
 
-Each verb has a method `_do_<verb>` that fills in a `StepResult`. Exceptions of
-the connection end the pass: whether the kernel or the lab is to blame is
-found out afterwards, by the oracles.
+`StepDriver.verbs` has a method for each verb of the model, which fills in a `StepResult`.
+Exceptions of the connection end the iteration: the oracles find out afterwards whether the
+kernel or the lab is to blame.
 """
 
 from __future__ import annotations
@@ -94,6 +94,22 @@ class StepDriver:
         self._undo: list[tuple[str, str]] = []
         self._talk: Any = None
         self._kept = 0
+        self.verbs: Mapping[str, Callable[[Any, StepResult], None]] = {
+            "load": self._loaded.load,
+            "attach": self._loaded.attach,
+            "trigger": self._do_trigger,
+            "start": self._do_start,
+            "stop": self._do_stop,
+            "read": self._loaded.read,
+            "write": self._loaded.write,
+            "set": self._do_set,
+            "unload": self._do_unload,
+            "repeat": self._do_repeat,
+            "shell": self._do_shell,
+            "console": self._do_console,
+            "pin": self._loaded.pin,
+            "wait_for": self._do_wait_for,
+        }
 
     # The iteration
 
@@ -134,7 +150,7 @@ class StepDriver:
         self.deadline.check(f"the item, at {path} ({step.label})")
         start = time.monotonic()
         try:
-            self._verb(step.verb)(step, result)
+            self.verbs[step.verb](step, result)
             result.ended = True
         except (ConnectionLost, DeadlineExceeded) as error:
             result.problem = result.problem or str(error)
@@ -149,10 +165,6 @@ class StepDriver:
                     {"problem": result.problem, "outcomes": dict(result.outcomes)},
                 )
             )
-
-    def _verb(self, verb: str) -> Callable[[Any, StepResult], None]:
-        own = getattr(self, f"_do_{verb}", None)
-        return own if own is not None else getattr(self._loaded, verb)  # type: ignore[no-any-return]
 
     def _limit(self, seconds: float | None) -> Deadline:
         wanted = (seconds or STEP_SECONDS) * host_factor()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,7 +184,7 @@ class Watch:
 
     def _always(
         self,
-        pick: Callable[[str], frozenset[int]],
+        pick: Callable[[Iterable[machine.Cpu]], frozenset[int]],
         found: Callable[[Collection[int], int, float, float], Evidence],
     ) -> Evidence | None:
         """Return evidence on the CPUs that `pick` takes at every look at the registers.

@@ -21,20 +21,16 @@ from typing import IO
 from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError
 from lab.host.process import kill_session, spawn
-from lab.vm import argv
+from lab.vm import argv, migrate, registers
 from lab.vm.channel import Channel
 from lab.vm.console import Console, Line
 from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
+from lab.vm.registers import CpuRegisters
 
 QEMU = "qemu-system-x86_64"
 
 # From fork to the QMP greeting; QEMU needs a tenth of a second on an idle host.
 LAUNCH_SECONDS = 20.0
-# Loading a state of a megabyte takes a twentieth of a second.
-RESTORE_SECONDS = 20.0
-
-# The memory is in a file of its own, not in the state.
-IGNORE_SHARED = {"capability": "x-ignore-shared", "state": True}
 
 
 class LaunchError(InfraError):
@@ -47,21 +43,6 @@ class LaunchError(InfraError):
             details=f"{output.rstrip()}\ncommand: {command}",
             hint="`lab doctor` checks QEMU and the accelerator",
         )
-        self.arguments = (status, command, output)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (LaunchError, self.arguments)
-
-
-class RestoreFailed(InfraError):
-    """A saved machine could not be loaded."""
-
-    def __init__(self, message: str, output: str) -> None:
-        super().__init__(message, details=output.rstrip())
-        self.arguments = (message, output)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (RestoreFailed, self.arguments)
 
 
 @dataclass(frozen=True)
@@ -181,40 +162,14 @@ class Machine:
         try:
             self.qmp.connect(ours, LAUNCH_SECONDS)
         except QmpFailed as error:
-            status = self._settle(2.0)
+            status = self.wait_for_exit(2.0)
             raise LaunchError(status, shlex.join(self.command), self.stderr) from error
         stack.callback(self.qmp.close)
         threading.Thread(target=self._watch, name="qemu-exit", daemon=True).start()
         self.mark("QEMU")
         if isinstance(self.origin, Restore):
-            self._restore(state_fd)
+            migrate.restore(self, state_fd)
             self.mark("load")
-
-    def _restore(self, state_fd: int) -> None:
-        """Load the saved state; the machine runs when this returns."""
-        capabilities = [IGNORE_SHARED, {"capability": "events", "state": True}]
-        self.qmp.execute("migrate-set-capabilities", capabilities=capabilities)
-        try:
-            self.qmp.execute("migrate-incoming", uri=f"fd:{state_fd}")
-            self.wait(
-                lambda: self._migration in ("completed", "failed") or not self.running,
-                Deadline(RESTORE_SECONDS),
-                "the saved machine to be loaded",
-            )
-            if self._migration == "completed":
-                self.qmp.execute("cont")
-                return
-        except (DeadlineExceeded, QmpFailed) as error:
-            self._settle(1.0)
-            raise RestoreFailed(f"the saved machine is not loaded: {error}", self.stderr) from error
-        self._settle(1.0)
-        raise RestoreFailed("QEMU can't load the saved machine", self.stderr)
-
-    @property
-    def _migration(self) -> str:
-        """The status of loading a state, as QEMU reports it."""
-        said = [event.data.get("status", "") for event in self.events if event.name == "MIGRATION"]
-        return str(said[-1]) if said else ""
 
     def stop(self) -> None:
         """End the machine; this does no harm if it has ended already."""
@@ -293,6 +248,12 @@ class Machine:
                     raise DeadlineExceeded(what, deadline.seconds)
                 self.changed.wait(deadline.remaining)
 
+    def wait_for_exit(self, seconds: float) -> int | None:
+        """Wait at most `seconds` until QEMU ends; return its exit status, None if it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._child.wait(seconds)
+        return None
+
     # Doing
 
     def ssh_port(self) -> int:
@@ -303,17 +264,9 @@ class Machine:
             raise InfraError("QEMU does not say which port it picked for SSH", details=text)
         return int(found.group(1))
 
-    def registers(self) -> str:
-        """Return the registers of all CPUs as QEMU prints them, read from outside the guest."""
-        return self.qmp.monitor("info registers -a")
-
-    def where_are_cpus(self) -> list[tuple[int, int]]:
-        """Return each CPU's number and instruction pointer, read from outside the guest."""
-        text = self.registers()
-        return [
-            (int(cpu), int(rip, 16))
-            for cpu, rip in re.findall(r"CPU#(\d+).*?RIP=([0-9a-f]+)", text, re.DOTALL)
-        ]
+    def registers(self) -> tuple[CpuRegisters, ...]:
+        """Return the registers of all CPUs, read from outside the guest. Raises `QmpFailed`."""
+        return registers.parse(self.qmp.monitor("info registers -a"))
 
     def ask_backtraces(self, deadline: Deadline) -> str:
         """Ask the kernel, over the serial line, for a backtrace of every CPU (sysrq l, by NMI).
@@ -360,11 +313,6 @@ class Machine:
             if size < limit:
                 self._stderr.append(chunk)
                 size += len(chunk)
-
-    def _settle(self, seconds: float) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._child.wait(seconds)
-        return None
 
     def _reap(self) -> None:
         if self._child.poll() is None:

@@ -19,7 +19,9 @@ from lab import events
 from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError, Stopped
 
-# In addition to the guest's memory: QEMU's translation buffers and devices.
+# The folder of slots, below the cache's root.
+FOLDER = "slots"
+# Besides its own memory a guest costs QEMU's translation buffers and devices.
 OVERHEAD_MIB = 192
 # After this time a waiter continues to wait only if a holder is known to live: a soak
 # takes hours.

@@ -11,16 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shlex
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.deadline import Deadline
 from lab.errors import InfraError
 from lab.vm.console import Line
-from lab.vm.machine import IGNORE_SHARED, Machine
 
 MEMORY = "memory"
 STATE = "state"
@@ -28,12 +24,6 @@ CONSOLE = "console.json"
 MANIFEST = "manifest.json"
 _FILES = (MEMORY, STATE, CONSOLE)
 
-# The kernel's own late work must be done, or every fork repeats it. The last part is
-# the calibration of the clock, which takes a second.
-QUIET_SECONDS = 1.5
-IDLE_SAMPLES = 6
-_IDLE_INTERVAL = 0.05
-SAVE_SECONDS = 60.0
 _CHUNK = 1 << 20
 
 
@@ -55,46 +45,6 @@ class Snapshot:
     @property
     def state(self) -> Path:
         return self.folder / STATE
-
-
-def wait_until_quiet(machine: Machine, deadline: Deadline) -> None:
-    """Wait until a guest is idle: its console is quiet, and all CPUs are halted.
-
-    Raises `DeadlineExceeded` if it does not become idle.
-    """
-    machine.console.wait_for_quiet(QUIET_SECONDS, deadline)
-    seen = 0
-
-    def idle() -> bool:
-        nonlocal seen
-        halted = re.findall(r"HLT=(\d)", machine.registers())
-        seen = seen + 1 if halted and set(halted) == {"1"} else 0
-        return seen >= IDLE_SAMPLES
-
-    deadline.poll(idle, "all CPUs of the guest to be idle", interval=_IDLE_INTERVAL)
-
-
-def save(machine: Machine, folder: Path, deadline: Deadline) -> None:
-    """Stop a machine whose memory is `folder / MEMORY`, and write its state to `folder`.
-
-    Raises `QmpFailed`, `DeadlineExceeded`, or `InfraError` with QEMU's reason.
-    """
-    machine.qmp.execute("stop")
-    machine.qmp.execute("migrate-set-capabilities", capabilities=[IGNORE_SHARED])
-    machine.qmp.execute("migrate", uri=f"exec:cat > {shlex.quote(str(folder / STATE))}")
-
-    def done() -> bool:
-        answer = machine.qmp.execute("query-migrate")
-        if answer.get("status") in ("failed", "cancelled"):
-            raise InfraError(
-                "QEMU could not save the machine", details=str(answer.get("error-desc", answer))
-            )
-        return bool(answer.get("status") == "completed")
-
-    deadline.poll(done, "the machine to be saved")
-    age = machine.age
-    lines = [[round(line.at - age, 6), line.text] for line in machine.console.lines()]
-    (folder / CONSOLE).write_text(json.dumps(lines))
 
 
 def seal(folder: Path) -> None:

@@ -61,7 +61,7 @@ class Forgery:
     def evidence(self) -> Evidence:
         """Return the forgery as evidence."""
         data = {"first_line": self.line, "text": self.text, "means": self.means}
-        return Evidence("forgery", "console", f"{self.why}: {self.text}", data, self.at)
+        return Evidence("forgery", f"{self.why}: {self.text}", data, self.at)
 
 
 def forgery_of(line: Line) -> Forgery | None:

@@ -121,13 +121,13 @@ class Comparison:
             "hidden": [one.text for one in self.hidden[:20]],
             "overwritten": self.overwritten,
         }
-        return Evidence("audit", "kernel log", self.problem or agree, data)
+        return Evidence("audit", self.problem or agree, data)
 
 
 def unchecked(why: str) -> Evidence:
     """Return evidence that the console was not compared with the log, and why."""
     summary = f"the console was not compared with the kernel's own log: {why}"
-    return Evidence("audit", "kernel log", summary, {"records": 0, "hidden": [], "overwritten": 0})
+    return Evidence("audit", summary, {"records": 0, "hidden": [], "overwritten": 0})
 
 
 def parse(text: str) -> Record:

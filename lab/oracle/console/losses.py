@@ -48,7 +48,7 @@ class Loss:
 
     def evidence(self) -> Evidence:
         """Return the loss as evidence."""
-        return Evidence("loss", "console", str(self), {"first_line": self.line}, self.at)
+        return Evidence("loss", str(self), {"first_line": self.line}, self.at)
 
 
 def loss_of(line: Line) -> Loss | None:

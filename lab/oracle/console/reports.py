@@ -167,7 +167,6 @@ def evidence(report: Report) -> Evidence:
     """Return a report as evidence."""
     return Evidence(
         "report",
-        "console",
         report.title,
         {
             "kind": report.kind,

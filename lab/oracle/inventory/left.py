@@ -190,4 +190,4 @@ def evidence(left: Sequence[str], not_looked_at: Mapping[str, str]) -> Evidence:
         reasons = [f"{what} ({why})" for what, why in not_looked_at.items()]
         summary += f"; not looked at: {', '.join(reasons)}"
     data = {"left": list(left), "not_looked_at": dict(not_looked_at)}
-    return Evidence("inventory", "inventory", summary, data)
+    return Evidence("inventory", summary, data)

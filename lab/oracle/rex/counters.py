@@ -186,4 +186,4 @@ def evidence(baseline: Snapshot | None, now: Snapshot | None) -> list[Evidence]:
     data: dict[str, object] = {"held": held, **rose}
     if now is not None and now.untouched:
         data["untouched"] = min(now.untouched.values())
-    return [Evidence("rex", "counters", summary, data)]
+    return [Evidence("rex", summary, data)]

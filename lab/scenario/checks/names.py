@@ -24,10 +24,7 @@ from lab.scenario.checks.data import (
 _REX = "rex/"
 _REX_FILES = ("stats", "ledger", "reset", "unprotected", "stacks", "progs")
 
-_LATER = {
-    "compare": "comparisons are not in this version of the lab",
-    "twins": "negative twins are not in this version of the lab",
-}
+_LATER = {"compare": "comparisons are not in this version of the lab"}
 
 
 def check(data: Map) -> Iterator[Flaw]:
@@ -57,9 +54,9 @@ def check(data: Map) -> Iterator[Flaw]:
 
 def against(catalog: Catalog, data: Map) -> Iterator[Flaw]:
     """What the file names and the lab does not have, or can't do yet."""
-    for key in ("compare", "twins"):
+    for key, message in _LATER.items():
         if key in data and key in catalog.later:
-            yield at_key(data, key, _LATER[key])
+            yield at_key(data, key, message)
     kernels = sequence(data, "kernels")
     for name, mark in zip(kernels, kernels.items_at, strict=True):
         if isinstance(name, str) and name not in catalog.flavors:

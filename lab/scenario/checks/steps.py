@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lab.config.suggest import closest, did_you_mean
@@ -121,6 +121,9 @@ def _no_extension(name: str, known: dict[str, Map]) -> str:
 # With any of these a load is expected to fail.
 FAILURES = ("outcome", "program", "stage", "error")
 
+# Verbs that may come at any place: they need nothing that is loaded or started.
+ANYWHERE = ("set", "shell", "console", "wait_for")
+
 
 class _Flow:
     """Walks the steps as the runner would, with what is loaded, attached and started."""
@@ -139,18 +142,28 @@ class _Flow:
         self.ever_loaded: set[str] = set()
         self.ever_started: set[str] = set()
         self.flaws: list[Flaw] = []
+        # In this order if a step has more than one verb, which is an error of its own.
+        self.verbs: Mapping[str, Callable[[Map], None]] = {
+            "load": self._load,
+            "attach": self._attach,
+            "trigger": self._trigger,
+            "read": self._read,
+            "write": self._write,
+            "pin": self._pin,
+            "unload": self._unload,
+            "start": self._start,
+            "stop": self._stop,
+            "repeat": self._repeat,
+        }
 
     def run(self, steps: Seq) -> None:
         for step in steps:
             if not isinstance(step, Map):
                 continue
             self._name(step)
-            for verb in ("load", "attach", "trigger", "read", "write", "pin"):
+            for verb, check in self.verbs.items():
                 if verb in step:
-                    getattr(self, f"_{verb}")(step)
-            for verb in ("unload", "start", "stop", "repeat"):
-                if verb in step:
-                    getattr(self, f"_{verb}")(step)
+                    check(step)
 
     def at_end(self) -> Iterator[Flaw]:
         expect = mapping(self.data, "expect")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
-from lab.scenario.model.base import Cpu, Int, Name, Part, Seconds, Text, tagged
+from lab.scenario.model.base import Cpu, Int, Name, OneOf, Part, Seconds, Text, kinds_of
 
 
 class BaseBackground(Part):
@@ -50,21 +50,6 @@ class ShellBackground(BaseBackground):
     cpu: Cpu | None = None
 
 
-BACKGROUNDS: dict[str, type[Part]] = {
-    "load_unload": LoadUnload,
-    "traffic": Traffic,
-    "cpu_hotplug": CpuHotplug,
-    "shell": ShellBackground,
-}
-
-Background = Annotated[
-    Annotated[LoadUnload, Tag("<load_unload>")]
-    | Annotated[Traffic, Tag("<traffic>")]
-    | Annotated[CpuHotplug, Tag("<cpu_hotplug>")]
-    | Annotated[ShellBackground, Tag("<shell>")],
-    Discriminator(
-        tagged(BACKGROUNDS),
-        custom_error_type="no_background",
-        custom_error_message="no known kind of background",
-    ),
-]
+_Any = LoadUnload | Traffic | CpuHotplug | ShellBackground
+BACKGROUNDS = kinds_of(_Any, "kind")
+Background = Annotated[_Any, OneOf("background", BACKGROUNDS)]

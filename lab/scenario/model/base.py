@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -14,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -22,7 +24,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from lab.config.yaml_file import Map, Mark
 
@@ -346,18 +348,44 @@ Texts = Annotated[
 ]
 
 
-def tagged(kinds: dict[str, type[Part]]) -> Callable[[Any], str | None]:
-    """Tells which kind of part a mapping is, by which of the kinds' own keys it has.
+def kinds_of(union: UnionType, key: Literal["kind", "verb"]) -> dict[str, type[Part]]:
+    """Return the parts of a union by their `kind` or `verb`, in the union's order."""
+    return {getattr(part, key): part for part in get_args(union)}
 
-    The tag is in angle brackets, so that no key of a scenario is mistaken for it.
+
+# Compared by identity, because annotations have to be hashable.
+@dataclass(frozen=True, eq=False)
+class OneOf:
+    """Says of a union of parts: the key that a mapping has tells which part it is.
+
+    `kinds` are the parts by that key, `name` is the one word for all of them in errors.
     """
 
-    def tag(data: Any) -> str | None:
-        if isinstance(data, dict):
-            return next((f"<{kind}>" for kind in kinds if kind in data), None)
-        for kind, model in kinds.items():
-            if isinstance(data, model):
-                return f"<{kind}>"
-        return None
+    name: str
+    kinds: Mapping[str, type[Part]]
 
-    return tag
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.tagged_union_schema(
+            {_tag(kind): handler.generate_schema(part) for kind, part in self.kinds.items()},
+            self._tag_of,
+            custom_error_type=f"no_{self.name}",
+            custom_error_message=f"no known kind of {self.name}",
+        )
+
+    def part(self, tag: object) -> type[Part] | None:
+        """Return the part that a tag in an error's path stands for."""
+        return next((part for kind, part in self.kinds.items() if _tag(kind) == tag), None)
+
+    def _tag_of(self, data: Any) -> str | None:
+        if isinstance(data, dict):
+            return next((_tag(kind) for kind in self.kinds if kind in data), None)
+        return next(
+            (_tag(kind) for kind, part in self.kinds.items() if isinstance(data, part)), None
+        )
+
+
+def _tag(kind: str) -> str:
+    # No key of a scenario has angle brackets: none is mistaken for the tag in an error's path.
+    return f"<{kind}>"

@@ -6,10 +6,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field
 
 from lab.config.suggest import did_you_mean
-from lab.scenario.model.base import IDENTIFIER, Abbreviated, Cpu, Part, Scalar, Text, flaw, tagged
+from lab.scenario.model.base import (
+    IDENTIFIER,
+    Abbreviated,
+    Cpu,
+    OneOf,
+    Part,
+    Scalar,
+    Text,
+    flaw,
+    kinds_of,
+)
 from lab.words import ATTACH_TARGETS
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.$]*"
@@ -104,19 +114,6 @@ class ModuleExtension(BaseExtension):
         return self.source.replace("-", "_")
 
 
-EXTENSIONS: dict[str, type[Part]] = {
-    "c": CExtension,
-    "rust": RustExtension,
-    "module": ModuleExtension,
-}
-
-Extension = Annotated[
-    Annotated[CExtension, Tag("<c>")]
-    | Annotated[RustExtension, Tag("<rust>")]
-    | Annotated[ModuleExtension, Tag("<module>")],
-    Discriminator(
-        tagged(EXTENSIONS),
-        custom_error_type="no_extension",
-        custom_error_message="no known kind of extension",
-    ),
-]
+_Any = CExtension | RustExtension | ModuleExtension
+EXTENSIONS = kinds_of(_Any, "kind")
+Extension = Annotated[_Any, OneOf("extension", EXTENSIONS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lab.scenario.model.base import (
     BPF_PATH,
@@ -17,6 +17,7 @@ from lab.scenario.model.base import (
     MapRef,
     MapValue,
     Name,
+    OneOf,
     Part,
     ProgramRef,
     Ref,
@@ -25,7 +26,7 @@ from lab.scenario.model.base import (
     Seconds,
     Text,
     flaw,
-    tagged,
+    kinds_of,
 )
 from lab.scenario.model.expect import (
     AttachExpect,
@@ -317,44 +318,24 @@ class RepeatStep(BaseStep):
         return f"{self.repeat.times} times"
 
 
-STEPS: dict[str, type[Part]] = {
-    "load": LoadStep,
-    "attach": AttachStep,
-    "trigger": TriggerStep,
-    "start": StartStep,
-    "stop": StopStep,
-    "read": ReadStep,
-    "write": WriteStep,
-    "set": SetStep,
-    "unload": UnloadStep,
-    "repeat": RepeatStep,
-    "shell": ShellStep,
-    "console": ConsoleStep,
-    "pin": PinStep,
-    "wait_for": WaitForStep,
-}
-
-Step = Annotated[
-    Annotated[LoadStep, Tag("<load>")]
-    | Annotated[AttachStep, Tag("<attach>")]
-    | Annotated[TriggerStep, Tag("<trigger>")]
-    | Annotated[StartStep, Tag("<start>")]
-    | Annotated[StopStep, Tag("<stop>")]
-    | Annotated[ReadStep, Tag("<read>")]
-    | Annotated[WriteStep, Tag("<write>")]
-    | Annotated[SetStep, Tag("<set>")]
-    | Annotated[UnloadStep, Tag("<unload>")]
-    | Annotated[RepeatStep, Tag("<repeat>")]
-    | Annotated[ShellStep, Tag("<shell>")]
-    | Annotated[ConsoleStep, Tag("<console>")]
-    | Annotated[PinStep, Tag("<pin>")]
-    | Annotated[WaitForStep, Tag("<wait_for>")],
-    Discriminator(
-        tagged(STEPS),
-        custom_error_type="no_step",
-        custom_error_message="no known kind of step",
-    ),
-]
+_Any = (
+    LoadStep
+    | AttachStep
+    | TriggerStep
+    | StartStep
+    | StopStep
+    | ReadStep
+    | WriteStep
+    | SetStep
+    | UnloadStep
+    | RepeatStep
+    | ShellStep
+    | ConsoleStep
+    | PinStep
+    | WaitForStep
+)
+STEPS = kinds_of(_Any, "verb")
+Step = Annotated[_Any, OneOf("step", STEPS)]
 
 Repeat.model_rebuild()
 RepeatStep.model_rebuild()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from lab.scenario.model.base import (
     ABSOLUTE,
@@ -15,11 +15,12 @@ from lab.scenario.model.base import (
     Count,
     Cpu,
     Int,
+    OneOf,
     Part,
     ProgramRef,
     Seconds,
     Text,
-    tagged,
+    kinds_of,
 )
 
 
@@ -124,29 +125,15 @@ class WaitTrigger(BaseTrigger):
     wait: Seconds
 
 
-TRIGGERS: dict[str, type[Part]] = {
-    "syscall": SyscallTrigger,
-    "pagefault": PageFaultTrigger,
-    "packets": PacketsTrigger,
-    "spin": SpinTrigger,
-    "run": RunTrigger,
-    "shell": ShellTrigger,
-    "sysrq": SysrqTrigger,
-    "wait": WaitTrigger,
-}
-
-Trigger = Annotated[
-    Annotated[SyscallTrigger, Tag("<syscall>")]
-    | Annotated[PageFaultTrigger, Tag("<pagefault>")]
-    | Annotated[PacketsTrigger, Tag("<packets>")]
-    | Annotated[SpinTrigger, Tag("<spin>")]
-    | Annotated[RunTrigger, Tag("<run>")]
-    | Annotated[ShellTrigger, Tag("<shell>")]
-    | Annotated[SysrqTrigger, Tag("<sysrq>")]
-    | Annotated[WaitTrigger, Tag("<wait>")],
-    Discriminator(
-        tagged(TRIGGERS),
-        custom_error_type="no_trigger",
-        custom_error_message="no known kind of trigger",
-    ),
-]
+_Any = (
+    SyscallTrigger
+    | PageFaultTrigger
+    | PacketsTrigger
+    | SpinTrigger
+    | RunTrigger
+    | ShellTrigger
+    | SysrqTrigger
+    | WaitTrigger
+)
+TRIGGERS = kinds_of(_Any, "kind")
+Trigger = Annotated[_Any, OneOf("trigger", TRIGGERS)]

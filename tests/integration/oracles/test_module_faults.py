@@ -12,7 +12,8 @@ import pytest
 from lab.cache import Cache
 from lab.deadline import scaled
 from lab.extension.module import build_module
-from lab.guest.guest import CommandTimeout, ConnectionLost, Guest, GuestSpec
+from lab.guest.guest import Guest, GuestSpec
+from lab.guest.ssh import CommandTimeout, ConnectionLost
 from lab.kernel.artifact import Kernel
 from lab.oracle import counters, liveness, machine
 from lab.oracle.console.parser import Report, Shape, parse

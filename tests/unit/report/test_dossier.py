@@ -83,8 +83,8 @@ def test_results_survive_their_line() -> None:
 
 
 def test_evidence_that_differs_only_in_its_time_is_told_once() -> None:
-    def evidence(summary: str, at: float, source: str = "console") -> dict[str, object]:
-        return {"source": source, "trust": source, "summary": summary, "at": at}
+    def evidence(summary: str, at: float, kind: str = "extension-report") -> dict[str, object]:
+        return {"kind": kind, "summary": summary, "at": at}
 
     ran = "a.b terminated on CPU 1: ran for more than 100 ms"
     late = "a.b overdue on CPU 1: {} ms after its 100 ms still in the kernel"
@@ -105,13 +105,13 @@ def test_evidence_that_differs_only_in_its_time_is_told_once() -> None:
     )
     shown = text.partition("evidence:\n")[2].partition("\n\n")[0]
     assert shown.splitlines() == [
-        f"  [console, trust console] {ran}: 122 ms",
+        f"  [extension-report] {ran}: 122 ms",
         "    ... and 2 more like it",
-        f"  [console, trust console] {late.format(1000)}",
+        f"  [extension-report] {late.format(1000)}",
         "    ... and 1 more like it",
-        f"  [console, trust console] {ran.replace('100', '200')}: 224 ms",
-        f"  [other, trust other] {ran}: 122 ms",
-        "  [console, trust console] a.b terminated on CPU 0: ran for more than 100 ms: 122 ms",
+        f"  [extension-report] {ran.replace('100', '200')}: 224 ms",
+        f"  [other] {ran}: 122 ms",
+        "  [extension-report] a.b terminated on CPU 0: ran for more than 100 ms: 122 ms",
     ]
 
 

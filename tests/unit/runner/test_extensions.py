@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import create_autospec
 
 import pytest
@@ -17,7 +17,7 @@ from lab.judge.observation import Iteration, StepResult
 from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.scenario.model.extensions import BaseExtension, CExtension, ModuleExtension
 from lab.scenario.model.steps import LoadStep
-from lab.words import LOAD_STAGES
+from lab.words import LoadStage
 
 SOON = Deadline(60)
 
@@ -33,7 +33,7 @@ def load(extension: BaseExtension, artifact: Artifact, guest: Any) -> tuple[Step
     return result, iteration
 
 
-@pytest.mark.parametrize("stage", LOAD_STAGES)
+@pytest.mark.parametrize("stage", get_args(LoadStage))
 @pytest.mark.parametrize("errname", ["EINVAL", "EBUSY", "ENOENT"])
 def test_only_the_verifiers_word_is_a_rejection(stage: str, errname: str) -> None:
     loader = create_autospec(Loader, instance=True)
