@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass
 class Planner:
-    """Makes plans; what items share is resolved once per process."""
+    """A maker of plans; artifacts that items share are resolved once per process."""
 
     cache: Cache
     accel: str = "auto"

@@ -89,7 +89,7 @@ class Orphans:
         return None
 
     def forget(self, caller: str) -> None:
-        """Note that a caller begins a report, or ended one."""
+        """Drop the state of a caller that begins a report, or ended one."""
         self._before.pop(caller, None)
 
     def _loss(self, line: Line) -> Loss:
