@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls, so many levels deep, what extensions/rust/bench_depth does by recursion.
- * level_N makes N tail calls, and indexed_N does without the kernel knowing where to;
- * frames_N calls functions of its own, N deep, of which the kernel allows 7.
- * docs/benchmarks.md says how all are used.
+ * Calls of a given depth; extensions/rust/bench_depth does the same by recursion.
+ * level_N makes N tail calls, and indexed_N makes N whose target the kernel can't know;
+ * frames_N nests N calls of its own functions, of which the kernel allows 7.
+ * docs/benchmarks.md explains their use.
  */
 #include "kext.h"
 
@@ -37,7 +37,7 @@ int level_0(struct __sk_buff *packet)
 	return TC_ACT_OK;
 }
 
-/* With an index that is known, the kernel makes a jump of it. */
+/* With a constant index, the kernel turns the tail call into a jump. */
 #define LEVEL(level, below)                           \
 	SEC("tc")                                     \
 	int level_##level(struct __sk_buff *packet)   \
@@ -60,7 +60,7 @@ struct {
 	.values = { [0] = (void *)&level_0, EACH_LEVEL(INDEXED_ENTRY) },
 };
 
-/* A packet's mark is 0 here, but that is not known before the program runs. */
+/* A packet's mark is 0 here, but the verifier can't know that. */
 #define INDEXED(level, below)                                         \
 	SEC("tc")                                                     \
 	int indexed_##level(struct __sk_buff *packet)                 \
@@ -70,7 +70,7 @@ struct {
 	}
 EACH_LEVEL(INDEXED)
 
-/* Not to be seen through: what needs its frame until the call below it has returned. */
+/* Opaque to the compiler: a function needs its frame until the call below has returned. */
 #define FRAME(level, below)                              \
 	static __noinline int frame_##level(int left)    \
 	{                                                \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What `lab bench rex` measures of eBPF. extensions/rust/bench does the same,
- * step for step and under the same names; docs/benchmarks.md says how it is used.
+ * The operations that `lab bench rex` measures for eBPF. extensions/rust/bench does the
+ * same steps under the same names; docs/benchmarks.md explains the use.
  */
 #include "kext.h"
 
@@ -11,7 +11,7 @@
 
 #define ENTRIES 5000
 #define AT_A_TIME 100
-/* How often a program does what it is there for, so that little of its time is its entry. */
+/* Repetitions of the measured operation, so that the entry takes little of the time. */
 #define STEPS 16
 #define STEP_KEY(step) (7 + 311 * (step))
 #define EACH_STEP _Pragma("clang loop unroll(full)") for (int step = 0; step < STEPS; step++)
@@ -25,7 +25,7 @@ struct {
 	__type(value, __u64);
 } array_map SEC(".maps");
 
-/* Without a seed of its own: the same keys meet in the same buckets in each run. */
+/* Without a random seed: each key has the same bucket in each run. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, ENTRIES);
@@ -69,7 +69,7 @@ static long fill_one(__u64 index, void *start)
 	return 0;
 }
 
-/* Puts the next entries into the maps; to be run until all are there. */
+/* Insert the next entries into the maps; run it until all are there. */
 SEC("tc")
 int fill(struct __sk_buff *packet)
 {
@@ -122,7 +122,7 @@ int hash(struct __sk_buff *packet)
 	return sum == EXPECTED_SUM ? TC_ACT_OK : TC_ACT_SHOT;
 }
 
-/* A look-up like those in `array`, and a value that is changed under its lock. */
+/* Look up a value as `array` does, and change it under its lock. */
 SEC("tc")
 int spin(struct __sk_buff *packet)
 {
@@ -139,7 +139,7 @@ int spin(struct __sk_buff *packet)
 	return TC_ACT_OK;
 }
 
-/* Calls itself as often as the kernel allows: 33 times. */
+/* Tail-call itself as often as the kernel allows: 33 times. */
 SEC("tc")
 int calls(struct __sk_buff *packet)
 {

@@ -2,8 +2,8 @@
 /*
  * Safe, and rejected: counts the words in a text of 4096 bytes in a map.
  *
- * Each byte is two branches or more, and the verifier keeps at most 8192 of
- * them for later.
+ * Each byte causes at least two branches, and the verifier can postpone at most
+ * 8192 of them.
  */
 #include "kext.h"
 

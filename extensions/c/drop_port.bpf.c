@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A small firewall for each place where packets pass: drops IPv4 packets to one port, of
- * TCP and of UDP, and counts them. `count_only` counts the same and drops nothing, a
- * mistake that its counter does not show.
+ * A small firewall for each packet hook: it drops and counts IPv4 packets (TCP and UDP) to
+ * one port. `count_only` counts the same packets but drops none, an error that its counter
+ * does not show.
  */
 #include "kext.h"
 
@@ -13,11 +13,11 @@
 
 COUNTERS(counts, 1); /* packets to the port */
 
-/* Is it a packet to the port? A packet that ends before its header is not. */
+/* True for a packet to the port; false if the packet ends inside its headers. */
 static __always_inline bool is_blocked(void *start, void *end)
 {
 	struct iphdr *ip = start;
-	__be16 *ports; /* source and destination are at the same place in both protocols */
+	__be16 *ports; /* both protocols have the ports at the same offsets */
 
 	if ((void *)(ip + 1) > end || ip->version != 4)
 		return false;
@@ -60,7 +60,7 @@ int drop_tc(struct __sk_buff *ctx)
 		       : TCX_PASS;
 }
 
-/* Programs of a cgroup see packets without their Ethernet header, and 0 drops. */
+/* Programs of a cgroup see packets without the Ethernet header; 0 drops the packet. */
 SEC("cgroup_skb/egress")
 int drop_sent(struct __sk_buff *ctx)
 {

@@ -2,7 +2,7 @@
 /*
  * Safe, and rejected by clang: half of a packet's length, in floating point.
  *
- * BPF has no floating-point instructions, and no library that could stand in.
+ * BPF has no floating-point instructions, and no library that could replace them.
  */
 #include "kext.h"
 

@@ -2,9 +2,9 @@
 /*
  * Rejected: checks an index in memory, then reads it from there again.
  *
- * Nobody else writes it, but what the verifier learned from the check is about
- * a register, not about memory in a map. (With another writer the second read
- * would be a real bug: the verifier can't tell the two apart.)
+ * Nothing else writes it, but the verifier derives its knowledge from the check of a
+ * register, not of memory in a map. (With another writer the second read would be
+ * a real bug: the verifier can't distinguish the two cases.)
  */
 #include "kext.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What every C extension of the lab starts from. */
+/* Common definitions for the C extensions of the lab. */
 #ifndef KEXT_H
 #define KEXT_H
 
@@ -20,7 +20,7 @@ char LICENSE[] SEC("license") = "GPL";
 		__type(value, __u64);                \
 	} name SEC(".maps")
 
-/* Add to one of them; atomic, for several CPUs may count at once. */
+/* Add to one of them; atomic, because several CPUs may count at once. */
 static __always_inline void count(void *counters, __u32 index, __u64 more)
 {
 	__u64 *counter = bpf_map_lookup_elem(counters, &index);

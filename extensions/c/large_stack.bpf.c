@@ -3,7 +3,7 @@
  * Safe, and rejected by clang: 600 bytes of local data.
  *
  * The kernel's stack has 16 KiB, a BPF program's 512 bytes. large_stack_forced
- * is the same with the compiler's check switched off.
+ * is the same without the compiler's check.
  */
 #include "kext.h"
 

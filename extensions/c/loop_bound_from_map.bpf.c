@@ -2,8 +2,8 @@
 /*
  * Safe, and rejected: sums 0 to n - 1, where n is read from a map.
  *
- * Any n of 32 bits makes the loop end, but the verifier would have to walk it
- * four thousand million times.
+ * The loop ends for any 32-bit n, but the verifier would have to walk it up to
+ * four billion times.
  */
 #include "kext.h"
 
@@ -26,7 +26,7 @@ int sum_up(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	for (__u32 i = 0, n = *bound; i < n; i++) {
 		sum += i;
-		barrier_var(sum); /* or clang finds the formula and leaves the loop out */
+		barrier_var(sum); /* or clang would replace the loop by the formula */
 	}
 	count(&sums, 0, sum);
 	return XDP_PASS;

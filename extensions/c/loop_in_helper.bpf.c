@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Makes a helper slow: what asks for a random number waits for 4000 times 5000 calls.
+ * Makes a helper slow: a caller that gets a random number waits for 4000 times 5000 calls.
  *
- * The helper is the kernel's, and runs this as any function under a kprobe does. For
- * whoever calls it, it is a helper that does not return for a while.
+ * The helper is a kernel function with a kprobe, which runs this program. For its callers
+ * it is a helper that does not return for a while.
  */
 #include "kext.h"
 

@@ -2,8 +2,8 @@
 /*
  * Accepted: 1000 times 5000 calls of an empty function, by nested bpf_loop.
  *
- * The verifier checks a bpf_loop body once, whatever the count: five million
- * calls cost it nothing, and the kernel some milliseconds.
+ * The verifier checks a bpf_loop body once, for any count: five million calls cost
+ * the verifier nothing, and the kernel some milliseconds.
  */
 #include "kext.h"
 

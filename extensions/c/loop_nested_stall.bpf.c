@@ -2,7 +2,7 @@
 /*
  * Accepted, and stalls the kernel: 8 Mi times 8 Mi, by nested bpf_loop.
  *
- * 2^46 calls take days. Nothing ends a BPF program that runs: the CPU is lost
+ * 2^46 calls take days. Nothing can end a running BPF program: the CPU is lost
  * until the machine is reset.
  */
 #define OUTER (8 << 20)

@@ -7,7 +7,7 @@
  */
 #include "kext.h"
 
-COUNTERS(counts, 2); /* calls of the body, the result with its sign turned */
+COUNTERS(counts, 2); /* calls of the body, the negated result */
 
 static long body(__u64 index, void *context)
 {

@@ -11,8 +11,8 @@ COUNTERS(counts, 1); /* rounds */
 
 /*
  * The instruction: opcode 0xe5 (BPF_JMP | BPF_JCOND), source register 0, then
- * the distance in instructions. As bytes, so that it needs neither a clang nor
- * headers that know its name.
+ * the distance in instructions. It is written as bytes, so that clang and the headers
+ * need not know its name.
  */
 #define may_goto(label)                                                 \
 	asm volatile goto("1: .byte 0xe5, 0\n"                          \

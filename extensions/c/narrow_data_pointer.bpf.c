@@ -2,9 +2,9 @@
 /*
  * Safe, and rejected: reads a packet's first byte through a 32-bit move.
  *
- * ctx->data is a field of 32 bits, and a compiler may well move 32 bits; the
- * verifier lets only a move of 64 keep the pointer. Cilium met this, which is
- * why the move is written in assembly here: no clang version makes it for sure.
+ * ctx->data is a 32-bit field, so a compiler may use a 32-bit move; for the verifier
+ * only a 64-bit move keeps the pointer. Cilium met this problem. The move is written
+ * in assembly here, because no clang version reliably generates it.
  */
 #include "kext.h"
 

@@ -2,8 +2,8 @@
 /*
  * Safe, and rejected: a function that calls itself five times.
  *
- * The verifier counts frames along the code, not along what can happen: a
- * function that calls itself is endlessly deep to it.
+ * The verifier counts frames along the code, not along possible executions: a
+ * function that calls itself has unlimited depth for it.
  */
 #include "kext.h"
 
@@ -14,7 +14,7 @@ static __noinline int sum_to(int n)
 	if (n <= 0)
 		return 0;
 	rest = sum_to(n - 1);
-	barrier_var(rest); /* or clang makes a loop of it */
+	barrier_var(rest); /* or clang would make it a loop */
 	return n + rest;
 }
 

@@ -2,9 +2,9 @@
 /*
  * Safe, and rejected: looks for a keyword in the first BOUND bytes of a packet.
  *
- * Each byte is looked at twice at most, but the verifier walks the loop step
- * by step, once for each number of letters that may have matched so far, and
- * gives up after a million instructions. With a bound of 1500
+ * Each byte is read twice at most, but the verifier walks the loop step by step,
+ * once for each number of letters that may have matched before, and gives up
+ * after a million instructions. With a bound of 1500
  * (search_payload_short) the same code loads.
  */
 #include "kext.h"
@@ -13,7 +13,7 @@
 #define BOUND 6000
 #endif
 
-/* No letter of it is its first one again, so that a mismatch starts anew. */
+/* Its first letter does not occur again, so after a mismatch the match starts over. */
 static const char keyword[9] = "verifies";
 
 SEC("xdp")
@@ -32,7 +32,7 @@ int search_payload(struct xdp_md *ctx)
 			if (++matched == sizeof(keyword) - 1)
 				return XDP_DROP;
 		} else if (matched) {
-			matched = 0; /* and look at this letter again */
+			matched = 0; /* and compare this letter again */
 		} else {
 			i++;
 		}

@@ -2,8 +2,8 @@
 /*
  * Accepted: a program that ends by calling itself.
  *
- * The 34th call is not made and nobody is told: the body runs 34 times, the
- * first time and after each of 33 calls.
+ * The 34th call fails silently: the body runs 34 times, first directly and then
+ * after each of 33 calls.
  */
 #include "kext.h"
 

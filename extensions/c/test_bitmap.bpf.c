@@ -2,8 +2,8 @@
 /*
  * Safe, and rejected: tests 64 bytes and keeps the results in a bitmap.
  *
- * Each test doubles the states that the verifier tells apart, for the bitmap
- * is different on the two ways; it follows 2^64 ways until it gives up.
+ * Each test doubles the number of states for the verifier, because the bitmap
+ * differs between the two branches; it would have to follow 2^64 paths.
  */
 #include "kext.h"
 

@@ -3,8 +3,8 @@
  * Safe, and rejected: adds up the first bytes of a packet's records of 64, each
  * record checked against data_end.
  *
- * The verifier knows of a packet pointer only how far it is from the start,
- * with 16 bits; a walk without a fixed end leaves those.
+ * The verifier tracks only a packet pointer's offset from the start, in 16 bits;
+ * a walk without a fixed end exceeds them.
  */
 #include "kext.h"
 

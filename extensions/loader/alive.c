@@ -2,15 +2,16 @@
 /*
  * Liveness: one task on each online CPU must be scheduled there and answer.
  *
- * On a kernel with a stuck CPU this program must still end in time, and nobody
- * may have to wait for a child that never runs. So each child is born on the
- * CPU where this process runs, closes the standard streams (a reader of ours
- * would otherwise wait for it), and sleeps; only then it is moved. Moving a
- * sleeping task needs nothing from the CPU that it is moved to.
+ * On a kernel with a stuck CPU this program must still end in time, and no process
+ * may have to wait for a child that never runs. So each child starts on the CPU
+ * where this process runs, closes the standard streams (else a reader of this
+ * process's output would wait for it), and sleeps; only then it is moved. Moving
+ * a sleeping task needs nothing from the CPU that it is moved to.
  */
 #include "answer.h"
+#include "command.h"
 #include "cpus.h"
-#include "loader.h"
+#include "kextload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +28,8 @@
 
 struct child {
 	pid_t process;
-	int go;	    /* its end closed or written: it may start */
-	int answer; /* it writes one byte there from its CPU */
+	int go;	    /* the child starts when its end is closed or written */
+	int answer; /* the child writes one byte there from its CPU */
 	int cpu;
 	bool answered;
 };
@@ -92,7 +93,7 @@ close_go:
 	return error;
 }
 
-/* One byte within the time; 0 if it does not come. */
+/* Read one byte; return 0 if none comes before `end`. */
 static char byte_within(int descriptor, int64_t end)
 {
 	struct pollfd wanted = { .fd = descriptor, .events = POLLIN };
@@ -159,7 +160,7 @@ static int ask_all(const int *cpus, int count, const char *nonce, int64_t end)
 	bool all = true;
 	int i, error;
 
-	/* Children inherit this, so none is born on a CPU that no longer schedules. */
+	/* Children inherit this, so none starts on a CPU that no longer schedules. */
 	error = run_on_cpu(sched_getcpu());
 	if (error)
 		return refuse(error, "not bound to this CPU");
@@ -168,7 +169,7 @@ static int ask_all(const int *cpus, int count, const char *nonce, int64_t end)
 		if (error)
 			return refuse(error, "no child");
 	}
-	for (i = 0; i < count; i++) /* each is past its start and sleeps */
+	for (i = 0; i < count; i++) /* each child has started and sleeps */
 		if (byte_within(children[i].answer, end) != 'r' ||
 		    run_task_on_cpu(children[i].process, cpus[i]) ||
 		    write(children[i].go, "g", 1) != 1)
@@ -178,7 +179,7 @@ static int ask_all(const int *cpus, int count, const char *nonce, int64_t end)
 		if (children[i].answered)
 			send_echo(&children[i], nonce);
 		else
-			kill(children[i].process, SIGKILL); /* dies when it can; nobody waits */
+			kill(children[i].process, SIGKILL); /* do not wait for its end */
 		all = all && children[i].answered;
 	}
 	send_summary(children, count);

@@ -31,7 +31,7 @@ int fail(struct json *answer, const char *stage, int error, const char *format, 
 	json_open(answer, NULL, '{');
 	json_bool(answer, "ok", false);
 	json_signed(answer, "errno", error);
-	/* libbpf has numbers of its own from 4000 on, and the kernel has ENOTSUPP. */
+	/* libbpf's own errors begin at 4000; ENOTSUPP exists only in the kernel. */
 	json_string(answer, "errname", name ? name : error == 524 ? "ENOTSUPP" : "unknown");
 	json_string(answer, "error", text);
 	json_string(answer, "stage", stage);

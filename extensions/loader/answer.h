@@ -5,11 +5,11 @@
 
 #include "json.h"
 
-/* Begin a good answer; fields may follow. */
+/* Begin an `"ok":true` answer; fields may follow. */
 void answer_ok(struct json *answer);
 
 /*
- * Begin a bad answer instead of whatever was built; fields may follow.
+ * Discard the answer and begin an `"ok":false` one; fields may follow.
  * `error` is an errno, negative or positive. Returns -1, for `return fail(...)`.
  */
 int fail(struct json *answer, const char *stage, int error, const char *format, ...)

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Attaching programs: `to=KIND:PLACE`, or what the file that they are from says. */
+/* Attach programs: to `to=KIND:PLACE`, or to the target in their file. */
 #include "answer.h"
-#include "loader.h"
+#include "attach.h"
+#include "cpus.h"
+#include "info.h"
+#include "libbpf_watch.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +29,7 @@ int keep_link(struct attachment *attachment, int link)
 	return 0;
 }
 
-/* Rex programs are of no type that goes to a cgroup. */
+/* No type of Rex program attaches to a cgroup. */
 static int attach_cgroup(struct attachment *attachment, const struct program *program,
 			 const char *path)
 {
@@ -44,7 +48,7 @@ static int attach_cgroup(struct attachment *attachment, const struct program *pr
 	return error;
 }
 
-/* `to=fentry:` can only say again what the program was bound to when it was loaded. */
+/* `to=fentry:` must name the function that the program was bound to at load. */
 static int attach_traced(struct attachment *attachment, const struct program *program,
 			 const char *place)
 {
@@ -94,7 +98,7 @@ static int attach_to(struct attachment *attachment, const struct program *progra
 	return error;
 }
 
-/* A section that only libbpf may know how to attach. */
+/* Attach a program whose section only libbpf may understand. */
 static int attach_by_section(struct attachment *attachment, const struct program *program)
 {
 	struct bpf_link *link;
@@ -109,7 +113,7 @@ static int attach_by_section(struct attachment *attachment, const struct program
 	return error;
 }
 
-/* Release what an attachment holds, as far as it got. */
+/* Release the links and filters of a complete or partial attachment. */
 static void release(struct attachment *attachment)
 {
 	size_t i;
@@ -215,7 +219,7 @@ void verb_attach(struct loader *loader, const struct command *command, struct js
 	handle->attachments = attachment;
 }
 
-/* Every attachment of a program, or with `to=` the one to that place. */
+/* Detach all attachments of a program, or with `to=` only the one to that place. */
 void verb_detach(struct loader *loader, const struct command *command, struct json *answer)
 {
 	struct handle *handle = find_handle(loader, command, answer);

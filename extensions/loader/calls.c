@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The bpf(2) calls that libbpf makes while it loads an object. An errno from libbpf
- * does not say which of them failed, and its messages are for people. So the loader
+ * Record the bpf(2) calls that libbpf makes while it loads an object. An errno from
+ * libbpf does not say which of them failed, and its messages are for people. So the loader
  * is linked with --wrap=syscall: libbpf makes its calls through the function here.
  */
-#include "loader.h"
+#include "libbpf_watch.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -42,7 +44,7 @@ static void remember(int command, const void *attributes, unsigned long size, in
 	}
 }
 
-/* Pass six words on x86-64, whatever the call takes: it does not look at the others. */
+/* Always pass six words on x86-64; the kernel ignores those that a call does not take. */
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
 	long result = __real_syscall(number, a, b, c, d, e, f);

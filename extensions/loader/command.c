@@ -20,7 +20,7 @@ static int digit(char character)
 	return -1;
 }
 
-/* Decode %XX in place; a NUL would cut the value short, so it is refused. */
+/* Decode %XX in place; refuse a NUL, which would truncate the value. */
 static bool decode(char *value)
 {
 	char *out = value;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One command: `VERB key=value key=value ...`, values percent-encoded. */
+/* Parse one command: `VERB key=value key=value ...`, values percent-encoded. */
 #ifndef KEXT_COMMAND_H
 #define KEXT_COMMAND_H
 
@@ -28,29 +28,29 @@ int command_parse(struct command *command, char *line, struct json *answer);
 int command_from_words(struct command *command, char **words, struct json *answer);
 
 /*
- * Check the keys against two lists of words separated by spaces: those that
- * must be there and those that may. Returns 0, or -1 with a bad answer begun.
+ * Check the keys against two lists of words separated by spaces: required and
+ * optional keys. Returns 0, or -1 with a bad answer begun.
  */
 int command_check(const struct command *command, const char *required, const char *optional,
 		  struct json *answer);
 
-/* A key's value, NULL if the key is not there. */
+/* Return a key's value, or NULL if the key is not there. */
 const char *command_value(const struct command *command, const char *key);
 
 /*
- * A whole number within limits, or `otherwise` if the key is not there.
+ * Read a whole number within limits, or `otherwise` if the key is not there.
  * Returns 0, or -1 with a bad answer begun.
  */
 int command_number(const struct command *command, const char *key, uint64_t low, uint64_t high,
 		   uint64_t otherwise, uint64_t *number, struct json *answer);
 
-/* Decimal or 0x... text to a number; false if it is anything else. */
+/* Parse a decimal or 0x... number; false for any other text. */
 bool parse_unsigned(const char *text, uint64_t *number);
 
-/* Hex digits to `size` bytes; false on other characters or another length. */
+/* Parse hex digits into `size` bytes; false on other characters or another length. */
 bool parse_hex(const char *text, void *bytes, size_t size);
 
-/* Is `word` one of those in `list`, which are separated by `separator`? */
+/* True if `word` is in `list`, whose words are separated by `separator`. */
 bool word_in_list(const char *word, const char *list, char separator);
 
 #endif

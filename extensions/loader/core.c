@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /proc/kcore is an ELF file whose program headers say at which offset an address
- * is. Its notes end with VMCOREINFO.
+ * /proc/kcore is an ELF file whose program headers map addresses to offsets in it.
+ * Its notes end with VMCOREINFO.
  */
 #include "core.h"
 
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define MAX_SEGMENTS 64
-/* Before VMCOREINFO (4 KiB) is a whole task, with up to 11 KiB of its registers. */
+/* The notes hold a task with up to 11 KiB of registers, then VMCOREINFO (4 KiB). */
 #define NOTES ((size_t)64 << 10)
 
 struct core_places core;
@@ -22,7 +22,7 @@ static int file = -1;
 static size_t count;
 static Elf64_Phdr segments[MAX_SEGMENTS];
 
-/* A number behind `key` in VMCOREINFO, as hex; 0 if it is not there. */
+/* Return the hex number after `key` in VMCOREINFO, or 0 if there is none. */
 static uint64_t note_value(const char *notes, size_t size, const char *key)
 {
 	const char *found = memmem(notes, size, key, strlen(key));
@@ -42,7 +42,7 @@ static void read_notes(const Elf64_Phdr *segment)
 	core.stext = note_value(notes, (size_t)got, "\nSYMBOL(_stext)=");
 }
 
-/* 0 or -errno. */
+/* Read the program headers and VMCOREINFO. Returns 0 or -errno. */
 static int read_headers(void)
 {
 	Elf64_Ehdr header;

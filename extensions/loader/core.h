@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The kernel's memory by address, through /proc/kcore. */
+/* Read kernel memory by address, through /proc/kcore. */
 #ifndef KEXT_CORE_H
 #define KEXT_CORE_H
 
@@ -7,20 +7,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the kernel says of itself in VMCOREINFO; both 0 if it says nothing. */
+/* Addresses from VMCOREINFO; both are 0 if it has none. */
 struct core_places {
-	uint64_t moved; /* by how much its addresses differ from its vmlinux's */
-	uint64_t stext; /* where its text begins after that */
+	uint64_t moved; /* offset of the kernel's addresses from those in its vmlinux */
+	uint64_t stext; /* address of the start of its text, with that offset */
 };
 
 extern struct core_places core;
 
-/* 0 or -errno, the same each time: it is opened once. */
+/* Open /proc/kcore, once. Returns 0 or -errno, the same each time. */
 int core_open(void);
 
 /*
- * Read from an address; false if /proc/kcore does not have all of it. It never faults,
- * and what is mapped nowhere reads as zeros. `core_open` has succeeded before.
+ * Read from an address; false if /proc/kcore does not have all of it. This never
+ * faults: unmapped memory reads as zeros. `core_open` must have succeeded before.
  */
 bool core_read(uint64_t address, void *data, size_t size);
 

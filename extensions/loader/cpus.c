@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int cpus_online(int *cpus, size_t room)
+int cpus_online(int *cpus, size_t capacity)
 {
 	FILE *file = fopen("/sys/devices/system/cpu/online", "re");
 	char text[512], *at = text;
@@ -25,7 +25,7 @@ int cpus_online(int *cpus, size_t room)
 
 		if (*at == '-')
 			last = strtol(at + 1, &at, 10);
-		for (; first <= last && count < room; first++)
+		for (; first <= last && count < capacity; first++)
 			cpus[count++] = (int)first;
 		if (*at != ',')
 			break;

@@ -7,10 +7,10 @@
 
 #define MAX_CPUS 1024
 
-/* The numbers of the online CPUs: how many, or -errno. */
-int cpus_online(int *cpus, size_t room);
+/* Store up to `capacity` numbers of online CPUs. Returns how many, or -errno. */
+int cpus_online(int *cpus, size_t capacity);
 
-/* Bind a task (or the calling thread) to one CPU: 0 or -errno. */
+/* Bind a task (or the calling thread) to one CPU. Returns 0 or -errno. */
 int run_task_on_cpu(pid_t task, int cpu);
 int run_on_cpu(int cpu);
 

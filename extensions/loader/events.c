@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaching by way of perf events: kprobes, tracepoints and samples
+ * Attach through perf events: kprobes, tracepoints and samples
  * ("software/NAME@HERTZ" or "hardware/NAME@HERTZ"; an emulated CPU has no
- * hardware events). The link keeps the event, whose own descriptor can go.
+ * hardware events). The link keeps the event, so the event's own descriptor can be closed.
  */
-#include "loader.h"
+#include "attach.h"
+#include "cpus.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -16,7 +18,7 @@
 
 #define KPROBES "/sys/bus/event_source/devices/kprobe/"
 
-/* The number in a file, after a prefix: 0 or -errno. */
+/* Read the number after a prefix in a file. Returns 0 or -errno. */
 static int number_in(const char *path, const char *prefix, uint64_t *number)
 {
 	FILE *file = fopen(path, "re");
@@ -71,7 +73,7 @@ int attach_kprobe(struct attachment *attachment, int program, const char *place,
 	attributes.config = (uint64_t)at_return << return_bit;
 	attributes.kprobe_func = (uintptr_t)symbol;
 	attributes.probe_offset = offset;
-	/* A probe is everywhere, on whichever CPU its event is opened. */
+	/* A probe fires on all CPUs, whichever CPU its event is opened on. */
 	if (!error)
 		error = attach_event(attachment, program, &attributes, 0);
 	free(symbol);
@@ -90,7 +92,7 @@ int attach_tracepoint(struct attachment *attachment, int program, const char *pl
 	uint64_t id;
 	size_t i;
 
-	/* A category and a name, and no path. */
+	/* It must be CATEGORY/NAME, not a longer path. */
 	if (!slash || strchr(slash + 1, '/'))
 		return -EINVAL;
 	for (i = 0; error == -ENOENT && i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -155,5 +157,5 @@ int attach_perf(struct attachment *attachment, int program, const char *event, i
 		return count;
 	for (i = 0; i < count && !error; i++)
 		error = attach_event(attachment, program, &attributes, cpus[i]);
-	return error; /* the caller closes the links that were made */
+	return error; /* the caller closes the links created so far */
 }

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Find out what made a load fail. Only the verifier's refusal is a verdict on the
- * program ("verify"): it checked one of the object's programs, refused it, and
- * wrote the reason into that program's log. Every other load failed before the
+ * program ("verify"): it checked one of the object's programs, rejected it, and
+ * wrote the reason to that program's log. Every other failure happened before the
  * verifier ran, or after it had accepted the program.
  */
 #include "answer.h"
-#include "loader.h"
+#include "info.h"
+#include "libbpf_watch.h"
+#include "load.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines with which each log ends at the level that prints statistics. */
+/* Prefixes of the lines that end each log at the level that prints statistics. */
 static const char *const statistics[] = { "verification time ", "stack depth ", "processed " };
 
 /*
- * Where libbpf could not bind something, it inserts a call of a function that no kernel
- * has, so that only a program which gets there fails. The verifier's "invalid func" is
- * then libbpf's doing, and newer versions of libbpf replace that line.
+ * If libbpf can't resolve a relocation, it inserts a call of a function that no kernel
+ * has, so that only a program that can reach it fails. The verifier's "invalid func" is
+ * then caused by libbpf, and newer versions of libbpf replace that line.
  */
 static const char *const poisons[] = {
 	"invalid func unknown#195896080",
@@ -57,7 +59,7 @@ bool has_complaint(const char *log)
 	return false;
 }
 
-/* These follow the number of an instruction in libbpf's own lines ("12: <invalid ..."). */
+/* Skip the number of an instruction in libbpf's own lines ("12: <invalid ..."). */
 static const char *behind_number(const char *line)
 {
 	size_t digits = strspn(line, "0123456789");
@@ -65,7 +67,7 @@ static const char *behind_number(const char *line)
 	return digits && !strncmp(line + digits, ": ", 2) ? line + digits + 2 : line;
 }
 
-/* The verifier's line about what libbpf could not bind; NULL if there is none. */
+/* Return the verifier's line about an unresolved relocation, or NULL. */
 static const char *poisoned_line(const char *log)
 {
 	for (; *log; log = next_line(log))
@@ -74,7 +76,7 @@ static const char *poisoned_line(const char *log)
 	return NULL;
 }
 
-/* The same in libbpf's words; false if it has written nothing. */
+/* Copy libbpf's reason for that line; false if it has written none. */
 static bool poison_reason(const char *log, char *reason, size_t size)
 {
 	const char *line = poisoned_line(log), *next;
@@ -139,7 +141,7 @@ void find_failure(struct failure *failure, struct bpf_object *object,
 	else if (call->error && call->error == failure->error)
 		failure->stage = stage_of_call(call);
 	else
-		failure->stage = "relocate"; /* no call of the kernel's failed: libbpf's own work */
+		failure->stage = "relocate"; /* libbpf failed, no call to the kernel did */
 }
 
 void report_failure_to_load(const struct failure *failure, const char *path, struct json *answer)

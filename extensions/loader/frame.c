@@ -23,7 +23,7 @@ static unsigned int checksum(const uint8_t *at, size_t length)
 
 void make_frame(uint8_t *frame, size_t size, uint16_t port)
 {
-	/* Locally administered addresses; nobody has them. */
+	/* Locally administered addresses, which no device has. */
 	static const uint8_t ethernet[14] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0 };
 	uint8_t headers[FRAME_HEADERS] = { 0 };
 	uint8_t *ip = headers + 14, *udp = headers + 34;
@@ -40,7 +40,7 @@ void make_frame(uint8_t *frame, size_t size, uint16_t port)
 	put16(udp, port);
 	put16(udp + 2, port);
 	put16(udp + 4, (unsigned int)inside - 20);
-	/* A UDP checksum of 0 says that there is none. */
+	/* A UDP checksum of 0 means that there is none. */
 	for (i = 0; i < size; i++)
 		frame[i] = i < FRAME_HEADERS ? headers[i] : (uint8_t)(i - FRAME_HEADERS);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* An Ethernet frame with an IPv4 and a UDP header: what test packets look like. */
+/* Test packets: Ethernet frames with an IPv4 and a UDP header. */
 #ifndef KEXT_FRAME_H
 #define KEXT_FRAME_H
 

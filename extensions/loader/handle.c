@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Handles, and the programs and maps under them. */
+/* Handles, and their programs and maps. */
 #include "answer.h"
-#include "loader.h"
+#include "attach.h"
+#include "handle.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,7 +82,7 @@ struct handle *new_handle(const struct command *command)
 	return handle;
 }
 
-int make_room(struct handle *handle, size_t programs, size_t maps)
+int alloc_tables(struct handle *handle, size_t programs, size_t maps)
 {
 	size_t i;
 

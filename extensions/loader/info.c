@@ -1,42 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the kernel says of programs, maps and links. */
-#include "loader.h"
+/* Ask the kernel about programs, maps and links. */
+#include "info.h"
 
+#include <bpf/libbpf.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *word_or_number(const char *word, uint32_t type, char *room, size_t size)
+static const char *word_or_number(const char *word, uint32_t type, char *buf, size_t size)
 {
 	if (word)
 		return word;
-	snprintf(room, size, "type_%u", type);
-	return room;
+	snprintf(buf, size, "type_%u", type);
+	return buf;
 }
 
-const char *program_type(uint32_t type, char *room, size_t size)
+const char *program_type(uint32_t type, char *buf, size_t size)
 {
-	return word_or_number(libbpf_bpf_prog_type_str(type), type, room, size);
+	return word_or_number(libbpf_bpf_prog_type_str(type), type, buf, size);
 }
 
-const char *map_type(uint32_t type, char *room, size_t size)
+const char *map_type(uint32_t type, char *buf, size_t size)
 {
-	return word_or_number(libbpf_bpf_map_type_str(type), type, room, size);
+	return word_or_number(libbpf_bpf_map_type_str(type), type, buf, size);
 }
 
-const char *link_type(uint32_t type, char *room, size_t size)
+const char *link_type(uint32_t type, char *buf, size_t size)
 {
-	return word_or_number(libbpf_bpf_link_type_str(type), type, room, size);
+	return word_or_number(libbpf_bpf_link_type_str(type), type, buf, size);
 }
 
 const char *error_text(int error)
 {
-	static char room[128];
+	static char text[128];
 
 	if (error == 524 || error == -524) /* ENOTSUPP, which only the kernel has */
 		return "not supported";
-	/* libbpf counts its own errors from 4000. */
-	libbpf_strerror(error < 0 ? -error : error, room, sizeof(room));
-	return room;
+	/* libbpf_strerror also knows libbpf's own errors, from 4000 on. */
+	libbpf_strerror(error < 0 ? -error : error, text, sizeof(text));
+	return text;
 }
 
 int program_info(int descriptor, struct bpf_prog_info *info)

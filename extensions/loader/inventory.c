@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `kextload inventory`: everything that an extension can leave behind, in one go.
+ * `kextload inventory`: everything that an extension can leave behind, in one call.
  *
- * The host knows the kernel, so it says what to read, one source a line:
+ * The host knows the kernel, so it lists what to read, one source per line:
  *
  *   file name=devices path=/proc/devices
  *   tree name=sysfs path=/sys depth=12 skip=/sys/kernel/slab
  *   chain name=reboot_notifier_list at=0xffffffff81e2e7c8 next=8 show=0
  *
  * A source that this kernel does not have is not an error: the answer says why it
- * is absent, and the host says what was not looked at.
+ * is absent, and the host reports what was not checked.
  */
 #include "inventory.h"
 
 #include "answer.h"
-#include "loader.h"
+#include "kextload.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,12 +42,12 @@ void source_absent(struct json *answer, const char *what, int error)
 }
 
 /* Read to the end or until the buffer is full; returns bytes, or -errno. */
-static ssize_t read_whole(int file, char *text, size_t room)
+static ssize_t read_whole(int file, char *text, size_t size)
 {
 	size_t length = 0;
 
-	while (length < room) {
-		ssize_t got = read(file, text + length, room - length);
+	while (length < size) {
+		ssize_t got = read(file, text + length, size - length);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -81,10 +82,10 @@ static void source_file(const struct command *command, struct json *answer)
 }
 
 /* BPF objects. Every kernel has this source, so its error fails the whole answer. */
-static void source_ledger(const struct command *command, struct json *answer)
+static void source_bpf_objects(const struct command *command, struct json *answer)
 {
 	(void)command;
-	add_ledger(answer);
+	add_bpf_objects(answer);
 }
 
 static const struct source {
@@ -95,7 +96,7 @@ static const struct source {
 } sources[] = {
 	{ "file", source_file, "name path", "" },
 	{ "tree", source_tree, "name path", "depth skip inodes links count pids only" },
-	{ "ledger", source_ledger, "name", "" },
+	{ "bpf-objects", source_bpf_objects, "name", "" },
 	{ "tasks", source_tasks, "name", "" },
 	{ "chain", source_chain, "name at next show", "end stext heads text" },
 	{ "ring", source_ring, "name at link show", "stext text" },
@@ -106,7 +107,7 @@ static const struct source {
 	{ "probes", source_probes, "name at count stride funcs", "stext" },
 };
 
-/* Was a bad answer begun instead of the good one? */
+/* True if the answer has become an `"ok":false` one. */
 static bool is_bad(const struct json *answer)
 {
 	static const char bad[] = "{\"ok\":false";
@@ -157,7 +158,7 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* The same lines as the value of `sources`, for a host that may start no process now. */
+/* Take the same lines from the value of `sources`, for a host that may not start a process now. */
 void verb_inventory(struct loader *loader, const struct command *command, struct json *answer)
 {
 	double start = now();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The inventory: the kernel's named objects, read as the lines on standard input request. */
+/* The inventory: named objects of the kernel, as requested by lines on standard input. */
 #ifndef KEXT_INVENTORY_H
 #define KEXT_INVENTORY_H
 
@@ -11,19 +11,19 @@
 #include <stdint.h>
 
 /*
- * One line of the host's, one object in the answer's list `sources`. Each
- * function adds the fields of its object; `absent` says why one can't be read,
- * or why it has only a part.
+ * Each line of the host is a source, which adds one object to the answer's list
+ * `sources`. A function adds the fields of this object. The field `absent` says why
+ * a source can't be read, or was read only in part.
  */
 typedef void (*inventory_source)(const struct command *command, struct json *answer);
 
-/* The process takes one inventory and ends: it is not part of the result. */
+/* True if the process takes one inventory and ends: it is then left out of the result. */
 extern bool inventory_is_passing;
 
-/* Say why a source can't be read: `what`: text of `error` (0: only `what`). */
+/* Add the reason why a source can't be read: "WHAT: text of ERROR", or "WHAT" if it is 0. */
 void source_absent(struct json *answer, const char *what, int error);
 
-/* walk.c: a folder and those below it, by name. */
+/* walk.c: the files in a folder and below it, by name. */
 void source_tree(const struct command *command, struct json *answer);
 /* tasks.c: kernel threads and processes. */
 void source_tasks(const struct command *command, struct json *answer);
@@ -36,7 +36,7 @@ void source_references(const struct command *command, struct json *answer);
 void source_counter(const struct command *command, struct json *answer);
 void source_probes(const struct command *command, struct json *answer);
 
-/* ledger.c: the arrays of BPF objects; 0, or -1 with a bad answer begun. */
-int add_ledger(struct json *answer);
+/* bpf_objects.c: add the arrays of BPF objects. Returns 0, or -1 with a bad answer begun. */
+int add_bpf_objects(struct json *answer);
 
 #endif

@@ -12,19 +12,19 @@ static void append(struct json *json, const char *text, size_t length)
 {
 	if (json->out_of_memory)
 		return;
-	if (json->room - json->length < length + 1) {
-		size_t room = json->room ? json->room : 4096;
+	if (json->capacity - json->length < length + 1) {
+		size_t capacity = json->capacity ? json->capacity : 4096;
 		char *larger;
 
-		while (room - json->length < length + 1)
-			room *= 2;
-		larger = realloc(json->text, room);
+		while (capacity - json->length < length + 1)
+			capacity *= 2;
+		larger = realloc(json->text, capacity);
 		if (!larger) {
 			json->out_of_memory = true;
 			return;
 		}
 		json->text = larger;
-		json->room = room;
+		json->capacity = capacity;
 	}
 	memcpy(json->text + json->length, text, length);
 	json->length += length;
@@ -37,7 +37,7 @@ static void append_text(struct json *json, const char *text)
 }
 
 /*
- * The length of the valid UTF-8 sequence at `text`, 0 if there is none.
+ * Return the length of the valid UTF-8 sequence at `text`, or 0 if there is none.
  * Overlong forms, surrogates and numbers above U+10FFFF are not valid.
  */
 static size_t utf8_length(const unsigned char *text, size_t available)
@@ -112,7 +112,7 @@ void json_add_string(struct json *json, const char *text, size_t length)
 		if (step)
 			append_escaped(json, bytes[i]);
 		else
-			append_text(json, "\\ufffd"); /* not UTF-8, JSON can't carry it */
+			append_text(json, "\\ufffd"); /* JSON can't carry other bytes */
 		plain = ++i;
 	}
 	append(json, text + plain, length - plain);
@@ -125,7 +125,7 @@ static void append_quoted(struct json *json, const char *text, size_t length)
 	append(json, "\"", 1);
 }
 
-/* A comma where one is due, then the key. */
+/* Add a comma if needed, then the key. */
 static void begin_value(struct json *json, const char *key)
 {
 	if (json->length && json->text[json->length - 1] != '{' &&

@@ -10,11 +10,11 @@
 struct json {
 	char *text;
 	size_t length;
-	size_t room;
-	bool out_of_memory; /* sticky: what was built is worthless */
+	size_t capacity;
+	bool out_of_memory; /* sticky: the text is incomplete */
 };
 
-/* Drop what was built, keep the memory. */
+/* Discard the text, keep the memory. */
 void json_reset(struct json *json);
 void json_free(struct json *json);
 
@@ -24,7 +24,7 @@ void json_close(struct json *json, char bracket);
 
 void json_string(struct json *json, const char *key, const char *text);
 void json_bytes(struct json *json, const char *key, const char *text, size_t length);
-/* A string in parts, none of which may end in the middle of a character. */
+/* Build a string from parts, none of which may end in the middle of a character. */
 void json_begin_string(struct json *json, const char *key);
 void json_add_string(struct json *json, const char *text, size_t length);
 void json_end_string(struct json *json);

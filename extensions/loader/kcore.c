@@ -2,11 +2,11 @@
 /*
  * Lists in the kernel's memory that no file shows, read through /proc/kcore.
  *
- * The host sends addresses and offsets from its vmlinux. The kernel's
- * VMCOREINFO says how far it was moved at boot; `stext` shows that it is the same
- * kernel. Freed memory of modules reads as zeros, so a list that runs through a
- * module that is gone ends there. If a list does not end, the answer has the
- * entries that were read, and `absent` as well.
+ * The host sends addresses and offsets from its vmlinux. VMCOREINFO shows how far
+ * the kernel was moved at boot; `stext` proves that it is the same kernel. Freed
+ * memory of modules reads as zeros, so a list that runs through a removed module
+ * ends there. If a list does not end, the answer has the entries that were read,
+ * and `absent` as well.
  */
 #include "core.h"
 #include "inventory.h"
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
-#define MAX_ENTRIES 16384 /* of one source; a list that is longer is torn or goes round */
+#define MAX_ENTRIES 16384 /* of one source; a longer list is corrupted or circular */
 #define MAX_DEPTH 8	  /* of a tree of resources */
 #define KERNEL_SPACE (1ULL << 63)
 
@@ -36,7 +36,7 @@ static uint64_t number(const struct command *command, const char *key)
 	return value;
 }
 
-/* The address `key` in this kernel; false with the reason in the answer if it can't be read. */
+/* Translate the address `key` to this kernel; false with the reason in the answer if that fails. */
 static bool address_of(const struct command *command, const char *key, uint64_t *address,
 		       struct json *answer)
 {
@@ -57,13 +57,13 @@ static bool address_of(const struct command *command, const char *key, uint64_t 
 	return true;
 }
 
-/* The text at an address; empty if it is gone. */
-static void peek_text(uint64_t address, char *text, size_t room)
+/* Read the text at an address; empty if it can't be read. */
+static void peek_text(uint64_t address, char *text, size_t size)
 {
 	size_t i;
 
 	/* A text near the end of readable memory is shorter than the buffer. */
-	for (i = 0; i + 8 < room; i += 8) {
+	for (i = 0; i + 8 < size; i += 8) {
 		if (address < KERNEL_SPACE || !core_read(address + i, text + i, 8))
 			break;
 		text[i + 8] = '\0';
@@ -73,7 +73,7 @@ static void peek_text(uint64_t address, char *text, size_t room)
 	text[i] = '\0';
 }
 
-/* `NODE VALUE` in hex, and the text at VALUE if it is asked for. */
+/* Add `NODE VALUE` in hex, and the text at VALUE if requested. */
 static void add_node(struct json *answer, uint64_t node, uint64_t value, bool with_text)
 {
 	char line[128], text[64] = "";
@@ -98,7 +98,7 @@ static void add_object(const struct command *command, uint64_t node, struct json
 	add_node(answer, node, value, text);
 }
 
-/* Close the list of what was found; `left` of the entries that it may have are not used. */
+/* Close the list of entries; `left` is how many more it could have had. */
 static void end_nodes(struct json *answer, size_t left)
 {
 	json_close(answer, ']');
@@ -106,7 +106,7 @@ static void end_nodes(struct json *answer, size_t left)
 		source_absent(answer, "it does not end", 0);
 }
 
-/* One list of pointers, up to NULL or the address `end`. */
+/* Walk one list of pointers, up to NULL or the address `end`. */
 static void walk_chain(const struct command *command, uint64_t node, uint64_t end, size_t *left,
 		       struct json *answer)
 {
@@ -120,7 +120,7 @@ static void walk_chain(const struct command *command, uint64_t node, uint64_t en
 	}
 }
 
-/* A list of pointers, or `heads` lists one after the other as in a hash table. */
+/* Walk a list of pointers, or `heads` consecutive lists as in a hash table. */
 void source_chain(const struct command *command, struct json *answer)
 {
 	uint64_t at, node, end, heads = number(command, "heads"), i;
@@ -139,7 +139,7 @@ void source_chain(const struct command *command, struct json *answer)
 	end_nodes(answer, left);
 }
 
-/* A circular list: its nodes are inside objects, `link` bytes from their start. */
+/* Walk a circular list: its nodes are inside objects, `link` bytes from their start. */
 void source_ring(const struct command *command, struct json *answer)
 {
 	uint64_t head, node, link = number(command, "link");
@@ -184,7 +184,7 @@ static void add_resources(struct json *answer, uint64_t node, unsigned int depth
 	}
 }
 
-/* A tree of `struct resource` below its root: `NODE START-END NAME`. */
+/* Walk a tree of `struct resource` below its root: `NODE START-END NAME`. */
 void source_resources(const struct command *command, struct json *answer)
 {
 	size_t left = MAX_ENTRIES;
@@ -202,7 +202,7 @@ void source_resources(const struct command *command, struct json *answer)
 	end_nodes(answer, left);
 }
 
-/* An array of `count` entries, `stride` bytes each; one whose pointer at `show` is NULL is free. */
+/* Read an array of `count` entries of `stride` bytes; a NULL pointer at `show` means unused. */
 void source_array(const struct command *command, struct json *answer)
 {
 	uint64_t at, i, value, count = number(command, "count"), stride = number(command, "stride");
@@ -223,7 +223,7 @@ void source_array(const struct command *command, struct json *answer)
 	json_close(answer, ']');
 }
 
-/* The sum of a per-CPU number of 4 bytes at `percpu`. */
+/* Return the sum of a per-CPU number of 4 bytes at `percpu`. */
 static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 {
 	int cpu, cpus = get_nprocs_conf();
@@ -241,8 +241,9 @@ static int64_t sum_parts(uint64_t percpu, uint64_t offsets)
 }
 
 /*
- * Network devices: `REFERENCES OPS NAME`, from a ring whose nodes are at `link` in them. The
- * number at `count` is per CPU, or without `offsets` a plain one; `ops` has their kind, if any.
+ * List network devices as `REFERENCES OPS NAME`, from a ring whose nodes are at `link` in
+ * them. The number at `count` is per CPU, or a plain one without `offsets`; `ops` has their
+ * kind, if any.
  */
 void source_references(const struct command *command, struct json *answer)
 {
@@ -279,7 +280,7 @@ void source_references(const struct command *command, struct json *answer)
 	end_nodes(answer, left);
 }
 
-/* The sum of a struct percpu_counter: the kernel's own files lag behind its per-CPU parts. */
+/* Add the sum of a struct percpu_counter: the kernel's files lag behind its per-CPU parts. */
 void source_counter(const struct command *command, struct json *answer)
 {
 	uint64_t at, offsets, percpu, sum;
@@ -295,7 +296,7 @@ void source_counter(const struct command *command, struct json *answer)
 	json_signed(answer, "number", (int64_t)sum + sum_parts(percpu, offsets));
 }
 
-/* The functions of one tracepoint: {function, data, priority} up to one without a function. */
+/* Add the functions of a tracepoint: {function, data, priority} entries up to a NULL function. */
 static void add_functions(struct json *answer, uint64_t tracepoint, uint64_t functions)
 {
 	uint64_t function;
@@ -307,27 +308,29 @@ static void add_functions(struct json *answer, uint64_t tracepoint, uint64_t fun
 	}
 }
 
-/* An array of `count` tracepoints, `stride` bytes each, that point to their functions. */
+/* Read an array of `count` tracepoints of `stride` bytes, which point to their functions. */
 void source_probes(const struct command *command, struct json *answer)
 {
 	uint64_t at, i, functions, count = number(command, "count");
 	uint64_t stride = number(command, "stride"), offset = number(command, "funcs");
-	char *room;
+	char *entries;
 
 	if (!address_of(command, "at", &at, answer))
 		return;
-	room = count && stride >= 8 && count <= (4U << 20) / stride ? malloc(count * stride) : NULL;
-	if (!room || offset > stride - sizeof(functions) || !core_read(at, room, count * stride)) {
+	entries = count && stride >= 8 && count <= (4U << 20) / stride ? malloc(count * stride) :
+									 NULL;
+	if (!entries || offset > stride - sizeof(functions) ||
+	    !core_read(at, entries, count * stride)) {
 		source_absent(answer, "its array can't be read", 0);
-		free(room);
+		free(entries);
 		return;
 	}
 	json_open(answer, "nodes", '[');
 	for (i = 0; i < count; i++) {
-		memcpy(&functions, room + i * stride + offset, sizeof(functions));
+		memcpy(&functions, entries + i * stride + offset, sizeof(functions));
 		if (functions >= KERNEL_SPACE)
 			add_functions(answer, at - core.moved + i * stride, functions);
 	}
 	json_close(answer, ']');
-	free(room);
+	free(entries);
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kextload: loads, attaches, runs and lists BPF programs inside a guest.
+ * kextload: load, attach, run and list BPF programs inside a guest.
  *
- * Called by its other names it makes them run (kexttrigger), or reads for the host's
- * oracles (kextwitness). It is one file, as each would carry a C library into every guest.
+ * Under its other names it triggers them (kexttrigger), or reads for the host's oracles
+ * (kextwitness). It is one file, because each program would carry its own C library into
+ * every guest.
  */
 #include "answer.h"
-#include "loader.h"
+#include "kextload.h"
 #include "trigger.h"
 
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -30,7 +32,7 @@ static int usage(void)
 	struct json answer = { 0 };
 
 	fail(&answer, "command", EINVAL,
-	     "usage: kextload serve | ledger | inventory | alive NONCE [TIMEOUT_MS] | "
+	     "usage: kextload serve | bpf-objects | inventory | alive NONCE [TIMEOUT_MS] | "
 	     "log WORD NUMBER|- PATH... | park | peek LENGTH ADDRESS... | version");
 	answer_send(&answer);
 	json_free(&answer);
@@ -41,8 +43,8 @@ int do_command(int count, char **words)
 {
 	if (count == 2 && !strcmp(words[1], "serve"))
 		return serve();
-	if (count == 2 && !strcmp(words[1], "ledger"))
-		return ledger();
+	if (count == 2 && !strcmp(words[1], "bpf-objects"))
+		return bpf_objects();
 	if (count == 2 && !strcmp(words[1], "inventory"))
 		return inventory();
 	if (count >= 2 && !strcmp(words[1], "alive"))

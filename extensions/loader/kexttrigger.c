@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `kexttrigger`: does what makes an attached program run, as often as asked, where asked. */
+/* `kexttrigger`: trigger attached programs, as often and on the CPU that the caller requests. */
 #include "answer.h"
 #include "command.h"
 #include "cpus.h"
@@ -26,7 +26,7 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* The keys that a kind needs and takes; NULL for an unknown kind. */
+/* Return the keys that a kind requires and those that it accepts; NULL for an unknown kind. */
 static const char *const *keys_of(const char *kind)
 {
 	static const char *const known[][3] = {
@@ -77,7 +77,7 @@ static int64_t parse_and_pull(char **words, struct json *answer)
 	if (!keys)
 		return fail(answer, "command", EINVAL, "%s", usage);
 	if (!strcmp(words[0], "syscall")) {
-		/* Its name takes the place of the verb, so the rest is all key=value. */
+		/* Its name takes the place of the verb, so all other words are key=value. */
 		system_call = words[1];
 		if (!system_call || strchr(system_call, '='))
 			return fail(answer, "command", EINVAL, "%s", usage);

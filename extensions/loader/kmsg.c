@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Lines of the kernel's log that came after a certain moment. */
-#include "loader.h"
+/* Read lines of the kernel's log that were added after a certain moment. */
+#include "kmsg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static int add_record(char **lines, size_t *length, const char *record, const ch
 	size_t size;
 	char *more;
 
-	/* The facility of what a program wrote to /dev/kmsg is never the kernel's, 0. */
+	/* Text that a process writes to /dev/kmsg never has the kernel's facility, 0. */
 	if (!text || strtoul(record, NULL, 10) >> 3 || strncmp(text + 1, prefix, strlen(prefix)))
 		return 0;
 	size = strcspn(text + 1, "\n");
@@ -53,7 +53,7 @@ char *kernel_log_lines(int log, const char *prefix)
 
 	while (lines && log >= 0) {
 		size = read(log, record, sizeof(record) - 1);
-		/* EPIPE: records were overwritten before we came; those that are left follow. */
+		/* EPIPE: records were overwritten before this read; the next ones follow. */
 		if (size < 0 && (errno == EPIPE || errno == EINTR))
 			continue;
 		if (size <= 0)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What libelf needs from elsewhere, where it is linked statically.
+ * Functions that a statically linked libelf lacks.
  *
  * The objects of elfutils 0.192 (Debian 13) call four functions of an internal
- * library that is not installed (elfutils bug 32293). They keep a search tree,
- * whose root is the first field of a structure that is libelf's own; a lock may
- * follow it, and one thread needs none.
+ * library that is not installed (elfutils bug 32293). They maintain a search tree.
+ * Its root is the first field of a structure inside libelf; a lock may follow it,
+ * which one thread does not need.
  *
- * They also compress and decompress sections with zstd, which no BPF object
- * has: a tenth of the guest's image for nothing, so that they find functions
- * which fail.
+ * The objects also compress and decompress sections with zstd, which no BPF object
+ * needs. The library would be a tenth of the guest's image, so the functions here
+ * just fail.
  *
- * All are weak: where libelf brings them, those are used.
+ * All functions are weak: if libelf provides them, its own are used.
  */
 #include <search.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@ struct search_tree {
 
 typedef int (*comparison)(const void *, const void *);
 
-/* Nothing but libelf calls them, so no header declares them. */
+/* Only libelf calls these functions, so no header declares them. */
 void eu_search_tree_init(struct search_tree *tree);
 void eu_search_tree_fini(struct search_tree *tree, void (*release)(void *));
 void *eu_tsearch(const void *key, struct search_tree *tree, comparison compare);
@@ -59,7 +59,7 @@ __attribute__((weak)) void *eu_tdelete(const void *key, struct search_tree *tree
 }
 
 size_t ZSTD_compressStream2(void *context, void *output, void *input, int end);
-size_t ZSTD_decompress(void *to, size_t room, const void *from, size_t size);
+size_t ZSTD_decompress(void *to, size_t capacity, const void *from, size_t size);
 void *ZSTD_createCCtx(void);
 size_t ZSTD_freeCCtx(void *context);
 unsigned int ZSTD_isError(size_t result);
@@ -71,9 +71,9 @@ __attribute__((weak)) size_t ZSTD_compressStream2(void *context, void *output, v
 	return (size_t)-1;
 }
 
-__attribute__((weak)) size_t ZSTD_decompress(void *to, size_t room, const void *from, size_t size)
+__attribute__((weak)) size_t ZSTD_decompress(void *to, size_t capacity, const void *from, size_t size)
 {
-	(void)to, (void)room, (void)from, (void)size;
+	(void)to, (void)capacity, (void)from, (void)size;
 	return (size_t)-1;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Opening and loading a C object, with the verifier's log whole. */
+/* Open and load a C object, and return the complete verifier log. */
 #include "answer.h"
-#include "loader.h"
+#include "info.h"
+#include "libbpf_watch.h"
+#include "load.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,25 +12,25 @@
 #include <sys/mman.h>
 
 /*
- * The verifier's log is wanted at level 1. (At level 2 the log of a long
+ * The verifier's log should be at level 1. (At level 2 the log of a long
  * verification overflows every buffer, and the load fails with an ENOSPC that
  * says nothing about the program.)
  *
- * But level 1 prints a line for each instruction that the verifier looks at
- * on its way to a rejection. For a program that is rejected after a million
- * of them these are 50 to 100 MB, half a minute under emulation, and more than
- * the memory of a small guest. So a load is first tried at a level that prints
- * the verdict and the statistics, which is also all that remains of level 1
- * when a program is accepted; a rejected one is loaded again at level 1 for
- * the way to the verdict, unless that is longer than LONG_WAY.
+ * But level 1 prints a line for each instruction that the verifier processes
+ * before it rejects a program. If it rejects the program after a million of them,
+ * the log has 50 to 100 MB, takes half a minute under emulation, and is larger
+ * than the memory of a small guest. So a load is first tried at a level that prints
+ * the verdict and the statistics, which is also all that level 1 leaves of an
+ * accepted program's log. A rejected program is loaded again at level 1 for the
+ * trace, unless the verifier processed more than MAX_TRACED_INSNS.
  */
 #define VERDICT_LEVEL 4
 #define TRACE_LEVEL 1
-#define LONG_WAY 100000 /* instructions, which print about 8 MB */
+#define MAX_TRACED_INSNS 100000 /* they print about 8 MB */
 
-#define VERDICT_ROOM ((size_t)64 << 10)
-#define FIRST_ROOM ((size_t)16 << 20)
-#define LAST_ROOM (((size_t)1 << 30) - 1) /* what the kernel takes at most */
+#define VERDICT_LOG_SIZE ((size_t)64 << 10)
+#define TRACE_LOG_SIZE ((size_t)16 << 20)
+#define MAX_LOG_SIZE (((size_t)1 << 30) - 1) /* the kernel's limit */
 
 static void free_logs(struct verifier_log *logs, size_t count)
 {
@@ -36,7 +38,7 @@ static void free_logs(struct verifier_log *logs, size_t count)
 
 	for (i = 0; logs && i < count; i++)
 		if (logs[i].text)
-			munmap(logs[i].text, logs[i].room);
+			munmap(logs[i].text, logs[i].size);
 	free(logs);
 }
 
@@ -50,8 +52,8 @@ static size_t count_programs(const struct bpf_object *object)
 	return count;
 }
 
-/* Give each program a log of its own; NULL and errno if that fails. */
-static struct verifier_log *give_logs(struct bpf_object *object, int level, size_t room)
+/* Give each program its own log; NULL and errno if that fails. */
+static struct verifier_log *give_logs(struct bpf_object *object, int level, size_t size)
 {
 	size_t count = count_programs(object), i = 0;
 	struct verifier_log *logs = calloc(count ? count : 1, sizeof(*logs));
@@ -60,7 +62,7 @@ static struct verifier_log *give_logs(struct bpf_object *object, int level, size
 	if (!logs)
 		return NULL;
 	bpf_object__for_each_program(program, object) {
-		logs[i].text = mmap(NULL, room, PROT_READ | PROT_WRITE,
+		logs[i].text = mmap(NULL, size, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (logs[i].text == MAP_FAILED) {
 			logs[i].text = NULL;
@@ -68,15 +70,15 @@ static struct verifier_log *give_logs(struct bpf_object *object, int level, size
 			errno = ENOMEM;
 			return NULL;
 		}
-		logs[i].room = room;
-		bpf_program__set_log_buf(program, logs[i].text, room);
+		logs[i].size = size;
+		bpf_program__set_log_buf(program, logs[i].text, size);
 		bpf_program__set_log_level(program, (uint32_t)level);
 		i++;
 	}
 	return logs;
 }
 
-/* `autoload=p,q`: load only these; each must exist. */
+/* Apply `autoload=p,q`: load only these programs; each must exist. */
 static int choose_programs(struct bpf_object *object, const char *list, struct json *answer)
 {
 	struct bpf_program *program;
@@ -101,7 +103,7 @@ static int choose_programs(struct bpf_object *object, const char *list, struct j
 	return 0;
 }
 
-/* `target=p:function,...`: what fentry and its like are bound to when they are loaded. */
+/* Apply `target=p:function,...`: the functions that fentry programs are bound to at load. */
 static int choose_targets(struct bpf_object *object, const char *list, struct json *answer)
 {
 	char *copy = strdup(list), *rest, *pair;
@@ -134,15 +136,15 @@ static int choose_targets(struct bpf_object *object, const char *list, struct js
 	return result;
 }
 
-/* How many instructions the verifier looked at before it gave up. */
-static unsigned long length_of_way(const char *log)
+/* Return how many instructions the verifier processed before it gave up. */
+static unsigned long insns_processed(const char *log)
 {
 	const char *processed = strstr(log, "\nprocessed ");
 
 	return processed ? strtoul(processed + 11, NULL, 10) : 0;
 }
 
-/* All logs one after the other, in the order of loading. */
+/* Add all logs one after the other, in the order of loading. */
 static void report_logs(struct bpf_object *object, const struct verifier_log *logs, int level,
 			struct json *answer)
 {
@@ -186,24 +188,26 @@ static struct bpf_object *open_object(const struct command *command, struct json
 	return object;
 }
 
-enum next { NOTHING, LARGER_LOG, TRACE };
+/* How to load again after a failure, if at all. */
+enum load_retry { RETRY_NONE, RETRY_LARGER_LOG, RETRY_TRACE };
 
-/* What another try could say that a failed one did not. */
-static enum next after_failure(const struct failure *failure, int level, size_t room)
+/* Decide which retry could tell more about a failure. */
+static enum load_retry after_failure(const struct failure *failure, int level, size_t size)
 {
 	const char *log = failure->log;
 
-	if (failure->error == ENOSPC && *log && room < LAST_ROOM)
-		return LARGER_LOG; /* it did not fit; that is no verdict on the program */
-	/* Without an objection of the verifier, its trace would be of no use. */
-	if (level == VERDICT_LEVEL && has_complaint(log) && length_of_way(log) <= LONG_WAY)
-		return TRACE;
-	return NOTHING;
+	if (failure->error == ENOSPC && *log && size < MAX_LOG_SIZE)
+		return RETRY_LARGER_LOG; /* it did not fit; that is no verdict on the program */
+	/* Without an objection by the verifier its trace would be useless. */
+	if (level == VERDICT_LEVEL && has_complaint(log) &&
+	    insns_processed(log) <= MAX_TRACED_INSNS)
+		return RETRY_TRACE;
+	return RETRY_NONE;
 }
 
-/* One try: the object, or NULL with a bad answer begun. */
-static struct bpf_object *try_load(const struct command *command, int level, size_t room,
-				   enum next *next, struct json *answer)
+/* Try to load once. Returns the object, or NULL with a bad answer begun. */
+static struct bpf_object *try_load(const struct command *command, int level, size_t size,
+				   enum load_retry *retry, struct json *answer)
 {
 	struct bpf_object *object = open_object(command, answer);
 	struct verifier_log *logs;
@@ -211,21 +215,21 @@ static struct bpf_object *try_load(const struct command *command, int level, siz
 	size_t count;
 	int error;
 
-	*next = NOTHING;
+	*retry = RETRY_NONE;
 	if (!object)
 		return NULL;
 	count = count_programs(object);
-	logs = give_logs(object, level, room);
+	logs = give_logs(object, level, size);
 	if (!logs) {
 		bpf_object__close(object);
-		fail(answer, "load", ENOMEM, "no room for the verifier's log");
+		fail(answer, "load", ENOMEM, "no memory for the verifier's log");
 		return NULL;
 	}
 	error = bpf_object__load(object);
 	if (error) {
 		find_failure(&failure, object, logs, error);
-		*next = after_failure(&failure, level, room);
-		if (*next == NOTHING) {
+		*retry = after_failure(&failure, level, size);
+		if (*retry == RETRY_NONE) {
 			report_failure_to_load(&failure, command_value(command, "path"), answer);
 			json_signed(answer, "log_level", level);
 		}
@@ -240,23 +244,23 @@ static struct bpf_object *try_load(const struct command *command, int level, siz
 
 int load_object(struct handle *handle, const struct command *command, struct json *answer)
 {
-	size_t room = VERDICT_ROOM;
+	size_t size = VERDICT_LOG_SIZE;
 	uint64_t level;
-	enum next next;
+	enum load_retry retry;
 
 	if (command_number(command, "log_level", 1, VERDICT_LEVEL, VERDICT_LEVEL, &level, answer))
 		return -1;
 	for (;;) {
 		forget_messages();
 		forget_calls();
-		handle->object = try_load(command, (int)level, room, &next, answer);
-		if (next == NOTHING)
+		handle->object = try_load(command, (int)level, size, &retry, answer);
+		if (retry == RETRY_NONE)
 			break;
-		if (next == LARGER_LOG) {
-			room = room * 16 < LAST_ROOM ? room * 16 : LAST_ROOM;
+		if (retry == RETRY_LARGER_LOG) {
+			size = size * 16 < MAX_LOG_SIZE ? size * 16 : MAX_LOG_SIZE;
 		} else {
 			level = TRACE_LEVEL;
-			room = FIRST_ROOM;
+			size = TRACE_LOG_SIZE;
 		}
 	}
 	if (!handle->object)

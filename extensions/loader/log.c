@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's log from a given record to one that is written now, and small
- * files with it. The host compares the console with them.
+ * `kextload log`: read the kernel's log from a given record to one that is written
+ * now, and some small files. The host compares the console with them.
  *
  *     kextload log WORD NUMBER PATH...
  *
- * The new record is "kextlab: fence WORD". With a NUMBER of "-" no other record is
- * in the answer.
+ * The new record is "kextlab: fence WORD". With "-" as NUMBER the answer has no
+ * other record.
  */
 #include "answer.h"
-#include "loader.h"
+#include "command.h"
+#include "info.h"
+#include "kextload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,7 @@
 #include <unistd.h>
 
 #define RECORD ((size_t)16 << 10) /* the kernel's records are at most 8 KiB */
-#define MOST ((size_t)900 << 10)  /* of an answer; the host takes 1 MiB */
+#define MOST ((size_t)900 << 10)  /* of an answer; the host accepts 1 MiB */
 #define SETTING ((size_t)4 << 10)
 
 static int open_log(struct json *answer)
@@ -53,7 +55,7 @@ static bool is_fence(const char *record, const char *fence)
 	return text && !strncmp(text + 1, fence, strlen(fence));
 }
 
-/* The records after `since` up to the fence, and the number of those that did not fit. */
+/* Add the records after `since` up to the fence, and the number of those that did not fit. */
 static void add_records(struct json *answer, int log, bool all, uint64_t since, const char *fence)
 {
 	static char record[RECORD];
@@ -98,10 +100,10 @@ static void add_file(struct json *answer, const char *path)
 		close(file);
 }
 
-/* 0, or -1 with a bad answer begun. */
+/* Write the fence and add the records. Returns 0, or -1 with a bad answer begun. */
 static int add_log(struct json *answer, int log, const char *word, bool all, uint64_t since)
 {
-	/* Without a newline the record would be open to more text, and not be read. */
+	/* Without a newline the kernel could continue the record, and would not show it yet. */
 	char line[128];
 	int length = snprintf(line, sizeof(line), "<5>kextlab: fence %s\n", word);
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reading and writing maps. */
+/* Read and write maps. */
 #include "answer.h"
-#include "loader.h"
+#include "info.h"
+#include "maps.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +12,7 @@
 
 #define DEFAULT_LIMIT 4096 /* entries in one answer */
 
-/* One entry's key and values, as large as this map needs. */
+/* Buffers for one entry's key and values, in this map's sizes. */
 struct entry {
 	const struct map *map;
 	size_t key_size, value_size, stride;
@@ -32,7 +34,7 @@ static bool per_cpu(const struct map *map)
 	}
 }
 
-/* Maps that values are pushed to, and popped from. */
+/* True for maps that values are pushed to and popped from. */
 static bool is_queue(const struct map *map)
 {
 	return map->type == BPF_MAP_TYPE_QUEUE || map->type == BPF_MAP_TYPE_STACK;
@@ -74,7 +76,7 @@ static int make_entry(struct entry *entry, const struct map *map, uint64_t lock,
 	return 0;
 }
 
-/* The sizes that are numbers; on x86 the first byte is the lowest. */
+/* True for sizes of numbers; on x86 the first byte is the lowest. */
 static bool is_number(size_t size)
 {
 	return size == 1 || size == 2 || size == 4 || size == 8;
@@ -89,7 +91,7 @@ static uint64_t number_at(const uint8_t *bytes, size_t size)
 }
 
 /*
- * "0x" and exactly two digits per byte: the bytes in the order of memory.
+ * Parse a value: "0x" and exactly two digits per byte are the bytes in memory order.
  * Anything else must be a decimal number that fits, maybe negative.
  */
 static int parse_bytes(const char *what, const char *text, uint8_t *bytes, size_t size,
@@ -191,7 +193,7 @@ static void read_all(struct entry *entry, uint64_t limit, struct json *answer)
 			break;
 		memcpy(entry->key, entry->next, entry->key_size);
 		previous = entry->key;
-		/* An entry may be deleted between the two calls; it is then no entry. */
+		/* An entry may be deleted between the two calls; it is skipped then. */
 		if (!look_up(entry, entry->key)) {
 			describe_entry(answer, entry, entry->key);
 			count++;
@@ -204,7 +206,7 @@ static void read_all(struct entry *entry, uint64_t limit, struct json *answer)
 		     entry->map->name, error_text(error));
 }
 
-/* Pop up to `limit` values: what is read is gone. */
+/* Pop up to `limit` values. Reading removes them. */
 static void read_queue(struct entry *entry, uint64_t limit, struct json *answer)
 {
 	uint64_t count;
@@ -218,7 +220,7 @@ static void read_queue(struct entry *entry, uint64_t limit, struct json *answer)
 		describe_value(answer, entry->values, entry->value_size);
 	}
 	json_close(answer, ']');
-	if (!error) /* a lookup is a look: it leaves the value there */
+	if (!error) /* a lookup only peeks: the value stays */
 		error = bpf_map_lookup_elem(entry->map->fd, NULL, entry->values);
 	json_bool(answer, "truncated", !error);
 	if (error && error != -ENOENT)
@@ -226,7 +228,7 @@ static void read_queue(struct entry *entry, uint64_t limit, struct json *answer)
 		     error_text(error));
 }
 
-/* Queues, stacks and ring buffers have no keys; everything else has. */
+/* Check if a key is given: all maps but queues, stacks and ring buffers have keys. */
 static int check_key(const struct map *map, const char *key, bool needed, struct json *answer)
 {
 	bool keyless = is_queue(map) || is_ring(map);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What libbpf says, kept for the answer that it belongs to. */
-#include "loader.h"
+/* Collect libbpf's messages for the answer that they belong to. */
+#include "libbpf_watch.h"
 
+#include <bpf/libbpf.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 static char messages[16 << 10];
 
-/* Lines that only say that the load failed, for the reason in an earlier line. */
+/* Lines that only say that the load failed; an earlier line has the reason. */
 static const char *const consequences[] = {
 	"failed to load object",
 	"failed to perform CO-RE relocations",
@@ -23,7 +24,7 @@ static const char *const program_consequences[] = {
 	"': failed to prepare load attributes",
 };
 
-/* Keep the end: libbpf prints many warnings, and then says what failed. */
+/* Keep the end of the text: libbpf prints many warnings before it says what failed. */
 static void keep_text(const char *text)
 {
 	size_t length = strlen(text), used = strlen(messages);
@@ -92,7 +93,7 @@ bool libbpf_reason(char *reason, size_t size)
 		return false;
 	for (line = strtok_r(copy, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (strncmp(line, PREFIX, strlen(PREFIX)))
-			continue; /* a part of a longer message */
+			continue; /* part of a longer message */
 		line += strlen(PREFIX);
 		/* If there is only a consequence, it is better than nothing. */
 		if (found && is_consequence(line))

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaching to network devices.
+ * Attach programs to network devices.
  *
- * XDP is attached by a link, which the kernel drops when its last descriptor
- * is closed: it goes when this process goes. A tc filter is no link. It is
- * removed on detach, on exit and on SIGTERM; after SIGKILL it stays, with its
- * program and its qdisc, until somebody removes it. `kextload ledger` lists
- * it, so that the lab sees what was left behind.
+ * XDP is attached by a link. The kernel removes it when its last descriptor is
+ * closed, so it never outlives this process. A tc filter is no link. It is removed
+ * on detach, on exit and on SIGTERM; after SIGKILL it stays, with its program and
+ * its qdisc, until it is removed by hand. `kextload bpf-objects` lists it, so that
+ * the lab sees what was left behind.
  */
-#include "loader.h"
+#include "attach.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +42,7 @@ int attach_xdp(struct attachment *attachment, int program, const char *device)
 	if (ifindex < 0)
 		return ifindex;
 	link = bpf_link_create(program, ifindex, BPF_XDP, NULL);
-	/* The driver has no XDP, or not as it is set up now: the stack's own always works. */
+	/* The driver can't run XDP (in its current setup); generic XDP always works. */
 	if (link < 0)
 		link = bpf_link_create(program, ifindex, BPF_XDP, &generic);
 	return keep_link(attachment, link);
@@ -56,7 +58,7 @@ static struct created_qdisc *created_on(int ifindex)
 	return NULL;
 }
 
-/* Make the qdisc that tc programs hang on, unless there is one. */
+/* Create the qdisc that tc programs attach to, unless there is one. */
 static int ensure_qdisc(struct bpf_tc_hook *hook)
 {
 	struct created_qdisc *qdisc;
@@ -70,7 +72,7 @@ static int ensure_qdisc(struct bpf_tc_hook *hook)
 	error = bpf_tc_hook_create(hook);
 	if (error) {
 		free(qdisc);
-		return error == -EEXIST ? 0 : error; /* not ours, and left alone later */
+		return error == -EEXIST ? 0 : error; /* not created here, so never removed here */
 	}
 	qdisc->ifindex = hook->ifindex;
 	qdisc->next = created_qdiscs;
@@ -78,7 +80,7 @@ static int ensure_qdisc(struct bpf_tc_hook *hook)
 	return 0;
 }
 
-/* Remove the qdisc with our last filter on it, if we made it. */
+/* Remove the qdisc together with this process's last filter, if this process created it. */
 static void drop_qdisc(int ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = ifindex,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* tc filters by netlink: libbpf can only ask for one whose handle is known. */
-#include "loader.h"
+/* List tc filters by netlink: libbpf can only query a filter whose handle is known. */
+#include "attach.h"
 
 #include <errno.h>
 #include <linux/pkt_cls.h>
@@ -18,7 +18,7 @@ static const struct rtattr *attribute(const struct rtattr *at, size_t length, in
 	return NULL;
 }
 
-/* The program's id if the message describes a filter of kind bpf, else 0. */
+/* Return the program's id if the message describes a filter of kind bpf, else 0. */
 static uint32_t filter_program(const struct nlmsghdr *message)
 {
 	const struct rtattr *kind, *options, *id;
@@ -53,14 +53,14 @@ static int ask(int descriptor, int ifindex, uint32_t parent)
 	return send(descriptor, &request, sizeof(request), 0) < 0 ? -errno : 0;
 }
 
-/* Read the answers of one dump to their end. */
+/* Read all answers of one dump. */
 static int receive(int descriptor, int ifindex, const char *kind, tc_found found, void *context)
 {
-	char room[32 << 10] __attribute__((aligned(NLMSG_ALIGNTO)));
+	char buf[32 << 10] __attribute__((aligned(NLMSG_ALIGNTO)));
 	const struct nlmsghdr *message;
 
 	for (;;) {
-		ssize_t received = recv(descriptor, room, sizeof(room), 0);
+		ssize_t received = recv(descriptor, buf, sizeof(buf), 0);
 		size_t length;
 
 		if (received < 0 && errno == EINTR)
@@ -68,7 +68,7 @@ static int receive(int descriptor, int ifindex, const char *kind, tc_found found
 		if (received <= 0)
 			return received ? -errno : -EIO;
 		length = (size_t)received;
-		for (message = (const void *)room; NLMSG_OK(message, length);
+		for (message = (const void *)buf; NLMSG_OK(message, length);
 		     message = NLMSG_NEXT(message, length)) {
 			uint32_t program;
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Loaded objects and images under their handles: load, unload, list, stats, pin. */
+/* Verbs for loaded objects and images: load, unload, list, stats, pin. */
 #include "answer.h"
-#include "loader.h"
+#include "attach.h"
+#include "info.h"
+#include "load.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,12 +23,12 @@ static uint64_t now_ns(void)
 static void describe_program(struct json *answer, const struct program *program)
 {
 	struct bpf_prog_info info;
-	char room[32];
+	char buf[32];
 
 	json_open(answer, NULL, '{');
 	json_string(answer, "name", program->name);
 	json_string(answer, "section", program->section);
-	json_string(answer, "type", program_type(program->type, room, sizeof(room)));
+	json_string(answer, "type", program_type(program->type, buf, sizeof(buf)));
 	if (!program_info(program->fd, &info)) {
 		json_unsigned(answer, "id", info.id);
 		json_hex(answer, "tag", info.tag, sizeof(info.tag));
@@ -39,11 +42,11 @@ static void describe_program(struct json *answer, const struct program *program)
 static void describe_map(struct json *answer, const struct map *map)
 {
 	struct bpf_map_info info;
-	char room[32];
+	char buf[32];
 
 	json_open(answer, NULL, '{');
 	json_string(answer, "name", map->name);
-	json_string(answer, "type", map_type(map->type, room, sizeof(room)));
+	json_string(answer, "type", map_type(map->type, buf, sizeof(buf)));
 	if (map->fd >= 0 && !map_info(map->fd, &info))
 		json_unsigned(answer, "id", info.id);
 	json_unsigned(answer, "key_size", map->key_size);
@@ -188,7 +191,7 @@ void verb_pin(struct loader *loader, const struct command *command, struct json 
 			return;
 		descriptor = program->fd;
 	}
-	/* Not libbpf's own pinning: that would remember the path and could unpin it. */
+	/* Do not use libbpf's pinning: it would remember the path and could unpin it. */
 	if (bpf_obj_pin(descriptor, path)) {
 		int error = errno;
 
@@ -204,7 +207,7 @@ void verb_unpin(struct loader *loader, const struct command *command, struct jso
 	int descriptor;
 
 	(void)loader;
-	/* Only what is pinned may be removed by this verb. */
+	/* This verb may remove only pinned objects. */
 	descriptor = bpf_obj_get(path);
 	if (descriptor < 0 || unlink(path)) {
 		int error = errno;

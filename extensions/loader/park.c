@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Parked: the guest is up, and waits for the host to make it somebody.
+ * `kextload park`: the guest is up, and waits for the host to give it its identity.
  *
- * A snapshot of a parked guest is what all forks begin as, so nothing that has
- * to differ between two guests may exist before the host's `release` came over
- * this line: seed, wall clock, keys and nonce. It is taken in before the
- * answer, and only then the host calls in by SSH.
+ * All forks start from a snapshot of a parked guest. So data that must differ
+ * between two guests may not exist before the host sends `release` over this
+ * line: seed, wall clock, keys and nonce. The guest applies them before it answers,
+ * and only then the host connects by SSH.
  */
 #include "answer.h"
-#include "loader.h"
+#include "command.h"
+#include "kextload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,12 +26,12 @@
 #define MAX_KEY_BYTES 512
 #define NANOSECONDS 1000000000ULL
 
-/* Where dropbear looks, when somebody calls, for a key that was not there when it started. */
+/* Host key that dropbear reads at a connection if it had none at its start. */
 #define HOST_KEY "/etc/dropbear/dropbear_ed25519_host_key"
 #define CLIENT_KEYS "/root/.ssh/authorized_keys"
 #define IDENTITY "/etc/kextlab/identity"
 
-/* A line of bytes as they are: no echo, no signals, no translation. */
+/* Make the serial line transparent: no echo, no signals, no translation. */
 static int make_raw(int line)
 {
 	struct termios mode;
@@ -43,8 +44,8 @@ static int make_raw(int line)
 	return tcsetattr(line, TCSANOW, &mode) ? -errno : 0;
 }
 
-/* The next line without its end; -EMSGSIZE for one that is too long, which is dropped. */
-static int read_line(int from, char *line, size_t room)
+/* Read the next line without its newline; a line that is too long is dropped: -EMSGSIZE. */
+static int read_line(int from, char *line, size_t size)
 {
 	size_t length = 0, end;
 	bool whole = false;
@@ -59,13 +60,13 @@ static int read_line(int from, char *line, size_t room)
 			return got ? -errno : -EPIPE;
 		for (end = 0; end < (size_t)got && chunk[end] != '\n'; end++)
 			;
-		whole = end < (size_t)got; /* the host sends nothing behind a line */
-		if (length + end < room)
+		whole = end < (size_t)got; /* the host sends nothing after a line */
+		if (length + end < size)
 			memcpy(line + length, chunk, end);
 		length += end;
 		if (!whole)
 			continue;
-		if (length >= room)
+		if (length >= size)
 			return -EMSGSIZE;
 		line[length] = '\0';
 		return 0;
@@ -85,7 +86,7 @@ static int seed(const char *hex, struct json *answer)
 	random = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
 	if (random < 0)
 		return fail(answer, "release", errno, "/dev/urandom: %s", strerror(errno));
-	/* Mixed in, and then made to count at once: what was drawn in advance is thrown away. */
+	/* Mix the seed in, then reseed at once: random bytes generated in advance are discarded. */
 	if (ioctl(random, RNDADDENTROPY, &pool) || ioctl(random, RNDRESEEDCRNG))
 		error = errno;
 	explicit_bzero(&pool, sizeof(pool));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `kextload peek LENGTH ADDRESS...`: the kernel's memory, as hex. */
+/* `kextload peek LENGTH ADDRESS...`: print kernel memory as hex. */
 #include "answer.h"
 #include "command.h"
 #include "core.h"
-#include "loader.h"
+#include "kextload.h"
 
 #include <errno.h>
 #include <string.h>

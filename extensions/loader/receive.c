@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Common to both protocols: namespaces, sockets, and the recognisable payload. */
+/* Code shared by both protocols: namespaces, sockets, and the recognizable payload. */
 #include "answer.h"
 #include "cpus.h"
 #include "receive.h"
@@ -19,7 +19,7 @@
 
 #define MAX_SIZE 65507 /* of UDP over IPv4 */
 #define DISCARD 9
-#define BUFFER (8 << 20) /* for packets that are received late */
+#define BUFFER (8 << 20) /* holds packets until they are read */
 
 bool is_refusal(int error)
 {
@@ -31,7 +31,7 @@ void exchange_stamp(struct exchange *exchange, uint64_t number)
 	memcpy(exchange->sent + exchange->size - sizeof(number), &number, sizeof(number));
 }
 
-/* Go into the network namespace of a file, if there is one: 0, or -1 with a bad answer begun. */
+/* Enter the namespace of `path`, if it is given. Returns 0, or -1 with a bad answer begun. */
 static int enter(const char *path, struct json *answer)
 {
 	int descriptor, error = 0;
@@ -57,7 +57,7 @@ static int open_receiver(struct exchange *exchange, int type, struct json *answe
 	if (descriptor < 0)
 		return fail(answer, "trigger", errno, "no socket: %s", strerror(errno));
 	exchange->receiver = descriptor;
-	/* This may fail: the usual buffer is too small only if the CPU is late. */
+	/* This may fail: the default buffer is too small only if the CPU is slow. */
 	(void)setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
 	if (bind(descriptor, (const struct sockaddr *)&exchange->to, sizeof(exchange->to)) ||
 	    (type == SOCK_STREAM && listen(descriptor, SOMAXCONN)))
@@ -67,7 +67,7 @@ static int open_receiver(struct exchange *exchange, int type, struct json *answe
 	return 0;
 }
 
-/* Open the receiver in its namespace, then put the caller into the sender's. */
+/* Open the receiver in its namespace, then move the caller to the sender's. */
 static int open_between(struct exchange *exchange, const struct command *command, int type,
 			struct json *answer)
 {
@@ -84,7 +84,7 @@ static int open_between(struct exchange *exchange, const struct command *command
 	return status || enter(from, answer) ? -1 : 0;
 }
 
-/* Learn whether the device is a loopback, which needs no address. */
+/* Find out if the device is a loopback device, which needs no address. */
 static int look_at_device(struct exchange *exchange, const struct command *command,
 			  struct json *answer)
 {
@@ -140,7 +140,7 @@ static int make_payload(struct exchange *exchange, struct json *answer)
 	return 0;
 }
 
-/* Sentinels prove something about one CPU only. */
+/* Bind the process to its CPU: sentinels prove something about one CPU only. */
 static int stay_here(struct json *answer)
 {
 	int error = run_on_cpu(sched_getcpu());

@@ -12,24 +12,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* 8 random bytes of the run, then the packet's number: the end of each payload. */
+/* Each payload ends with 8 random bytes of the run and the packet's number. */
 #define NONCE 8
 #define STAMP (NONCE + sizeof(uint64_t))
 
-/* One trigger; no socket blocks. */
+/* State of one trigger; no socket blocks. */
 struct exchange {
 	const char *device;
-	bool any_device; /* the route decides; a loopback device needs no more */
+	bool any_device; /* the route selects the device, which is enough for loopback */
 	struct sockaddr_in to;
-	int receiver; /* bound to `to`; it listens if it is of TCP */
+	int receiver; /* bound to `to`; listens if it is a TCP socket */
 	size_t size;
 	uint8_t *sent, *got; /* `size` bytes each */
 	struct sentinel sentinel;
 };
 
 /*
- * Do the command `packets` and count what reached a socket of this process, as
- * "received" in the answer. Every packet is sent once: a dropped packet is not sent again.
+ * Run the command `packets` and count the packets that reached a socket of this process,
+ * as "received" in the answer. Every packet is sent once: a dropped one is not sent again.
  * Returns how many were sent, or -1 with a bad answer begun.
  */
 int64_t receive_packets(const struct command *command, uint64_t times, struct json *answer);
@@ -38,15 +38,15 @@ int64_t receive_packets(const struct command *command, uint64_t times, struct js
 void exchange_stamp(struct exchange *exchange, uint64_t number);
 
 /*
- * A socket that sends over the exchange's device: its descriptor, or -1 with a bad
- * answer begun.
+ * Open a socket that sends over the exchange's device. Returns its descriptor, or -1 with
+ * a bad answer begun.
  */
 int exchange_sender(const struct exchange *exchange, int type, struct json *answer);
 
-/* Does this errno say that a program or a filter refused the packet? */
+/* True if this errno means that a program or a filter refused the packet. */
 bool is_refusal(int error);
 
-/* How many of `times` were received, or -1 with a bad answer begun. */
+/* Send `times` packets. Returns how many were received, or -1 with a bad answer begun. */
 int64_t receive_datagrams(struct exchange *exchange, uint64_t times, struct json *answer);
 int64_t receive_connections(struct exchange *exchange, uint64_t times, struct json *answer);
 

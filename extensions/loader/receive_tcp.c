@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Connections to a socket of our own, one after the other. Neither side ever waits for a
- * timer of TCP: if all packets are processed and no data has moved, a packet is lost, and
- * the connection is closed instead of sending the packet again.
+ * Open connections to a socket of this process, one after the other. Neither side waits
+ * for a TCP timer: if all packets are processed and no data has moved, a packet is lost,
+ * and the connection is closed before TCP sends the packet again.
  */
 #include "answer.h"
 #include "receive.h"
@@ -18,7 +18,7 @@ struct connection {
 	bool refused;
 };
 
-/* Close with a reset: TCP then has nothing to send again or to keep for a minute. */
+/* Close with a reset, so that TCP retransmits nothing and keeps no TIME_WAIT socket. */
 static void end(int *descriptor)
 {
 	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
@@ -30,7 +30,7 @@ static void end(int *descriptor)
 	*descriptor = -1;
 }
 
-/* -1 with a bad answer begun unless a program refused it. */
+/* Connect. Returns -1 on failure, with a bad answer begun unless a program refused it. */
 static int begin(struct connection *connection, const struct exchange *exchange,
 		 struct json *answer)
 {
@@ -64,7 +64,7 @@ static bool write_some(struct connection *connection, const struct exchange *exc
 	return length > 0;
 }
 
-/* The bytes that arrive must be those sent; the rest of an earlier connection is not. */
+/* Read bytes and compare them with those sent; leftovers of an earlier connection differ. */
 static bool read_some(struct connection *connection, const struct exchange *exchange)
 {
 	ssize_t length;
@@ -89,7 +89,7 @@ static bool read_some(struct connection *connection, const struct exchange *exch
 	return true;
 }
 
-/* 1: all bytes arrived, 0: they did not, -1: a bad answer is begun. */
+/* Send one packet's bytes. Returns 1 if all arrived, 0 if not, -1 with a bad answer begun. */
 static int carry(struct connection *connection, struct exchange *exchange, struct json *answer)
 {
 	bool drained = false, moved;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Datagrams to a socket of our own. */
+/* Send datagrams to a socket of this process. */
 #include "answer.h"
 #include "receive.h"
 
@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The bytes that may be in flight before the sender waits for them. */
+/* Limits of the data in flight before the sender waits for it. */
 #define MAX_PACKETS 32
 #define MAX_BYTES 65536
 
-/* Is this the payload of a packet from `next` on, unchanged? Its number is then in `number`. */
+/* True if this is the unchanged payload of packet `next` or later; its number goes to `number`. */
 static bool is_ours(const struct exchange *exchange, ssize_t length, uint64_t next,
 		    uint64_t *number)
 {
@@ -25,7 +25,7 @@ static bool is_ours(const struct exchange *exchange, ssize_t length, uint64_t ne
 	return *number >= next;
 }
 
-/* Count the packets that have arrived; `next` becomes the number after the last one. */
+/* Read and count the packets that have arrived; `next` becomes the number after the last. */
 static uint64_t take(const struct exchange *exchange, uint64_t *next)
 {
 	uint64_t count = 0, number;
@@ -43,7 +43,7 @@ static uint64_t take(const struct exchange *exchange, uint64_t *next)
 	}
 }
 
-/* 0 also if a program refused it. */
+/* Send one packet. Returns 0 also if a program refused it. */
 static int send_one(const struct exchange *exchange, int sender, struct json *answer)
 {
 	for (;;) {

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Rex images: shared objects made of safe Rust, with tables of programs and maps. */
+/* Rex images: shared objects compiled from safe Rust, with tables of programs and maps. */
 #ifndef KEXT_REX_H
 #define KEXT_REX_H
 
 #include "json.h"
-#include "loader.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* The tables' entries, as the compiler wrote them and the kernel reads them. */
+/* Table entries, in the layout that the compiler writes and the kernel reads. */
 struct rex_program {
 	uint32_t version, prog_type;
 	int32_t default_return;
@@ -31,18 +30,18 @@ _Static_assert(sizeof(struct rex_map) == 64, "part of the interface");
 struct rex_image {
 	uint8_t *bytes; /* the whole file */
 	size_t size;
-	/* Checked copies of the entries, and where the kernel finds the first of each. */
+	/* Checked copies of the entries, and the kernel's offset of each table's first entry. */
 	struct rex_program *programs;
 	struct rex_map *maps;
 	size_t program_count, map_count;
 	uint32_t program_offset, map_offset;
 };
 
-/* rex_image.c: 0, or -1 with a bad answer begun; to be freed either way. */
+/* rex_image.c: returns 0, or -1 with a bad answer begun; free the image in both cases. */
 int read_image(struct rex_image *image, const char *path, struct json *answer);
 void free_image(struct rex_image *image);
 
-/* rex_maps.c: a map as its entry says: a descriptor, or -errno. */
+/* rex_maps.c: create the map that an entry describes. Returns a descriptor, or -errno. */
 int create_map(const struct rex_map *entry);
 
 #endif

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reading a Rex image. It is a user's file: no offset in it is believed. What
- * is checked is what this program relies on; the kernel checks what it does.
+ * Read a Rex image. It is a user's file, so no offset in it is trusted. This code
+ * checks what the loader relies on; the kernel checks what it relies on itself.
  */
 #include "answer.h"
+#include "info.h"
+#include "load.h"
 #include "rex.h"
 
 #include <ctype.h>
@@ -16,11 +18,11 @@
 #include <unistd.h>
 
 #define TABLE_VERSION 1
-#define MAX_FILE ((off_t)16 << 20) /* the kernel takes 1 MiB, and says so */
-#define MAX_MAPS 64                /* that the kernel binds to a program */
-#define MAX_PROGRAMS 1024          /* each is compared with each */
+#define MAX_FILE ((off_t)16 << 20) /* the kernel accepts 1 MiB, and reports larger files itself */
+#define MAX_MAPS 64                /* as many as the kernel binds to a program */
+#define MAX_PROGRAMS 1024          /* each is compared with all others */
 
-/* Whether [offset, offset + size) lies in [0, limit). */
+/* True if [offset, offset + size) lies in [0, limit). */
 static bool inside(uint64_t offset, uint64_t size, uint64_t limit)
 {
 	return size <= limit && offset <= limit - size;
@@ -28,7 +30,7 @@ static bool inside(uint64_t offset, uint64_t size, uint64_t limit)
 
 static int open_file(const char *path, struct stat *status)
 {
-	/* Non-blocking: what is no file could keep us waiting. */
+	/* Non-blocking, because opening a FIFO or a device could block. */
 	int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (file >= 0 && (fstat(file, status) || !S_ISREG(status->st_mode))) {
@@ -39,7 +41,7 @@ static int open_file(const char *path, struct stat *status)
 	return file;
 }
 
-/* BPF objects are for a machine of their own, so native code is none. */
+/* A BPF object has its own ELF machine, so an x86-64 file is not one. */
 bool is_image(const char *path)
 {
 	struct stat status;
@@ -81,7 +83,7 @@ static int read_file(struct rex_image *image, const char *path, struct json *ans
 	return 0;
 }
 
-/* Section headers are copied: nothing says that they are aligned in the file. */
+/* Copy a section header, because it may be unaligned in the file. */
 static Elf64_Shdr section_header(const struct rex_image *image, const Elf64_Ehdr *header,
 				 unsigned int index)
 {
@@ -111,7 +113,7 @@ static const char *check_header(const struct rex_image *image, Elf64_Ehdr *heade
 	return NULL;
 }
 
-/* Where a table is in the file, and the offset that the kernel knows it by. */
+/* Position of a table in the file, and the offset by which the kernel finds it. */
 struct table {
 	const uint8_t *bytes;
 	size_t count;
@@ -144,21 +146,21 @@ static const char *find_tables(const struct rex_image *image, struct table *prog
 	Elf64_Shdr section;
 	Elf64_Ehdr header;
 	unsigned int i;
-	size_t room;
+	size_t size;
 
 	problem = check_header(image, &header);
 	if (problem)
 		return problem;
 	section = section_header(image, &header, header.e_shstrndx);
-	room = section.sh_size;
-	if (section.sh_type != SHT_STRTAB || !room ||
-	    !inside(section.sh_offset, room, image->size) ||
-	    image->bytes[section.sh_offset + room - 1])
+	size = section.sh_size;
+	if (section.sh_type != SHT_STRTAB || !size ||
+	    !inside(section.sh_offset, size, image->size) ||
+	    image->bytes[section.sh_offset + size - 1])
 		return "the sections' names are no strings";
 	names = (const char *)image->bytes + section.sh_offset;
 	for (i = 0; i < header.e_shnum && !problem; i++) {
 		section = section_header(image, &header, i);
-		if (section.sh_name >= room)
+		if (section.sh_name >= size)
 			return "a section's name out of the names";
 		if (!strcmp(names + section.sh_name, ".rex.progs"))
 			problem = check_table(image, &section, sizeof(struct rex_program),
@@ -175,15 +177,15 @@ static const char *find_tables(const struct rex_image *image, struct table *prog
 	return problem;
 }
 
-/* A name with its end inside its field, of the characters that the kernel takes. */
-static bool good_name(const char *name, size_t room)
+/* True if a name ends inside its field and has only characters that the kernel accepts. */
+static bool good_name(const char *name, size_t size)
 {
 	size_t i;
 
-	for (i = 0; i < room && name[i]; i++)
+	for (i = 0; i < size && name[i]; i++)
 		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '.')
 			return false;
-	return i && i < room;
+	return i && i < size;
 }
 
 static const char *check_program(const struct rex_image *image, size_t index)

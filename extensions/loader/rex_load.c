@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading a Rex image: its maps once, and each of its programs from the whole
- * file, with all the maps. So the programs share what is in maps, and nothing
- * else: each has the image's variables for itself.
+ * Load a Rex image: its maps once, and each of its programs from the whole file,
+ * with all the maps. So the programs share the maps and nothing else: each has its
+ * own copy of the image's variables.
  */
 #include "answer.h"
+#include "info.h"
+#include "kmsg.h"
+#include "libbpf_watch.h"
+#include "load.h"
 #include "rex.h"
 
 #include <errno.h>
@@ -14,9 +18,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BPF_REX_PROG_LOAD 37 /* the host's headers need not know it */
+#define BPF_REX_PROG_LOAD 37 /* the host's headers may lack it */
 
-/* What the command takes: its part of union bpf_attr. */
+/* The command's member of union bpf_attr. */
 struct load_attributes {
 	uint64_t image;
 	uint32_t image_size, prog_offset;
@@ -38,8 +42,8 @@ static int rex_prog_load(const struct load_attributes *attributes)
 }
 
 /*
- * A kernel without the command says EINVAL to anything. One that has it gets
- * as far as to copy an image from where none can be.
+ * A kernel without the command answers every call with EINVAL. A kernel with it gets as
+ * far as copying the image from an invalid address, and answers EFAULT.
  */
 static bool kernel_has_rex(void)
 {
@@ -49,7 +53,7 @@ static bool kernel_has_rex(void)
 	return rex_prog_load(&attributes) != -EINVAL;
 }
 
-/* `autoload=p,q`: each must exist. */
+/* Check `autoload=p,q`: each program must exist. */
 static int check_autoload(const struct rex_image *image, const char *list, struct json *answer)
 {
 	const char *at = list;
@@ -70,10 +74,10 @@ static int check_autoload(const struct rex_image *image, const char *list, struc
 	return 0;
 }
 
-/* The tables' content, as the verbs see it; nothing is loaded yet. */
+/* Fill in the handle's programs and maps from the tables; nothing is loaded yet. */
 static int list_image(struct handle *handle, const struct rex_image *image)
 {
-	int error = make_room(handle, image->program_count, image->map_count);
+	int error = alloc_tables(handle, image->program_count, image->map_count);
 	size_t i;
 
 	for (i = 0; !error && i < image->program_count; i++) {
@@ -129,10 +133,10 @@ static int report_rejection(const struct handle *handle, const char *name, int e
 	const char *stage = error == -EPERM ? "permission" : "load";
 	char *reasons;
 
-	/* Not a word about the program: ENOSYS is no verdict. */
+	/* ENOSYS concerns the kernel and is no verdict on the program. */
 	if (error == -EINVAL && !kernel_has_rex())
 		return fail(answer, "load", ENOSYS, "%s: this kernel has no Rex", handle->path);
-	/* The kernel gives its reason for each image that it refuses. */
+	/* The kernel logs its reason for each image that it refuses. */
 	reasons = kernel_log_lines(log, "rex: load: ");
 	if (reasons && *reasons)
 		stage = "verify";
@@ -214,7 +218,7 @@ int load_image(struct handle *handle, const struct command *command, struct json
 	if (!error)
 		error = load_tables(handle, &image, autoload, answer);
 	if (!error)
-		json_string(answer, "log", ""); /* nothing is said of what is accepted */
+		json_string(answer, "log", ""); /* the kernel logs only refusals */
 	free_image(&image);
 	return error;
 }

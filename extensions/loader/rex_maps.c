@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The maps of a Rex image. The kernel finds a lock in a map's values by their
- * BTF. Rust has none, so we make up as much as says where the lock is: the rest
- * of a value is bytes.
+ * Create the maps of a Rex image. The kernel finds a lock in a map's values by
+ * their BTF. Rust emits none, so this code builds a minimal BTF that shows where
+ * the lock is; the rest of a value is bytes.
  */
 #include "rex.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdio.h>
 
 #define LOCK_SIZE 4
-#define MAX_VALUE (1u << 24) /* places in BTF are 32 bits, and count bits */
+#define MAX_VALUE (1u << 24) /* offsets in BTF have 32 bits and count bits */
 
 struct layout {
 	struct btf *btf;
-	int integer, byte; /* the types of 4 bytes and of one */
+	int integer, byte; /* ids of the types of 4 bytes and of 1 byte */
 	int error;         /* of the first type that could not be added */
 };
 
@@ -55,7 +56,7 @@ static int add_value(struct layout *layout, uint32_t size, uint32_t offset)
 	return value;
 }
 
-/* An array's key must be an integer; any other is as many bytes. */
+/* An array's key must be an integer; any other key is an array of bytes. */
 static int add_key(struct layout *layout, uint32_t size)
 {
 	return size == 4 ? layout->integer : add_bytes(layout, size);
@@ -96,6 +97,6 @@ int create_map(const struct rex_map *entry)
 	if (!map)
 		map = bpf_map_create((enum bpf_map_type)entry->map_type, name, entry->key_size,
 				     entry->value_size, entry->max_entries, &options);
-	btf__free(btf); /* the map keeps the kernel's own */
+	btf__free(btf); /* the kernel keeps its own copy for the map */
 	return map;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What became of a Rex program's runs, as the kernel counts them. */
+/* Read the kernel's counts of the outcomes of a Rex program's runs. */
 #include "answer.h"
-#include "loader.h"
+#include "info.h"
+#include "load.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 
 #define PROGRAMS "/sys/kernel/debug/rex/progs"
 
-/* The file has other counts, too. */
+/* The counts that the answer has; the file has others, too. */
 static const char outcomes[] = "returned panicked faulted terminated overflowed refused disabled";
 
 int add_outcomes(const struct program *program, uint32_t id, struct json *answer)
@@ -27,7 +28,7 @@ int add_outcomes(const struct program *program, uint32_t id, struct json *answer
 			    error_text(errno));
 	json_open(answer, "outcomes", '{');
 	while (fgets(line, sizeof(line), file)) {
-		/* Of the lines that are no count, the program's name is one. */
+		/* Skip lines that are no such count, for example the program's name. */
 		if (sscanf(line, "%31s %31s", name, value) != 2 ||
 		    !word_in_list(name, outcomes, ' ') || !parse_unsigned(value, &count))
 			continue;

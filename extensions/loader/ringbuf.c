@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Taking samples out of a ring buffer, through its pages: first the consumer's
+ * Take samples out of a ring buffer through its pages: first the consumer's
  * position, then the producer's, then the data, mapped twice in a row so that
- * no sample is in two pieces. A reader of its own, for libbpf's takes all there
- * is: one can't ask for some, nor whether more is left.
+ * every sample is contiguous. libbpf's reader takes all samples: it can't stop
+ * after some of them, nor tell if more are left.
  */
 #include "answer.h"
-#include "loader.h"
+#include "info.h"
+#include "maps.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 struct ring {
-	uint64_t *consumer;       /* written by us */
+	uint64_t *consumer;       /* written by this process */
 	const uint64_t *producer; /* written by the kernel */
 	const uint8_t *data;
 	size_t page, size;
@@ -44,7 +45,7 @@ static void unmap_ring(struct ring *ring)
 	munmap((void *)(uintptr_t)ring->producer, ring->page + 2 * ring->size);
 }
 
-/* Is there a sample, even if its producer is not done with it? */
+/* True if there is a sample, even one that its producer has not finished. */
 static bool more(const struct ring *ring)
 {
 	return *ring->consumer < __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* BPF_PROG_TEST_RUN: one program, called by us. */
+/* Run one program with BPF_PROG_TEST_RUN. */
 #include "answer.h"
+#include "cpus.h"
 #include "frame.h"
-#include "loader.h"
+#include "info.h"
+#include "verbs.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,9 +14,9 @@
 
 #define MAX_DATA ((size_t)256 << 10)
 #define DEFAULT_SIZE 64
-/* Programs may grow a packet; the kernel says ENOSPC if this is not enough. */
+/* Programs may grow a packet; the kernel answers ENOSPC if this is not enough. */
 #define GROWTH 4096
-/* A raw tracepoint's program gets up to 12 arguments of 8 bytes; zeros if the user gives none. */
+/* A raw tracepoint program gets up to 12 arguments of 8 bytes; zeros unless the user gives some. */
 #define RAW_ARGUMENTS (12 * 8)
 
 struct buffers {
@@ -62,7 +64,7 @@ static bool takes_packets(const struct program *program)
 	}
 }
 
-/* A packet for those programs that take one; others get none unless the user says so. */
+/* Allocate a packet for program types that take one; others get it only if the user gives data. */
 static int make_buffers(struct buffers *buffers, const struct program *program,
 			const struct command *command, struct json *answer)
 {
@@ -100,7 +102,7 @@ static int make_buffers(struct buffers *buffers, const struct program *program,
 	return 0;
 }
 
-/* Call it on a CPU: raw tracepoints by flag, the others run where the caller does. */
+/* Run it on a CPU: raw tracepoints by a flag, the others on the caller's CPU. */
 static int call_on(const struct program *program, int cpu, struct bpf_test_run_opts *options)
 {
 	cpu_set_t before;

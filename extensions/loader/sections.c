@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A C object's programs and maps, and what the names of its sections say. */
-#include "loader.h"
+/* List a C object's programs and maps, and interpret the names of its sections. */
+#include "load.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 /*
- * The function that an fentry program is bound to: fixed at load, by `target=`
- * or by the section's name. NULL if neither says.
+ * Return the function that an fentry program is bound to: it is fixed at load, by
+ * `target=` or by the section's name. NULL if neither names one.
  */
 static char *bound_function(const char *targets, const struct program *program)
 {
@@ -26,8 +26,8 @@ static char *bound_function(const char *targets, const struct program *program)
 	return slash ? strdup(slash + 1) : NULL;
 }
 
-/* Sections whose name says all: their prefix, and the same in the words of `to=`. */
-static const char *const self_explaining[][2] = {
+/* Section prefixes that determine the target: prefix, and its kind for `to=`. */
+static const char *const section_targets[][2] = {
 	{ "kprobe", "kprobe" },		{ "kretprobe", "kretprobe" },
 	{ "tracepoint", "tracepoint" }, { "tp", "tracepoint" },
 	{ "raw_tp", "raw_tracepoint" }, { "raw_tracepoint", "raw_tracepoint" },
@@ -35,19 +35,19 @@ static const char *const self_explaining[][2] = {
 	{ "perf_event", "perf" },	{ NULL, NULL },
 };
 
-/* What the section's name says, written as `to=` would be; NULL: only libbpf may know. */
+/* Return the target in the section's name, as `to=` would name it; NULL: only libbpf may know. */
 static char *default_target(const struct program *program)
 {
 	const char *slash = strchr(program->section, '/');
 	size_t length = strcspn(program->section, "/"), i;
 	char *target;
 
-	for (i = 0; self_explaining[i][0]; i++) {
-		const char *kind = self_explaining[i][1];
+	for (i = 0; section_targets[i][0]; i++) {
+		const char *kind = section_targets[i][1];
 		const char *place = slash ? slash + 1 : NULL;
 
-		if (strlen(self_explaining[i][0]) != length ||
-		    memcmp(program->section, self_explaining[i][0], length))
+		if (strlen(section_targets[i][0]) != length ||
+		    memcmp(program->section, section_targets[i][0], length))
 			continue;
 		if (!strcmp(kind, "perf") && !place)
 			place = "software/cpu-clock@100";
@@ -97,7 +97,7 @@ int list_object(struct handle *handle, const char *targets)
 		programs++;
 	bpf_object__for_each_map(map, handle->object)
 		maps++;
-	error = make_room(handle, programs, maps);
+	error = alloc_tables(handle, programs, maps);
 	programs = maps = 0;
 	if (!error)
 		bpf_object__for_each_program(program, handle->object)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A CPU keeps the packets that it has to receive in one queue for all network namespaces
- * (softnet_data.input_pkt_queue), first in, first out, and polls its other sources of
- * packets in turn with that queue. A packet over the loopback device of a namespace of
- * our own takes its place behind all others, and no program under test can see it: XDP
- * and tc programs belong to a device, and a packet socket is not subject to programs of
- * cgroups. When it arrives, all that was queued before it has been delivered or dropped.
+ * A CPU keeps packets to receive in one FIFO queue for all network namespaces
+ * (softnet_data.input_pkt_queue), and polls its other sources of packets in turn with
+ * that queue. A sentinel is a packet over the loopback device of a private namespace. It
+ * queues behind all others, and no program under test can see it: XDP and tc programs
+ * belong to a device, and a packet socket is not subject to programs of cgroups. When it
+ * arrives, all packets that were queued before it have been delivered or dropped.
  */
 #include "answer.h"
 #include "sentinel.h"
@@ -31,7 +31,7 @@
  */
 #define HOPS 8
 
-#define PATIENCE 10000 /* ms; the caller's own deadline is usually shorter */
+#define TIMEOUT_MS 10000 /* the caller's own deadline is usually shorter */
 
 static int turn_loopback_on(int descriptor)
 {
@@ -43,7 +43,7 @@ static int turn_loopback_on(int descriptor)
 	return ioctl(descriptor, SIOCSIFFLAGS, &request);
 }
 
-/* A packet socket on the loopback device of the namespace that the caller is in, or -1. */
+/* Open a packet socket on the loopback device of the caller's namespace. Returns it, or -1. */
 static int open_on_loopback(void)
 {
 	struct sockaddr_ll address = {
@@ -97,7 +97,7 @@ static int send_and_wait(struct sentinel *sentinel, struct json *answer)
 		   sizeof(to)) != sizeof(number))
 		return fail(answer, "trigger", errno, "sentinel not sent: %s", strerror(errno));
 	while (got != number) {
-		int ready = poll(&poller, 1, PATIENCE);
+		int ready = poll(&poller, 1, TIMEOUT_MS);
 
 		if (ready < 0 && errno == EINTR)
 			continue;

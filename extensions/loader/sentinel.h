@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Sentinels: packets that prove that all packets before them were received or dropped. */
+/* Sentinels: packets whose arrival proves that all earlier packets were received or dropped. */
 #ifndef KEXT_SENTINEL_H
 #define KEXT_SENTINEL_H
 
@@ -15,8 +15,8 @@ struct sentinel {
 #define SENTINEL_CLOSED { .socket = -1 }
 
 /*
- * Wait until this CPU has processed all packets that it had to receive, and those that
- * were sent in answer to them. The caller must be bound to one CPU and have sent from it.
+ * Wait until this CPU has processed all packets in its receive queue, and those that were
+ * sent in answer to them. The caller must be bound to one CPU and have sent from it.
  * Needs CAP_SYS_ADMIN. Returns 0, or -1 with a bad answer begun.
  */
 int sentinel_drain(struct sentinel *sentinel, struct json *answer);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `kextload serve`: one command per line in, one line of JSON out. */
 #include "answer.h"
-#include "loader.h"
+#include "kextload.h"
+#include "libbpf_watch.h"
+#include "verbs.h"
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,7 +42,7 @@ static const struct verb {
 	{ "quit", NULL, "", "" },
 };
 
-/* The handler writes here, so that a signal between two calls is not lost. */
+/* A pipe that the signal handler writes to, so that a signal between two calls is not lost. */
 static int wake_up[2] = { -1, -1 };
 
 static void on_signal(int number)
@@ -47,7 +51,7 @@ static void on_signal(int number)
 	ssize_t ignored = write(wake_up[1], "", 1);
 
 	(void)number;
-	(void)ignored; /* full: it is awake anyway */
+	(void)ignored; /* if the pipe is full, the reader wakes up anyway */
 	errno = before;
 }
 
@@ -60,12 +64,12 @@ static int catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a reader that went away is seen by write */
+	signal(SIGPIPE, SIG_IGN); /* write() reports a reader that is gone */
 	return 0;
 }
 
-/* Carry out one line; false if it was `quit`. */
-static bool obey(struct loader *loader, char *line, struct json *answer)
+/* Execute one line; false if it was `quit`. */
+static bool execute(struct loader *loader, char *line, struct json *answer)
 {
 	struct command command;
 	size_t i;
@@ -93,8 +97,8 @@ struct input {
 	bool overlong; /* the rest of the line is dropped */
 };
 
-/* Answer the lines that are whole; false when it is time to leave. */
-static bool obey_lines(struct loader *loader, struct input *input, struct json *answer)
+/* Answer the complete lines; false when the loop must end. */
+static bool execute_lines(struct loader *loader, struct input *input, struct json *answer)
 {
 	char *start = input->line, *newline;
 	bool stay = true;
@@ -107,7 +111,7 @@ static bool obey_lines(struct loader *loader, struct input *input, struct json *
 		} else if (memchr(start, '\0', (size_t)(newline - start))) {
 			fail(answer, "command", EINVAL, "a NUL in the line");
 		} else {
-			stay = obey(loader, start, answer);
+			stay = execute(loader, start, answer);
 		}
 		if (answer_send(answer))
 			stay = false;
@@ -141,15 +145,15 @@ static void loop(struct loader *loader, struct input *input, struct json *answer
 		received = read(STDIN_FILENO, input->line + input->used, MAX_LINE - input->used);
 		if (received < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
-		if (received <= 0) /* what has no newline at the end of input is no command */
+		if (received <= 0) /* text without a newline at the end of input is no command */
 			return;
 		input->used += (size_t)received;
-		if (!obey_lines(loader, input, answer))
+		if (!execute_lines(loader, input, answer))
 			return;
 	}
 }
 
-static int greet(struct json *answer)
+static int send_hello(struct json *answer)
 {
 	answer_ok(answer);
 	json_string(answer, "hello", "kextload");
@@ -170,10 +174,10 @@ int serve(void)
 	if (error || !input.line)
 		return 1;
 	keep_messages();
-	/* Only kernels before 5.11 count maps against it; without root it fails, and so does load. */
+	/* Only kernels before 5.11 charge maps to it. Without root it fails, and so does load. */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	loader.stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
-	if (!greet(&answer))
+	if (!send_hello(&answer))
 		loop(&loader, &input, &answer);
 	unload_all(&loader);
 	if (loader.stats_fd >= 0)

@@ -13,7 +13,7 @@
 
 #define PF_KTHREAD 0x00200000UL
 
-/* `PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ...`; the name may hold anything. */
+/* Parse `PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ...`; NAME may have any characters. */
 static bool parse_stat(char *text, char **name, unsigned long *flags)
 {
 	char *begin = strchr(text, '('), *end = strrchr(text, ')');
@@ -25,13 +25,13 @@ static bool parse_stat(char *text, char **name, unsigned long *flags)
 	return sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %lu", flags) == 1;
 }
 
-/* Is it this process or its shell? They run only to take the inventory. */
+/* True for this process and its shell, which run only to take the inventory. */
 static bool is_passing(int pid)
 {
 	return inventory_is_passing && (pid == getpid() || pid == getppid());
 }
 
-/* One line: `kernel PID NAME` or `user PID NAME`. */
+/* Add one line: `kernel PID NAME` or `user PID NAME`. */
 static void add_task(struct json *answer, int proc, const char *pid)
 {
 	char path[32], text[1024], line[128], *name;

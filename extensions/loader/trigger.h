@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What `kexttrigger` can do; each returns how often it was done. */
+/* The actions of `kexttrigger`; each returns how often it was done. */
 #ifndef KEXT_TRIGGER_H
 #define KEXT_TRIGGER_H
 
@@ -8,10 +8,10 @@
 
 #include <stdint.h>
 
-/* The whole command, without its name; its exit status. */
+/* Run the command whose arguments are `words`; returns its exit status. */
 int trigger_main(char **words);
 
-/* -1 with a bad answer begun if it could not be done. */
+/* These return -1 with a bad answer begun if the action failed. */
 int64_t trigger_syscall(const char *name, uint64_t times, struct json *answer);
 int64_t trigger_pagefault(uint64_t times, struct json *answer);
 int64_t trigger_spin(uint64_t milliseconds);

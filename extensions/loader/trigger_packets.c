@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* UDP packets: by a socket over a loopback device, as raw frames over any other. */
+/* Send UDP packets: by a socket over a loopback device, as raw frames over any other. */
 #include "answer.h"
 #include "frame.h"
 #include "receive.h"
@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #define MAX_PAYLOAD 65507 /* of UDP over IPv4 */
-#define DISCARD 9	  /* nobody listens there */
-#define MAX_REFUSED 10000 /* sends to a full queue, of all packets together */
+#define DISCARD 9	  /* a port without a listener */
+#define MAX_REFUSED 10000 /* failed sends to a full queue, for all packets together */
 
 struct packets {
 	int socket;
@@ -42,8 +42,8 @@ static int64_t send_all(const struct packets *packets, const char *device, uint6
 		if (errno == EINTR)
 			continue;
 		/*
-		 * Either the device's queue is full, which passes, or a program dropped the
-		 * packet on its way out: it has run then, and will drop the next one, too.
+		 * Either the device's queue is full, which is temporary, or a program dropped the
+		 * packet on its way out. Such a program has run, and will drop the next one, too.
 		 */
 		if (errno == ENOBUFS) {
 			done += ++refused > MAX_REFUSED;
@@ -68,9 +68,9 @@ static int64_t over_loopback(struct packets *packets, const char *device, uint16
 	int64_t done;
 
 	/*
-	 * Somebody must listen, or each packet makes the kernel send an ICMP
-	 * "port unreachable" over the same device. What is not read is dropped.
-	 * A port in use has its listener already.
+	 * A socket must be bound, or each packet makes the kernel send an ICMP
+	 * "port unreachable" over the same device. Unread packets are dropped.
+	 * A port in use already has its listener.
 	 */
 	listener = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (listener < 0)
@@ -115,7 +115,7 @@ static int64_t as_frames(struct packets *packets, const char *device, uint64_t t
 	return send_all(packets, device, times, answer);
 }
 
-/* Is the device a loopback? -1 with a bad answer begun if there is no such device. */
+/* True if the device is a loopback; -1 with a bad answer begun if there is no such device. */
 static int is_loopback(const char *device, struct json *answer)
 {
 	struct ifreq request = { 0 };
@@ -134,7 +134,7 @@ static int is_loopback(const char *device, struct json *answer)
 	return !!(request.ifr_flags & IFF_LOOPBACK);
 }
 
-/* These describe the way to a receiver; without a receiver they would be ignored. */
+/* Refuse keys that describe the way to a receiver; without a receiver they would be ignored. */
 static int refuse_receivers_keys(const struct command *command, struct json *answer)
 {
 	static const char *const keys[] = { "protocol", "to", "netns", "to_netns" };

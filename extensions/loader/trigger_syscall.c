@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Each makes exactly one system call of its name, around glibc, and undoes what it did. */
+/* Each makes exactly one system call of its name, bypassing glibc, and undoes its effect. */
 static long do_getpid(void) { return syscall(SYS_getpid); }
 static long do_getppid(void) { return syscall(SYS_getppid); }
 static long do_gettid(void) { return syscall(SYS_gettid); }
@@ -124,7 +124,7 @@ int64_t trigger_syscall(const char *name, uint64_t times, struct json *answer)
 	for (done = 0; done < times; done++) {
 		if (system_calls[i].call() >= 0)
 			continue;
-		/* A program may have changed the result; that is for the scenario to judge. */
+		/* A program may have changed the result; the scenario judges that. */
 		fail(answer, "trigger", errno, "%s failed: %s", name, strerror(errno));
 		json_unsigned(answer, "done", done);
 		return -1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Folders of the kernel's file systems, by name, without a call for each file. */
+/* List folders of the kernel's file systems by name, without a call for each file. */
 #include "inventory.h"
 
 #include <dirent.h>
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's own record of getdents64(2). */
+/* The kernel's record format of getdents64(2). */
 struct record {
 	uint64_t inode;
 	int64_t offset;
@@ -27,7 +27,7 @@ struct walk {
 	const char *only;  /* the folders that may be listed, or NULL: all */
 	const char *count; /* a file whose number follows the name of a folder `:...`, or NULL */
 	bool inodes, links;
-	bool here;      /* may an entry of the current folder be skipped? */
+	bool here;      /* an entry of the current folder may be skipped */
 	size_t numbers; /* length of the path of the folder whose numbers are skipped, or 0 */
 	int error;      /* errno, if a part could not be listed */
 	char path[PATH_MAX];
@@ -38,7 +38,7 @@ static bool is_number(const char *name)
 	return name[0] && name[strspn(name, "0123456789")] == '\0';
 }
 
-/* Does the list of skipped paths name an entry of the current folder? */
+/* True if the list of skipped paths names an entry of the current folder. */
 static bool skips_in(const struct walk *walk)
 {
 	size_t length = strlen(walk->path);
@@ -52,7 +52,7 @@ static bool skips_in(const struct walk *walk)
 	return false;
 }
 
-/* Is the path with this name at its end left out? */
+/* True if the current path with `name` at its end is skipped. */
 static bool is_skipped(struct walk *walk, size_t length, const char *name)
 {
 	bool skipped;
@@ -67,8 +67,8 @@ static bool is_skipped(struct walk *walk, size_t length, const char *name)
 	return skipped;
 }
 
-/* The number in FOLDER/NAME/COUNT, as text; false if there is none. */
-static bool read_count(int folder, const char *name, const char *count, char *text, size_t room)
+/* Read the number in FOLDER/NAME/COUNT, as text; false if there is none. */
+static bool read_count(int folder, const char *name, const char *count, char *text, size_t size)
 {
 	char path[NAME_MAX * 2];
 	ssize_t length = -1;
@@ -78,7 +78,7 @@ static bool read_count(int folder, const char *name, const char *count, char *te
 	file = openat(folder, path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return false;
-	length = read(file, text, room - 1);
+	length = read(file, text, size - 1);
 	close(file);
 	if (length <= 0)
 		return false;
@@ -87,7 +87,7 @@ static bool read_count(int folder, const char *name, const char *count, char *te
 	return true;
 }
 
-/* One entry: `NAME`, with its inode, a link's target or a folder's number if requested. */
+/* Add one entry: `NAME`, with its inode, a link's target or a folder's number if requested. */
 static void add_entry(struct walk *walk, int folder, const struct record *record)
 {
 	char text[NAME_MAX + PATH_MAX + 64], more[PATH_MAX];
@@ -138,13 +138,13 @@ static bool is_self(const char *name)
 	return !strcmp(name, ".") || !strcmp(name, "..");
 }
 
-/* List a folder, then go into those in it: the names are kept until its list is closed. */
+/* List a folder, then its subfolders: their names are kept until its list is closed. */
 static void walk_folder(struct walk *walk, int folder, size_t length, unsigned int depth)
 {
 	char *below = NULL;
 	size_t below_length = 0, at;
 	FILE *names = open_memstream(&below, &below_length);
-	static _Alignas(struct record) char room[32 << 10];
+	static _Alignas(struct record) char buf[32 << 10];
 	long got;
 
 	if (!names) {
@@ -154,11 +154,11 @@ static void walk_folder(struct walk *walk, int folder, size_t length, unsigned i
 	walk->path[length] = '\0';
 	walk->here = skips_in(walk);
 	json_open(walk->answer, walk->path, '[');
-	while ((got = syscall(SYS_getdents64, folder, room, sizeof(room))) > 0) {
+	while ((got = syscall(SYS_getdents64, folder, buf, sizeof(buf))) > 0) {
 		long offset;
 
 		for (offset = 0; offset < got;) {
-			const struct record *record = (const void *)(room + offset);
+			const struct record *record = (const void *)(buf + offset);
 
 			offset += record->length;
 			if (is_self(record->name) || is_skipped(walk, length, record->name))

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Witness: reads for the host's oracles, from before an item's first step until its end.
+ * Witness: read for the host's oracles, from before an item's first step until its end.
  *
- * It runs before any step can replace a program or mount over a file, and it keeps the
- * files open that tell of mounts and tracers. Each `seal` answers with the word that the
- * host gave in the last one, and only to this process, and with the current state of the
- * lab's programs and mounts: the host compares it with the earlier state.
+ * It starts before any step can replace a program or mount over a file, and it keeps the
+ * files open that show mounts and tracers. Each `seal` answers with the secret word that
+ * the host sent in the previous one, only to this process, and with the current state of
+ * the lab's programs and mounts: the host compares it with the earlier state.
  */
 #include "answer.h"
-#include "loader.h"
+#include "kextload.h"
+#include "verbs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -29,7 +30,7 @@
 #define MAX_LINE ((size_t)1 << 20)
 #define MAX_FILE ((size_t)1 << 20) /* bytes of one file that the host asks for */
 #define MAX_WORDS 32
-#define WORD_ROOM 65
+#define WORD_SIZE 65
 #define FTW_DESCRIPTORS 8
 #define NAME "kextwitness"
 #define FROM_COPY "from-copy"
@@ -45,7 +46,7 @@ static const char *const settings[] = {
 
 static struct witness {
 	int mounts, own_status, parent_status; /* open since the start */
-	char word[WORD_ROOM];
+	char word[WORD_SIZE];
 	struct json *answer; /* nftw passes no context */
 	/* Each table of mounts since the last seal, one after the other. */
 	char *tables;
@@ -54,26 +55,26 @@ static struct witness {
 	volatile sig_atomic_t stopped; /* this process was stopped and continued */
 } witness = { .mounts = -1, .own_status = -1, .parent_status = -1 };
 
-/* A whole small file from its start; NULL with errno set. */
+/* Read a small file from its start; NULL with errno set on failure. */
 static char *content(int file, size_t *length)
 {
-	size_t room = 4096, used = 0;
-	char *text = malloc(room);
+	size_t capacity = 4096, used = 0;
+	char *text = malloc(capacity);
 	ssize_t got = 0;
 
 	while (text) {
 		char *larger;
 
-		got = pread(file, text + used, room - used, (off_t)used);
+		got = pread(file, text + used, capacity - used, (off_t)used);
 		if (got < 0 && errno == ESPIPE)
-			got = read(file, text + used, room - used);
+			got = read(file, text + used, capacity - used);
 		if (got <= 0)
 			break;
 		used += (size_t)got;
-		if (used < room)
+		if (used < capacity)
 			continue;
-		room *= 2;
-		larger = room <= MAX_FILE ? realloc(text, room) : NULL;
+		capacity *= 2;
+		larger = capacity <= MAX_FILE ? realloc(text, capacity) : NULL;
 		if (!larger) {
 			errno = EFBIG;
 			got = -1;
@@ -90,8 +91,8 @@ static char *content(int file, size_t *length)
 }
 
 /*
- * Keep the current table of mounts. Each change of it wakes this process, so it also sees
- * a mount that is gone when the host asks.
+ * Record the current table of mounts. Each change of it wakes this process, so it also
+ * sees a mount that is gone by the time the host asks.
  */
 static void keep_mounts(void)
 {
@@ -138,7 +139,7 @@ static int add_identity(const char *path, const struct stat *status, int type, s
 	return 0;
 }
 
-/* Pushed files are in the folder itself; steps may change the folder's own times. */
+/* Add the state of the files that the host pushed; steps may change their folder's own times. */
 static void add_work_files(void)
 {
 	struct dirent *entry;
@@ -170,7 +171,7 @@ static void add_programs(void)
 	json_close(witness.answer, '}');
 }
 
-/* `seal next=WORD`: the word of the last one, and the programs, mounts and tracers now. */
+/* `seal next=WORD`: answer the previous word, and the current programs, mounts and tracers. */
 static void seal(const struct command *command, struct json *answer)
 {
 	const char *next = command_value(command, "next");
@@ -178,8 +179,8 @@ static void seal(const struct command *command, struct json *answer)
 
 	if (command_check(command, "next", "", answer))
 		return;
-	if (strlen(next) >= WORD_ROOM) {
-		fail(answer, "witness", EINVAL, "a word of more than %d characters", WORD_ROOM - 1);
+	if (strlen(next) >= WORD_SIZE) {
+		fail(answer, "witness", EINVAL, "a word of more than %d characters", WORD_SIZE - 1);
 		return;
 	}
 	keep_mounts();
@@ -197,7 +198,7 @@ static void seal(const struct command *command, struct json *answer)
 		fail(answer, "witness", error, "/proc can't be read: %s", strerror(-error));
 }
 
-/* `read paths=A,B`: each file's text, null for one that can't be read. */
+/* `read paths=A,B`: answer each file's text, null for one that can't be read. */
 static void read_paths(const struct command *command, struct json *answer)
 {
 	char *rest, *path;
@@ -217,7 +218,7 @@ static void read_paths(const struct command *command, struct json *answer)
 	json_close(answer, '}');
 }
 
-/* `do words=A,B`: what `kextload A B` does, which sends one answer. */
+/* `do words=A,B`: do the same as `kextload A B`, which sends one answer. */
 static int do_line(const struct command *command, struct json *answer)
 {
 	char *words[MAX_WORDS + 2] = { NAME }, *rest, *word;
@@ -242,7 +243,7 @@ static void take_inventory(const struct command *command, struct json *answer)
 		verb_inventory(NULL, command, answer);
 }
 
-static int obey(char *line, struct json *answer)
+static int execute(char *line, struct json *answer)
 {
 	struct command command;
 
@@ -278,7 +279,7 @@ static int start(void)
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGCONT, &action, NULL);
-	/* The kernel mounts tracefs there at the first access: do it now, not in a step. */
+	/* The kernel mounts tracefs there at the first access: access it now, not in a step. */
 	access("/sys/kernel/debug/tracing/.", F_OK);
 	snprintf(path, sizeof(path), "/proc/%d/status", getppid());
 	witness.mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -287,7 +288,7 @@ static int start(void)
 	return witness.mounts < 0 || witness.own_status < 0 || witness.parent_status < 0;
 }
 
-/* Answer lines until there are no more, and look at the mounts whenever they change. */
+/* Answer lines until there are no more, and record the mounts whenever they change. */
 static void serve_lines(char *line, struct json *answer)
 {
 	struct pollfd wanted[2] = {
@@ -321,13 +322,13 @@ static void serve_lines(char *line, struct json *answer)
 			continue;
 		*end = '\0';
 		used = 0;
-		if (obey(line, answer))
+		if (execute(line, answer))
 			return;
 	}
 }
 
 /*
- * Run from a sealed copy: writing into the file that a process runs from changes the
+ * Run from a sealed copy: a write to the file that a process runs from would change the
  * process.
  */
 static int run_from_copy(void)

@@ -26,7 +26,7 @@ from lab.vm.symbols import Symbols, data_symbols
 # The offset of a function's first byte; the name is shown without it.
 _BEGIN = "+0x0"
 # The request for the lists of BPF objects.
-BPF_OBJECTS = b"ledger name=ledger\n"
+BPF_OBJECTS = b"bpf-objects name=bpf-objects\n"
 
 # Time for frees that the kernel does after a module's unload (seconds on the reference host).
 UNLOAD_SECONDS = 0.5
@@ -180,4 +180,4 @@ class Census:
 
 def _bpf_objects(report: Mapping[str, Any]) -> Mapping[str, Any]:
     sources = [one for one in report.get("sources", []) if isinstance(one, dict)]
-    return next((one for one in sources if one.get("name") == "ledger"), {})
+    return next((one for one in sources if one.get("name") == "bpf-objects"), {})

@@ -40,7 +40,7 @@ def test_what_is_no_json_is_refused_in_one_way(text: str) -> None:
         run=lambda *_rest: Completed("x", 0, text, "", 0.0), _witness=None, _witness_lost=False
     )
     with pytest.raises(InfraError):
-        Guest._tell(guest, ("ledger",))
+        Guest._tell(guest, ("bpf-objects",))
 
 
 @pytest.mark.parametrize(

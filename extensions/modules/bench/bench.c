@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * bench - how long tc programs run, eBPF and Rex by one and the same path
+ * bench - measure how long tc programs run, eBPF and Rex through the same path
  *
  *   echo "SAMPLES RUNS WARM SUBJECT..." > /sys/kernel/debug/kextlab_bench/run
  *   cat /sys/kernel/debug/kextlab_bench/results
  *
- * A subject is `loop` (the loop alone), `call` (an empty C function, called as
- * programs are), or the path of a pinned tc program. A sample is the time-stamp
- * counter over RUNS runs in a row with interrupts off, after WARM runs that are
- * not counted. The subjects take turns within a sample, so that what the host
- * does meanwhile hits all of them alike.
+ * A subject is `loop` (the loop alone), `call` (an empty C function, called like a
+ * program), or the path of a pinned tc program. A sample is the difference of the
+ * time-stamp counter over RUNS consecutive runs with interrupts off, after WARM runs
+ * that do not count. The subjects take turns within a sample, so that other load of
+ * the host affects all of them equally.
  *
- * Results: a line `tsc_khz N`, then for each subject, in the order in which they
- * were given, a line `NAME RETVAL TICKS...`; RETVAL is what the last run returned.
+ * Results: a line `tsc_khz N`, then for each subject, in the given order, a line
+ * `NAME RETVAL TICKS...`; RETVAL is the return value of the last run.
  */
 #include <linux/bottom_half.h>
 #include <linux/bpf.h>
@@ -33,7 +33,7 @@
 
 #define MAX_SUBJECTS 40
 #define MAX_SAMPLES 10000
-/* Interrupts are off for as long as a bracket takes: milliseconds, not seconds. */
+/* Interrupts are off during a batch of runs: milliseconds, not seconds. */
 #define MAX_RUNS 100000
 #define MAX_COMMAND 2048
 #define PACKET_SIZE 64
@@ -50,7 +50,7 @@ struct subject {
 
 static struct subject subjects[MAX_SUBJECTS];
 static unsigned int subject_count, sample_count;
-static DEFINE_MUTEX(mutex); /* over the above */
+static DEFINE_MUTEX(mutex); /* protects the variables above */
 static struct dentry *folder;
 
 static noinline unsigned int nothing(const void *context, const struct bpf_insn *insns)
@@ -59,7 +59,7 @@ static noinline unsigned int nothing(const void *context, const struct bpf_insn 
 	return 0;
 }
 
-/* Not a constant to the compiler: it would call directly, or not at all. */
+/* Not constant, or the compiler would call it directly, or not at all. */
 static bpf_func_t volatile called = nothing;
 
 static noinline u64 run_loop(u32 runs)
@@ -103,7 +103,7 @@ static u64 run(struct subject *subject, const void *context, u32 runs)
 	}
 }
 
-/* As tc runs programs: bottom halves off, under RCU; and then without interrupts. */
+/* Run programs as tc does, with bottom halves off and under RCU, and with interrupts off. */
 static u64 sample(struct subject *subject, const void *context, u32 runs, u32 warm)
 {
 	unsigned long flags;
@@ -178,7 +178,7 @@ static int add_subject(const char *word, u32 samples)
 		subject->kind = PROGRAM;
 		subject->program = program;
 	}
-	/* So that it is dropped with the others, whatever happens next. */
+	/* Count it now, so that it is released with the others, whatever happens next. */
 	subject_count++;
 	subject->ticks = kvcalloc(samples, sizeof(*subject->ticks), GFP_KERNEL);
 	return subject->ticks ? 0 : -ENOMEM;

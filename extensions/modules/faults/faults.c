@@ -4,11 +4,11 @@
  *
  *   echo "VERB [CONTEXT [DELAY_MS]]" > /sys/kernel/debug/kextlab_faults/fire
  *
- * CONTEXT is where the fault happens: task (the writer itself, the default),
+ * CONTEXT is the context of the fault: task (the writer itself, the default),
  * thread (a kernel thread), softirq (a timer) or hardirq (a hard hrtimer).
  * With a delay the write returns at once and the fault comes later; `task`
- * then means a kernel thread. `seconds` bounds faults that last (0: for ever).
- * Reading the file `verbs` lists what can be asked for.
+ * then means a kernel thread. `seconds` limits lasting faults (0: no limit).
+ * Reading the file `verbs` lists the possible requests.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -43,7 +43,7 @@ MODULE_PARM_DESC(size, "bytes of one leaked object");
 
 static struct dentry *folder;
 
-/* Uses the CPU until the time is over. Without interrupts jiffies may stand still. */
+/* Use the CPU for a time. With interrupts off jiffies may stand still. */
 static noinline void burn(void)
 {
 	u64 end = local_clock() + (u64)seconds * NSEC_PER_SEC;
@@ -88,7 +88,7 @@ static noinline void fault_noncanonical(void)
 
 static noinline void fault_readonly(void)
 {
-	/* Kernel text is mapped, and not writable. */
+	/* Kernel text is mapped, but not writable. */
 	WRITE_ONCE(*(u8 *)&schedule, 0);
 }
 
@@ -156,7 +156,7 @@ static noinline void fault_stack(void)
 
 static noinline void fault_double(void)
 {
-	/* A page fault whose frame can't be pushed either. */
+	/* A page fault whose own frame can't be pushed either. */
 	asm volatile("movq %0, %%rsp\n\tpushq $0" : : "r"(8192UL) : "memory");
 }
 STACK_FRAME_NON_STANDARD(fault_double);
@@ -217,7 +217,7 @@ static noinline void fault_hung_task(void)
 	schedule_timeout(seconds ? seconds * HZ : MAX_SCHEDULE_TIMEOUT);
 }
 
-/* A work that can be preempted would count as CPU-intensive, and another one could run. */
+/* A preemptible work item would count as CPU-intensive, and another could run. */
 static void burn_in_work(struct work_struct *work)
 {
 	preempt_disable();
@@ -310,7 +310,7 @@ static noinline void fault_refcount(void)
 	refcount_dec(&references);
 }
 
-/* What is not given back. Nothing is printed: counters and slopes must show it. */
+/* Resources that are not released. Nothing is printed: counters and slopes must show them. */
 
 static noinline void fault_leak_memory(void)
 {
@@ -353,7 +353,7 @@ static void stray(struct timer_list *timer)
 
 static DEFINE_TIMER(stray_timer, stray);
 
-/* Remove the module within two seconds, and the timer jumps into freed text. */
+/* If the module is removed within two seconds, the timer jumps to freed text. */
 static noinline void fault_stray_timer(void)
 {
 	mod_timer(&stray_timer, jiffies + 2 * HZ);
@@ -401,8 +401,8 @@ static const struct verb {
 };
 
 /*
- * One request. It is given back when the module is removed, because a timer
- * that waits in it must be cancelled first.
+ * One request. It is freed when the module is removed, because a pending timer
+ * in it must be cancelled first.
  */
 struct shot {
 	struct list_head link;
@@ -436,7 +436,7 @@ static int fire_in_thread(void *data)
 	module_put_and_kthread_exit(0);
 }
 
-/* The fault happens on the CPU that asked for it, wherever it can be chosen. */
+/* The fault happens on the requesting CPU, if the CPU can be chosen. */
 static int start(const struct verb *verb, const char *context, unsigned int delay_ms)
 {
 	unsigned int cpu = raw_smp_processor_id();
@@ -521,7 +521,7 @@ static int __init faults_init(void)
 	return PTR_ERR_OR_ZERO(folder);
 }
 
-/* The stray timer stays armed: that is its fault. */
+/* The stray timer stays armed: that is the fault. */
 static void __exit faults_exit(void)
 {
 	struct shot *shot, *next;

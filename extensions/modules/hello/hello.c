@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hello - a module that does nothing wrong: the benign run of the oracles
+ * hello - a correct module: the benign run of the oracles
  *
- * It takes what modules usually take (memory, a timer, a debugfs folder, a
- * kernel thread), uses it, and gives all of it back when it is removed.
+ * It takes the usual resources of modules (memory, a timer, a debugfs folder, a
+ * kernel thread), uses them, and releases all of them when it is removed.
  */
 #include <linux/debugfs.h>
 #include <linux/kthread.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * hostile - hides things, with the kernel's rights, from oracles that ask the guest
+ * hostile - hide facts, with the kernel's rights, from oracles that read in the guest
  *
- * For the tests of the lab alone. `what=warning` warns, keeps it out of the log and off
- * the console, and resets the kernel's counters of it. `what=stay` takes the module out of the
- * list of modules, so that it stays and is not seen.
+ * Only for the tests of the lab. `what=warning` warns, keeps the warning out of the log and
+ * off the console, and resets the kernel's counters of it. `what=stay` removes the module from
+ * the list of modules, so that it stays loaded and invisible.
  */
 #include <linux/kprobes.h>
 #include <linux/list.h>
@@ -17,7 +17,7 @@ module_param(what, charp, 0444);
 
 typedef unsigned long (*lookup_name)(const char *name);
 
-/* kallsyms_lookup_name() is not exported; a probe finds any function. */
+/* kallsyms_lookup_name() is not exported; a kprobe can find any function. */
 static unsigned long address_of(const char *name)
 {
 	static lookup_name lookup;
@@ -40,7 +40,7 @@ static int hide_warning(void)
 
 	if (!taint || !count || !silent)
 		return -ENOENT;
-	*silent = 1; /* neither the console nor the log gets it */
+	*silent = 1; /* neither the console nor the log gets the message */
 	WARN(1, "nobody hears this");
 	*silent = 0;
 	clear_bit(TAINT_WARN, taint);

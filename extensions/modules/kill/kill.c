@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kill - how long a tc program takes that never returns, until the kernel has its CPU again
+ * kill - measure how long the kernel takes to end a tc program that never returns
  *
  *   echo "CONTEXT RUNS DELAY SEED PROGRAM" > /sys/kernel/debug/kextlab_kill/run
  *   cat /sys/kernel/debug/kextlab_kill/results
  *
- * PROGRAM is the path of a pinned one. It is run RUNS times on one CPU, each time after
- * a wait of up to DELAY ns that SEED draws, so that a run begins at any time between
- * two ticks. CONTEXT is where it is called:
+ * PROGRAM is the path of a pinned program. It is run RUNS times on one CPU, each time after
+ * a random wait of up to DELAY ns from SEED, so that runs begin at all times between two
+ * ticks. CONTEXT is the context of the call:
  *
  *   task     by a task, interrupts on
  *   rcu      the same, in an RCU read-side critical section
@@ -64,14 +64,14 @@ static struct {
 
 static struct taken *results;
 static unsigned int result_count;
-static DEFINE_MUTEX(mutex); /* over the above */
+static DEFINE_MUTEX(mutex); /* protects the variables above */
 static struct dentry *folder;
 
 static bool turns;
 module_param(turns, bool, 0400);
 MODULE_PARM_DESC(turns, "let an emulator's CPUs take turns every 100 us");
 
-/* Nothing but the two clocks is between the budget and what is measured. */
+/* Only the two clock reads differ between the budget and the measured time. */
 static noinline void run_program(void)
 {
 	u64 before = ktime_get_mono_fast_ns();
@@ -179,7 +179,7 @@ static int run_all(const struct context *context, u32 runs, u32 max_delay, u32 s
 	u32 i;
 
 	prandom_seed_state(&random, seed);
-	/* One CPU for all, and what a program may expect of whoever calls it. */
+	/* Run all on one CPU, in the state that a program may expect from its caller. */
 	migrate_disable();
 	for (i = 0; i < runs && !error; i++) {
 		u32 delay = max_delay;
@@ -293,24 +293,24 @@ static int results_show(struct seq_file *out, void *nobody)
 DEFINE_SHOW_ATTRIBUTE(results);
 
 /*
- * An emulator that counts instructions lets one CPU run until the next timer of the
- * machine. A CPU that was about to set its timer has none: one that loops with interrupts
- * off would run for as long as it takes the emulator to notice, 100 ms. So let the timer
- * chip tick, which nobody listens to.
+ * An emulator that counts instructions lets one CPU run until the machine's next timer. A
+ * CPU that was about to set its timer has none: if it loops with interrupts off, it runs
+ * until the emulator notices, after 100 ms. So let the timer chip (PIT) tick, whose
+ * interrupt is unused.
  */
 static void begin_turns(void)
 {
 	u16 latch = PIT_TICK_RATE / 10000;
 
 	disable_irq(0);
-	outb(0x34, PIT_MODE); /* channel 0, both bytes, mode 2: again and again */
+	outb(0x34, PIT_MODE); /* channel 0, both bytes, mode 2: periodic */
 	outb(latch & 0xff, PIT_CH0);
 	outb(latch >> 8, PIT_CH0);
 }
 
 static void end_turns(void)
 {
-	outb(0x30, PIT_MODE); /* mode 0: once */
+	outb(0x30, PIT_MODE); /* mode 0: one-shot */
 	outb(0, PIT_CH0);
 	outb(0, PIT_CH0);
 	enable_irq(0);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * leaks - takes memory, timers and work items, and gives them back, or not
+ * leaks - take memory, timers and work items, and release them, or not
  *
  *   insmod leaks.ko take=kmalloc,timer keep=timer
  *   echo "KIND [COUNT]" > /sys/kernel/debug/kextlab_leaks/take
  *
- * `take` lists the kinds that the module takes when it is loaded, `keep` those that
- * it does not give back when it is removed; `all` stands for every kind. So one
- * source is a faulty module for each kind, and a correct module for all.
+ * `take` lists the kinds that the module takes when it is loaded, `keep` the kinds that
+ * it does not release when it is removed; `all` means every kind. So one source is a
+ * faulty module for each kind, and a correct module for all.
  */
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
@@ -33,7 +33,7 @@ static unsigned int seconds = 3600;
 module_param(seconds, uint, 0444);
 MODULE_PARM_DESC(seconds, "after how many seconds timers and delayed work run");
 
-/* A timer in memory of its own, so that both can be kept. */
+/* A timer in separately allocated memory, so that both can be kept. */
 struct heap_timer {
 	struct timer_list timer;
 	u64 payload[16];
@@ -42,7 +42,7 @@ struct heap_timer {
 static struct kmem_cache *cache;
 static struct dentry *folder;
 
-/* Arms itself again: a timer that is kept is armed whenever the module is unloaded. */
+/* Arm the timer again: a kept timer is armed whenever the module is unloaded. */
 static noinline void tick(struct timer_list *self)
 {
 	mod_timer(self, jiffies + seconds * HZ);
@@ -201,7 +201,7 @@ static struct kind {
 	{ "delayed_work", take_delayed_work, give_delayed_work },
 };
 
-/* Does a comma-separated list of names contain a name? */
+/* True if a comma-separated list of names contains a name. */
 static bool listed(const char *list, const char *name)
 {
 	size_t length = strlen(name);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * leaves - registers one object of a kind, and gives it back or not
+ * leaves - register one object of a kind, and remove it or not
  *
  *   insmod leaves.ko what=proc            # a /proc entry that stays after rmmod
- *   insmod leaves.ko what=proc release=1  # the same, given back by rmmod
- *   insmod leaves.ko what=all release=1   # one of each kind, all given back
+ *   insmod leaves.ko what=proc release=1  # the same, removed by rmmod
+ *   insmod leaves.ko what=all release=1   # one of each kind, all removed
  *
  * It proves that the lab sees each kind of object that a faulty module leaves
- * behind, and that it stays quiet about a correct one. Using a leftover object
- * runs code that is gone, so nothing here is ever used.
+ * behind, and that it reports nothing for a correct one. Using a leftover object
+ * would run unloaded code, so these objects are never used.
  */
 #include <linux/binfmts.h>
 #include <linux/cdev.h>
@@ -48,7 +48,7 @@ static bool release;
 module_param(release, bool, 0444);
 MODULE_PARM_DESC(release, "give back what was registered when the module is unloaded");
 
-/* It exists once, and nothing calls it while a guest runs. */
+/* There is only one, and nothing calls it while a guest runs. */
 #define COLD_FUNCTION "kernel_restart"
 #define FREE_PORT 0x5a0
 #define FREE_INTERRUPT 5
@@ -119,7 +119,7 @@ static void give_sysctl(void)
 	unregister_sysctl_table(sysctl_header);
 }
 
-/* The same in a folder of the kernel: listing that folder follows the table. */
+/* The same in a folder of the kernel: listing that folder follows a pointer to the table. */
 static struct ctl_table_header *kernel_sysctl_header;
 static struct ctl_table kernel_sysctl_table[] = {
 	{

@@ -1,14 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The border to the kernel: tables that it reads, functions that it offers.
+//! The interface to the kernel: tables that it reads, functions that it provides.
 //!
 //! `kernel/bpf/rex/load.c` has the same tables, `symbols.h` the same functions.
 use core::ffi::c_void;
 
 const TABLE_VERSION: u32 = 1;
 
+// Numbers from include/uapi/linux/bpf.h.
+
+/// Kprobes and kretprobes.
+pub const BPF_PROG_TYPE_KPROBE: u32 = 2;
+/// Packets at traffic control.
+pub const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+/// Tracepoints.
+pub const BPF_PROG_TYPE_TRACEPOINT: u32 = 5;
+/// Packets at a device.
+pub const BPF_PROG_TYPE_XDP: u32 = 6;
+/// Samples of perf events.
+pub const BPF_PROG_TYPE_PERF_EVENT: u32 = 7;
+/// Tracepoints with raw arguments.
+pub const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
+
+/// Pass the packet to the network stack.
+pub const XDP_PASS: i32 = 2;
+
+pub(crate) const BPF_MAP_TYPE_HASH: u32 = 1;
+pub(crate) const BPF_MAP_TYPE_ARRAY: u32 = 2;
+pub(crate) const BPF_MAP_TYPE_PERCPU_ARRAY: u32 = 6;
+pub(crate) const BPF_MAP_TYPE_LRU_HASH: u32 = 9;
+pub(crate) const BPF_MAP_TYPE_QUEUE: u32 = 22;
+pub(crate) const BPF_MAP_TYPE_STACK: u32 = 23;
+pub(crate) const BPF_MAP_TYPE_RINGBUF: u32 = 27;
+
+pub(crate) const BPF_F_ZERO_SEED: u32 = 1 << 6;
+
+pub(crate) const BPF_ANY: u64 = 0;
+pub(crate) const BPF_NOEXIST: u64 = 1;
+pub(crate) const BPF_EXIST: u64 = 2;
+
 /// The longest record of a tracepoint (PERF_MAX_TRACE_SIZE).
 const MAX_CONTEXT: usize = 8192;
-/// Keys and values are copied on a stack of 64 KiB.
+/// The largest key or value: they are copied on a stack of 64 KiB.
 pub(crate) const MAX_VALUE: usize = 16 << 10;
 
 /// A program, in the section `.rex.progs`.
@@ -26,7 +58,7 @@ pub struct ProgEntry {
 const _: () = assert!(size_of::<ProgEntry>() == 224);
 
 impl ProgEntry {
-    /// The entry of a program; `attach` is where it goes by itself, or empty.
+    /// Create the entry of a program; `attach` is its default target, or empty.
     pub const fn new(
         prog_type: u32,
         default_return: i32,
@@ -35,7 +67,7 @@ impl ProgEntry {
         name: &str,
         attach: &str,
     ) -> Self {
-        assert!(ctx_size <= MAX_CONTEXT, "no context is that large");
+        assert!(ctx_size <= MAX_CONTEXT, "the context is too large");
         ProgEntry {
             version: TABLE_VERSION,
             prog_type,
@@ -95,29 +127,28 @@ impl MapEntry {
     }
 
     pub(crate) fn address(&self) -> usize {
-        // SAFETY: a field of ours. The kernel wrote it when it loaded the program;
-        // the compiler, which sees a constant 0, must not know better.
+        // SAFETY: a field of this structure. The kernel wrote it when it loaded the program;
+        // the volatile read keeps the compiler from using the initial value 0.
         let map = unsafe { (&raw const self.map).read_volatile() };
         assert!(map != 0, "a map is a static with #[rex_map]");
         map
     }
 }
 
-/// Text in a table: ends with a zero.
+/// Convert text to an array that ends with at least one zero.
 const fn text<const N: usize>(from: &str) -> [u8; N] {
     let from = from.as_bytes();
     assert!(from.len() < N, "the name is too long");
-    let mut room = [0; N];
+    let mut bytes = [0; N];
     let mut i = 0;
     while i < from.len() {
-        room[i] = from[i];
+        bytes[i] = from[i];
         i += 1;
     }
-    room
+    bytes
 }
 
-// What is a pointer here was made by the kernel, or points to what the callee only
-// uses while it runs.
+// Pointers come from the kernel, or point to data that the callee uses only until it returns.
 unsafe extern "C" {
     pub fn rex_panic(
         message: *const u8,
@@ -134,9 +165,9 @@ unsafe extern "C" {
     pub safe fn rex_random() -> u32;
     pub safe fn rex_current_pid_tgid() -> u64;
     pub safe fn rex_current_uid_gid() -> u64;
-    pub fn rex_current_comm(room: *mut u8, size: u32) -> i32;
-    pub fn rex_probe_read_kernel(room: *mut c_void, size: u32, from: usize) -> i64;
-    pub fn rex_probe_read_user(room: *mut c_void, size: u32, from: usize) -> i64;
+    pub fn rex_current_comm(buf: *mut u8, size: u32) -> i32;
+    pub fn rex_probe_read_kernel(buf: *mut c_void, size: u32, from: usize) -> i64;
+    pub fn rex_probe_read_user(buf: *mut c_void, size: u32, from: usize) -> i64;
 
     pub fn rex_map_lookup(map: usize, key: *const c_void) -> *mut c_void;
     pub fn rex_map_update(map: usize, key: *const c_void, value: *const c_void, flags: u64) -> i64;
@@ -160,7 +191,7 @@ unsafe extern "C" {
     pub fn rex_task_put(task: *mut c_void);
     pub fn rex_task_pid(task: *const c_void) -> i32;
     pub fn rex_task_tgid(task: *const c_void) -> i32;
-    pub fn rex_task_comm(task: *const c_void, room: *mut u8, size: u32) -> i32;
+    pub fn rex_task_comm(task: *const c_void, buf: *mut u8, size: u32) -> i32;
 
     pub fn rex_packet(context: *mut c_void, start: *mut *mut u8, end: *mut *mut u8);
     pub fn rex_packet_len(context: *mut c_void) -> u32;

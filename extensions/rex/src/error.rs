@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 use core::fmt;
 
-/// An error of the kernel, as the number that `errno` has.
+/// An error of the kernel, with its `errno` number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error(i32);
 
-/// What can fail with an [`Error`].
+/// A result that can be an [`Error`].
 pub type Result<T> = core::result::Result<T, Error>;
 
 impl Error {
@@ -17,19 +17,19 @@ impl Error {
     pub const NO_MEMORY: Error = Error(12);
     /// EFAULT: the address can't be read.
     pub const FAULT: Error = Error(14);
-    /// EBUSY: a lock is held on this CPU already, or the map is in use right below.
+    /// EBUSY: this CPU already holds a lock, or this program interrupted an operation on the map.
     pub const BUSY: Error = Error(16);
-    /// EEXIST: there is such an entry already.
+    /// EEXIST: the entry already exists.
     pub const EXISTS: Error = Error(17);
     /// EINVAL: the kernel does not accept an argument.
     pub const INVALID: Error = Error(22);
     /// ENOSPC: the kernel's ledger, or a buffer, is full.
     pub const NO_ROOM: Error = Error(28);
 
-    /// EDEADLK: a lock was waited for too long: its holder may be what this program interrupted.
+    /// EDEADLK: a lock was not free in time; this program may have interrupted its holder.
     pub const DEADLOCK: Error = Error(35);
 
-    /// The positive number, as in `errno`.
+    /// Return the positive number, as in `errno`.
     pub const fn errno(self) -> i32 {
         self.0
     }

@@ -1,47 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a program may ask of the kernel: time, CPU, the current task, memory.
+//! Query the kernel: time, CPU, the current task, memory.
 use core::mem::MaybeUninit;
 
 use crate::abi::{self, MAX_VALUE};
 use crate::error::{Error, Result};
 use crate::plain::Plain;
 
-/// Nanoseconds since boot, not counting sleep (CLOCK_MONOTONIC).
+/// Return the nanoseconds since boot without time in suspend (CLOCK_MONOTONIC).
 pub fn ktime_ns() -> u64 {
     abi::rex_ktime_ns()
 }
 
-/// The number of this CPU. A program stays where it started.
+/// Return the number of this CPU. A program never moves to another CPU.
 pub fn cpu() -> u32 {
     abi::rex_cpu()
 }
 
-/// A pseudo-random number. Not for secrets.
+/// Return a pseudo-random number. Do not use it for secrets.
 pub fn random() -> u32 {
     abi::rex_random()
 }
 
-/// The id of the current thread, as user space knows it by `gettid`.
+/// Return the id of the current thread, as `gettid` returns it.
 pub fn current_pid() -> u32 {
     abi::rex_current_pid_tgid() as u32
 }
 
-/// The id of the current process, as user space knows it by `getpid`.
+/// Return the id of the current process, as `getpid` returns it.
 pub fn current_tgid() -> u32 {
     (abi::rex_current_pid_tgid() >> 32) as u32
 }
 
-/// The user of the current task.
+/// Return the user id of the current task.
 pub fn current_uid() -> u32 {
     abi::rex_current_uid_gid() as u32
 }
 
-/// The group of the current task.
+/// Return the group id of the current task.
 pub fn current_gid() -> u32 {
     (abi::rex_current_uid_gid() >> 32) as u32
 }
 
-/// The name of a task, at most 15 bytes and zeros behind them.
+/// The name of a task: at most 15 bytes, padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Comm([u8; 16]);
 
@@ -52,50 +52,50 @@ impl Comm {
         comm
     }
 
-    /// All 16 bytes.
+    /// Return all 16 bytes.
     pub fn bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// The name as text; empty if it is none.
+    /// Return the name as text; empty if it is not UTF-8.
     pub fn text(&self) -> &str {
         let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(16);
         str::from_utf8(&self.0[..end]).unwrap_or("")
     }
 }
 
-/// The name of the current task.
+/// Return the name of the current task.
 pub fn current_comm() -> Comm {
-    // SAFETY: there is room for as many bytes as are said.
-    Comm::filled(|room, size| unsafe {
-        abi::rex_current_comm(room, size);
+    // SAFETY: the buffer has the size that is passed.
+    Comm::filled(|buf, size| unsafe {
+        abi::rex_current_comm(buf, size);
     })
 }
 
-/// A value from an address of the kernel, if it can be read. Nothing faults: where nothing
-/// is the error is [`Error::FAULT`], and ERANGE for an address in the user's half.
+/// Read a value from a kernel address. This never faults: the error for an unmapped address
+/// is [`Error::FAULT`], and ERANGE for an address in the user's half.
 pub fn read_kernel<T: Plain>(address: usize) -> Result<T> {
     const { assert!(size_of::<T>() <= MAX_VALUE, "at most 16 KiB") }
     let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: there is room for as many bytes as are said.
+    // SAFETY: the buffer has the size that is passed.
     let code = unsafe {
         abi::rex_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address)
     };
     Error::check(code)?;
-    // SAFETY: all of it was written, and any bytes make a T.
+    // SAFETY: all bytes were written, and any bytes are a valid T.
     Ok(unsafe { value.assume_init() })
 }
 
-/// A value from an address of the current process, if it can be read. Nothing faults, and
-/// nothing waits: what was paged out, or never touched, is [`Error::FAULT`], too.
+/// Read a value from an address of the current process. This never faults or waits: the error
+/// is [`Error::FAULT`], also for a page that was swapped out or never touched.
 pub fn read_user<T: Plain>(address: usize) -> Result<T> {
     const { assert!(size_of::<T>() <= MAX_VALUE, "at most 16 KiB") }
     let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: there is room for as many bytes as are said.
+    // SAFETY: the buffer has the size that is passed.
     let code = unsafe {
         abi::rex_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, address)
     };
     Error::check(code)?;
-    // SAFETY: all of it was written, and any bytes make a T.
+    // SAFETY: all bytes were written, and any bytes are a valid T.
     Ok(unsafe { value.assume_init() })
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Linux kernel extensions in safe Rust.
 //!
-//! An extension is a function with an attribute that says where it belongs:
+//! An extension is a function with an attribute that names its hook:
 //!
 //! ```ignore
 //! #![no_std]
@@ -16,10 +16,10 @@
 //! }
 //! ```
 //!
-//! Everything that is public here is safe to use; all `unsafe` of an extension is
-//! in this crate. What a program acquires (a lock, a task, a socket, room in a ring
-//! buffer) is a guard that gives it back when it is dropped. A program that
-//! panics, or forgets a guard, has it given back by the kernel.
+//! All public items are safe to use; all `unsafe` code of an extension is in this crate. A
+//! program holds an acquired resource (a lock, a task, a socket, space in a ring buffer)
+//! through a guard, which releases the resource when it is dropped. If a program panics or
+//! forgets a guard, the kernel releases the resource.
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
@@ -43,7 +43,7 @@ pub mod task;
 
 pub use error::{Error, Result};
 
-/// All that a usual extension needs.
+/// The items that most extensions need.
 pub mod prelude {
     pub use core::sync::atomic::Ordering::Relaxed;
     pub use core::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64};
@@ -66,10 +66,13 @@ pub mod prelude {
     };
 }
 
-/// What the attributes expand to; nobody else's business.
+/// Items for the code that the attributes generate; not for direct use.
 #[doc(hidden)]
 pub mod expansion {
-    pub use crate::abi::ProgEntry;
+    pub use crate::abi::{
+        BPF_PROG_TYPE_KPROBE, BPF_PROG_TYPE_PERF_EVENT, BPF_PROG_TYPE_RAW_TRACEPOINT,
+        BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_XDP, ProgEntry, XDP_PASS,
+    };
     pub use crate::context::{Context, Returns};
     pub use crate::map::Map;
     pub use crate::print::print;

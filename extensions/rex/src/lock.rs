@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Spin locks in the values of maps.
+//! Spin locks in values of maps.
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -19,25 +19,25 @@ pub struct Locked<T> {
 }
 
 impl<T: Plain> Locked<T> {
-    /// Take the lock; it is released when the guard is dropped. Interrupts are off meanwhile.
+    /// Take the lock; dropping the guard releases it. Interrupts are off meanwhile.
     ///
-    /// [`Error::BUSY`] if this CPU holds one already: one at a time.
-    /// [`Error::DEADLOCK`] after a second of waiting: a program can interrupt the holder of
-    /// the lock on its own CPU. [`Error::NO_ROOM`] if the ledger is full.
+    /// Fails with [`Error::BUSY`] if this CPU already holds a lock, with [`Error::DEADLOCK`]
+    /// after waiting for a second (the program may have interrupted the lock's holder on this
+    /// CPU), and with [`Error::NO_ROOM`] if the ledger is full.
     pub fn lock(&self) -> Result<LockGuard<'_, T>> {
         // SAFETY: a lock in a map's value, as the map's BTF says.
         Error::check(unsafe { abi::rex_spin_lock(self.lock.get()) }.into())?;
-        // SAFETY: the value of a map, which holds T's; once, whoever else writes to it.
+        // SAFETY: a map's value of type T. It is read once, as others may write to it.
         let value = unsafe { self.value.get().read_volatile() };
         Ok(LockGuard { locked: self, value, here: PhantomData })
     }
 }
 
-/// A lock that is held; gives access to the value.
+/// A held lock, which gives access to the value.
 ///
-/// It has a copy, which goes back when the guard is dropped: user space and updates of the
-/// whole entry do not have to take the lock, and must not change what a reference sees.
-/// A program that ends while it holds the lock leaves the value as it was.
+/// The guard has a copy of the value and writes it back when it is dropped: user space and
+/// updates of the whole entry need not take the lock, and must not change data behind a
+/// reference. If a program ends while it holds the lock, the value stays unchanged.
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard<'a, T: Plain> {
     locked: &'a Locked<T>,
@@ -61,9 +61,9 @@ impl<T: Plain> DerefMut for LockGuard<'_, T> {
 
 impl<T: Plain> Drop for LockGuard<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: the value of a map, which holds T's.
+        // SAFETY: a map's value of type T.
         unsafe { self.locked.value.get().write_volatile(self.value) };
-        // SAFETY: the lock is held, by us.
+        // SAFETY: this guard holds the lock.
         unsafe { abi::rex_spin_unlock(self.locked.lock.get()) }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Headers of packets, to be read in place: `packet.header::<Ipv4>(14)`.
+//! Packet headers that are read in place: `packet.header::<Ipv4>(14)`.
 use core::net::Ipv4Addr;
 
 use crate::plain::{Be16, Be32, Plain};
@@ -13,19 +13,19 @@ macro_rules! headers {
         pub struct $name { $($(#[$about])* pub $field: $kind,)* }
 
         const _: () = assert!(align_of::<$name>() == 1);
-        // SAFETY: fields of alignment 1 leave no gap, and any bytes make them.
+        // SAFETY: fields of alignment 1 leave no gaps, and any bytes are valid for them.
         unsafe impl Plain for $name {}
     )* };
 }
 
 headers! {
-    /// Ethernet, without tags.
+    /// Ethernet without VLAN tags.
     Ethernet {
         destination: [u8; 6],
         source: [u8; 6],
         ethertype: Be16,
     }
-    /// IPv4 up to its options (RFC 791).
+    /// IPv4 without options (RFC 791).
     Ipv4 {
         version_ihl: u8,
         tos: u8,
@@ -45,7 +45,7 @@ headers! {
         length: Be16,
         checksum: Be16,
     }
-    /// TCP up to its options (RFC 9293).
+    /// TCP without options (RFC 9293).
     Tcp {
         source: Be16,
         destination: Be16,
@@ -61,25 +61,25 @@ headers! {
 
 /// The ethertype of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
-/// IPv4's number of ICMP.
+/// The IPv4 protocol number of ICMP.
 pub const PROTOCOL_ICMP: u8 = 1;
-/// IPv4's number of TCP.
+/// The IPv4 protocol number of TCP.
 pub const PROTOCOL_TCP: u8 = 6;
-/// IPv4's number of UDP.
+/// The IPv4 protocol number of UDP.
 pub const PROTOCOL_UDP: u8 = 17;
 
 impl Ipv4 {
-    /// Bytes of the header, its options included.
+    /// Return the header's size in bytes, including options.
     pub fn header_length(&self) -> usize {
         usize::from(self.version_ihl & 15) * 4
     }
 
-    /// Where it comes from.
+    /// Return the source address.
     pub fn from(&self) -> Ipv4Addr {
         self.source.get().into()
     }
 
-    /// Where it goes to.
+    /// Return the destination address.
     pub fn to(&self) -> Ipv4Addr {
         self.destination.get().into()
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The end of a program that panics.
+//! The panic handler, which ends the program.
 use core::panic::PanicInfo;
 
 use crate::abi;
 use crate::print::Line;
 
-// An editor checks for its own system, tests included, where `std` has a handler.
+// An editor checks the code for its own system, including tests, where `std` has a handler.
 #[cfg_attr(target_os = "none", panic_handler)]
 #[cfg_attr(not(target_os = "none"), allow(dead_code))]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
     if abi::rex_panic_begin() > 0 {
-        // What is formatted below panicked itself: no more formatting.
+        // Formatting the message below panicked itself, so do not format again.
         leave("panicked while the message of a panic was formatted", file, line);
     }
     let mut message = Line::new();
@@ -20,7 +20,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 }
 
 fn leave(message: &str, file: &str, line: u32) -> ! {
-    // SAFETY: both texts are read before the call leaves for good.
+    // SAFETY: the kernel reads both texts before it ends the program.
     unsafe {
         abi::rex_panic(
             message.as_ptr(),

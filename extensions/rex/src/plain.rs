@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Types that are their bytes: what can be read out of a packet, a map or a record.
+//! Plain types: types that can be read from the bytes of a packet, a map or a record.
 
-/// A type of which any bytes of its size are a value, and all bytes of a value are set.
+/// A type for which any bytes are a valid value, and which has no uninitialized bytes.
 ///
-/// `#[rex_plain]` makes it of a structure whose fields are plain and leave no gap.
+/// `#[rex_plain]` implements it for a structure whose fields are plain and leave no gaps.
 ///
 /// # Safety
-/// Any pattern of bits is a valid value; there is no padding, pointer or interior
-/// mutability in it; its alignment is at most 8.
+/// Any bit pattern must be a valid value; the type must have no padding, pointers or interior
+/// mutability; its alignment must be at most 8.
 pub unsafe trait Plain: Copy + 'static {}
 
 macro_rules! plain {
     ($($name:ty)*) => { $(
-        // SAFETY: whole numbers have neither padding nor invalid values.
+        // SAFETY: integers have neither padding nor invalid values.
         unsafe impl Plain for $name {}
     )* };
 }
 
-// Not of 128 bits: maps and records are aligned to 8 bytes.
+// No 128-bit types: maps and records are aligned to 8 bytes.
 plain!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
 // SAFETY: an array has no padding between its elements, which are plain.
@@ -34,17 +34,17 @@ macro_rules! big_endian {
         unsafe impl Plain for $name {}
 
         impl $name {
-            /// The number in network order.
+            /// Convert a number to network byte order.
             pub const fn new(value: $number) -> Self {
                 $name(value.to_be_bytes())
             }
 
-            /// The number in the order of this CPU.
+            /// Return the number in the CPU's byte order.
             pub const fn get(self) -> $number {
                 <$number>::from_be_bytes(self.0)
             }
 
-            /// Put another number there.
+            /// Set the number.
             pub const fn set(&mut self, value: $number) {
                 self.0 = value.to_be_bytes();
             }
@@ -59,41 +59,41 @@ macro_rules! big_endian {
 }
 
 big_endian! {
-    /// A number of 16 bits in network order, wherever it stands.
+    /// A 16-bit number in network byte order, without alignment.
     Be16 u16;
-    /// A number of 32 bits in network order, wherever it stands.
+    /// A 32-bit number in network byte order, without alignment.
     Be32 u32;
-    /// A number of 64 bits in network order, wherever it stands.
+    /// A 64-bit number in network byte order, without alignment.
     Be64 u64;
 }
 
-/// A type that can stand anywhere, since it has no alignment of its own.
-const fn stands_anywhere<T: Plain>() {
+/// Require at compile time that a type may have any address.
+const fn assert_unaligned<T: Plain>() {
     assert!(align_of::<T>() == 1, "a header is made of bytes: u8, [u8; N], Be16, Be32, Be64");
 }
 
-/// A reference to a header at the start of `bytes`; None if they are too few.
+/// Return a reference to a header at the start of `bytes`; None if they are too few.
 ///
-/// A header is a plain type that is made of bytes ([`Be16`] and the like are); another
-/// is an error when the extension is built.
+/// A header is a plain type without alignment, made of `u8`, [`Be16`] and similar types;
+/// other types are a compile error.
 pub fn header<T: Plain>(bytes: &[u8]) -> Option<&T> {
-    const { stands_anywhere::<T>() }
+    const { assert_unaligned::<T>() }
     let bytes = bytes.get(..size_of::<T>())?;
-    // SAFETY: enough bytes, any of which make a T, with no demand on their place.
+    // SAFETY: enough bytes; any bytes are a valid T, at any address.
     Some(unsafe { &*bytes.as_ptr().cast() })
 }
 
-/// The same, to be changed in place.
+/// Return a mutable reference to a header at the start of `bytes`; None if they are too few.
 pub fn header_mut<T: Plain>(bytes: &mut [u8]) -> Option<&mut T> {
-    const { stands_anywhere::<T>() }
+    const { assert_unaligned::<T>() }
     let bytes = bytes.get_mut(..size_of::<T>())?;
-    // SAFETY: as in `header`; all bytes of a T are initialised, whatever is written.
+    // SAFETY: as in `header`; all bytes of a T stay initialized, whatever is written.
     Some(unsafe { &mut *bytes.as_mut_ptr().cast() })
 }
 
-/// A value from the start of `bytes`, in the order of this CPU; None if they are too few.
+/// Read a value in the CPU's byte order from the start of `bytes`; None if they are too few.
 pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     let bytes = bytes.get(..size_of::<T>())?;
-    // SAFETY: enough bytes, any of which make a T.
+    // SAFETY: enough bytes; any bytes are a valid T.
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Lines for the kernel's log.
+//! Print lines to the kernel's log.
 use core::fmt::{self, Write};
 
 use crate::abi;
 
-/// Writes a line to the kernel's log, as `println!` would; what is beyond 255 bytes is cut.
+/// Write a line to the kernel's log, like `println!`; it is truncated after 255 bytes.
 ///
-/// It is marked as the program's, and what can't be printed becomes `?`.
+/// The line begins with the program's name, and unprintable characters become `?`.
 #[macro_export]
 macro_rules! rex_printk {
     ($($argument:tt)*) => {
@@ -19,22 +19,22 @@ const LENGTH: usize = 255;
 /// Text of a bounded length.
 pub(crate) struct Line {
     length: usize,
-    room: [u8; LENGTH],
+    buf: [u8; LENGTH],
 }
 
 impl Line {
     pub(crate) fn new() -> Self {
-        Line { length: 0, room: [0; LENGTH] }
+        Line { length: 0, buf: [0; LENGTH] }
     }
 
     pub(crate) fn add(&mut self, arguments: fmt::Arguments<'_>) {
-        // A line that is full says so by an error, which only means: cut.
+        // The error means only that the line was truncated.
         let _ = self.write_fmt(arguments);
     }
 
     pub(crate) fn text(&self) -> &str {
         // Only whole characters were written.
-        str::from_utf8(&self.room[..self.length]).unwrap_or("")
+        str::from_utf8(&self.buf[..self.length]).unwrap_or("")
     }
 }
 
@@ -42,13 +42,13 @@ impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let left = LENGTH - self.length;
         let fits = text.floor_char_boundary(left);
-        self.room[self.length..self.length + fits].copy_from_slice(&text.as_bytes()[..fits]);
+        self.buf[self.length..self.length + fits].copy_from_slice(&text.as_bytes()[..fits]);
         self.length += fits;
         if fits < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
-/// What `rex_printk!` calls.
+/// Print a line; `rex_printk!` calls this.
 pub fn print(arguments: fmt::Arguments<'_>) {
     let mut line = Line::new();
     line.add(arguments);

@@ -5,9 +5,9 @@ use core::marker::PhantomData;
 use crate::abi;
 use crate::error::{Error, Result};
 
-/// A section that RCU's writers wait for; it ends when this is dropped.
+/// An RCU read section, which ends when this is dropped.
 ///
-/// Programs run in one anyway: this is for what has to be one of its own.
+/// Programs always run in one; use this for code that needs its own section.
 #[must_use = "the section ends when this is dropped"]
 pub struct Rcu(PhantomData<*const ()>);
 

@@ -6,13 +6,13 @@ use core::ptr::NonNull;
 
 use crate::abi;
 
-/// A socket that stays while this lives. [`crate::packet::Packet`] finds them.
+/// A reference that keeps a socket alive. [`crate::packet::Packet`] finds sockets.
 #[must_use = "the reference is given back when this is dropped"]
 pub struct Socket(NonNull<c_void>);
 
 impl Socket {
     /// # Safety
-    /// `context` is the context of a running XDP or tc program.
+    /// `context` must be the context of a running XDP or tc program.
     pub(crate) unsafe fn find(
         context: *mut c_void,
         udp: bool,
@@ -28,16 +28,16 @@ impl Socket {
         NonNull::new(found).map(Socket)
     }
 
-    /// The state, as TCP's are numbered: 1 established, 7 closed, 10 listening.
+    /// Return the state by TCP's numbers: 1 established, 7 closed, 10 listening.
     pub fn state(&self) -> i32 {
-        // SAFETY: we hold a reference.
+        // SAFETY: this is a reference to it.
         unsafe { abi::rex_sk_state(self.0.as_ptr()) }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // SAFETY: the reference is ours, and given back once.
+        // SAFETY: this reference is given back once.
         unsafe { abi::rex_sk_put(self.0.as_ptr()) }
     }
 }

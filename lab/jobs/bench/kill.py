@@ -175,8 +175,8 @@ class BenchKill:
         """A guest of two CPUs with the module and all programs in it, pinned."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         kernel = planner.kernel(self.flavor)
-        image = build_rust(IMAGE, cache, emit).path
-        module = build_module(kills.MODULE, kernel, cache, emit)
+        image = build_rust(planner.workspace, IMAGE, cache, emit).path
+        module = build_module(planner.workspace, kills.MODULE, kernel, cache, emit)
         spec = planner.guest_spec(kernel, planner.image(kernel), cpus=2, icount=icount)
         with Guest.boot(spec) as guest:
             options = "" if icount is None else kills.TURNS

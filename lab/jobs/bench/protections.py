@@ -167,13 +167,17 @@ class BenchProtections:
     def _guest(self, icount: int | None = None) -> Iterator[_Subject]:
         """A guest of one CPU with modules and programs in it."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
+        workspace = planner.workspace
         kernel = planner.kernel(self.flavor)
         paths = {
-            EBPF: build_c(C_OBJECT, kernel, cache, emit).path,
-            CHECKED: build_rust(RUST_IMAGE, cache, emit).path,
-            "rex": build_rust(EMPTY_IMAGE, cache, emit).path,
+            EBPF: build_c(workspace, C_OBJECT, kernel, cache, emit).path,
+            CHECKED: build_rust(workspace, RUST_IMAGE, cache, emit).path,
+            "rex": build_rust(workspace, EMPTY_IMAGE, cache, emit).path,
         }
-        modules = [build_module(name, kernel, cache, emit) for name in (meter.MODULE, kills.MODULE)]
+        modules = [
+            build_module(workspace, name, kernel, cache, emit)
+            for name in (meter.MODULE, kills.MODULE)
+        ]
         spec = planner.guest_spec(
             kernel, planner.image(kernel), cpus=1, extra=ONE_CPU, icount=icount
         )

@@ -254,16 +254,17 @@ class BenchRex:
     def _guest(self, flavor: str, icount: int | None = None) -> Iterator[_Subject]:
         """A guest of one CPU with the module and the files in it."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
+        workspace = planner.workspace
         kernel = planner.kernel(flavor)
         # One file for both kernels: what is compared is the kernel.
         stock = planner.kernel(STOCK)
         paths = {
-            rows.EBPF: build_c(C_OBJECT, stock, cache, emit).path,
-            LARGE: build_c(LARGE_OBJECT, stock, cache, emit).path,
+            rows.EBPF: build_c(workspace, C_OBJECT, stock, cache, emit).path,
+            LARGE: build_c(workspace, LARGE_OBJECT, stock, cache, emit).path,
         }
         if flavor == REX:
-            paths[rows.REX_IMAGE] = build_rust(RUST_IMAGE, cache, emit).path
-        module = build_module(meter.MODULE, kernel, cache, emit)
+            paths[rows.REX_IMAGE] = build_rust(workspace, RUST_IMAGE, cache, emit).path
+        module = build_module(workspace, meter.MODULE, kernel, cache, emit)
         spec = planner.guest_spec(
             kernel, planner.image(kernel), cpus=1, extra=ONE_CPU, icount=icount
         )

@@ -49,7 +49,7 @@ class BpfObjects:
 
 
 def parse(report: Mapping[str, Any]) -> BpfObjects:
-    """Return the BPF objects from the answer of `kextload ledger`.
+    """Return the BPF objects from the answer of `kextload bpf-objects`.
 
     Raises `InfraError` if a list is missing or malformed: an answer that can't be
     read in full proves nothing.

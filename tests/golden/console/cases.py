@@ -64,7 +64,7 @@ mkfifo /commands
 exec 9> /commands
 echo "load handle=a path=/stall.bpf.o" >&9
 echo "attach handle=a program=loop_nested" >&9
-while ! /kextload ledger | grep -q tracepoint; do usleep 100000; done
+while ! /kextload bpf-objects | grep -q tracepoint; do usleep 100000; done
 taskset 2 /kexttrigger syscall getpgid times=1 &
 sleep {seconds}
 """

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths
 from lab.cli.extension import MANIFEST
+from lab.workspace import CHECKOUT
 
 pytestmark = pytest.mark.integration
 
-README = paths.EXTENSIONS / "README.md"
+README = CHECKOUT / "extensions" / "README.md"
 HEAD = "#![no_std]\nuse rex::prelude::*;\n"
 
 _FENCED = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -74,15 +74,15 @@ class Clone:
         self.root = root
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=paths.REPO,
+            cwd=CHECKOUT,
             check=True,
             capture_output=True,
             text=True,
         ).stdout
         for name in filter(None, listed.split("\0")):
-            if (paths.REPO / name).is_file():
+            if (CHECKOUT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(paths.REPO / name, root / name)
+                shutil.copy2(CHECKOUT / name, root / name)
         tool = root / ".venv/bin/lab"
         tool.parent.mkdir(parents=True)
         tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lab "$@"\n')
@@ -130,7 +130,7 @@ def test_the_first_extension_runs(clone: Clone) -> None:
     prepared = clone.do("What you need")
     assert [line for line, _ in prepared] == ["./lab.sh doctor", "./lab.sh kernel build rex"]
     assert prepared[-1][1].returncode == 0, prepared[-1][1].stdout
-    done = clone.do("The first one")
+    done = clone.do("Your first extension")
     for line, result in done:
         assert result.returncode == 0, f"{line}\n{result.stdout}"
     said = done[-1][1].stdout
@@ -164,13 +164,13 @@ def _lines(text: str) -> list[str]:
 
 
 def test_the_tour_compiles(clone: Clone) -> None:
-    parts = [block.text for block in in_section("What there is") if block.kind == "rust"]
+    parts = [block.text for block in in_section("Reference") if block.kind == "rust"]
     assert len(parts) > 3
     _build(clone, "tour", HEAD + "\n".join(parts))
 
 
 def test_the_example_of_the_crate_compiles(clone: Clone) -> None:
-    text = (paths.EXTENSIONS / "rex/src/lib.rs").read_text()
+    text = (CHECKOUT / "extensions" / "rex/src/lib.rs").read_text()
     (example,) = re.findall(r"^//! ```ignore\n(.*?)^//! ```$", text, re.M | re.S)
     _build(clone, "example", re.sub(r"^//! ?", "", example, flags=re.M))
 
@@ -225,9 +225,9 @@ def test_what_it_names_is_there() -> None:
     made = {block.file for block in blocks()}
     for name in re.findall(r"`((?:scenarios|docs|kconfigs|extensions)/[\w/.-]+)`", text):
         mine = name in made or "count_users" in name or "NAME" in name
-        assert mine or (paths.REPO / name).exists(), name
-    crate = "".join(path.read_text() for path in (paths.EXTENSIONS / "rex").rglob("*.rs"))
-    words = set(re.findall(r"`(?:#\[)?(\w+)[^`]*`", text.partition("## What there is")[2]))
+        assert mine or (CHECKOUT / name).exists(), name
+    crate = "".join(path.read_text() for path in (CHECKOUT / "extensions" / "rex").rglob("*.rs"))
+    words = set(re.findall(r"`(?:#\[)?(\w+)[^`]*`", text.partition("## Reference")[2]))
     for word in ("ktime_ns", "insert_new", "tcp_socket", "rex_perf_event", "NO_ROOM", "peek"):
         assert word in words
         assert re.search(rf"\b{word}\b", crate), word

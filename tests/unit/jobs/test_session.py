@@ -28,6 +28,7 @@ from lab.runner.run import Run
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 from lab.vm import slots
+from lab.workspace import Workspace
 
 SCENARIO = """
 summary: A shell line works
@@ -71,7 +72,7 @@ def heard() -> list[events.Event]:
 
 @pytest.fixture
 def session(tmp_path: Path, heard: list[events.Event]) -> Session:
-    planner = Plans(Cache(tmp_path), "tcg")
+    planner = Plans(Workspace(), Cache(tmp_path), "tcg")
     pool = Pool(Forks(planner.cache), tmp_path / slots.FOLDER)
     return Session(Blind(planner, pool, heard.append), heard.append, tmp_path / "results")
 

@@ -20,7 +20,7 @@ READING = inventory.reading(
     {"_stext": (0xFFFFFFFF81000000, 0), "reboot_notifier_list": (0xFFFFFFFF81E2E7A0, 48)}, {}
 )
 EMPTY: dict[str, dict[str, Any]] = {
-    "ledger": {kind: [] for kind in BPF_OBJECT_KINDS},
+    "bpf-objects": {kind: [] for kind in BPF_OBJECT_KINDS},
     "file": {"text": ""},
     "tree": {"folders": {}},
     "tasks": {"entries": []},
@@ -177,7 +177,7 @@ def test_a_source_that_never_could_be_read_is_said_not_to_be_looked_at(guest: Gu
 
 def test_the_objects_of_bpf_come_with_the_rest(guest: Guest, census: Census) -> None:
     program = {"id": 7, "name": "count", "type": "kprobe"}
-    guest.answers["ledger"] = {**EMPTY["ledger"], "programs": [program]}
+    guest.answers["bpf-objects"] = {**EMPTY["bpf-objects"], "programs": [program]}
     found = census.look(modules_ran=False)
     assert found.bpf_objects is not None
     assert [str(item) for item in found.bpf_objects.items] == ["program 7 (count, kprobe)"]
@@ -185,6 +185,6 @@ def test_the_objects_of_bpf_come_with_the_rest(guest: Guest, census: Census) -> 
 
 
 def test_without_the_objects_of_bpf_nothing_is_proven(guest: Guest, census: Census) -> None:
-    guest.answers["ledger"] = {"programs": []}
+    guest.answers["bpf-objects"] = {"programs": []}
     with pytest.raises(InfraError, match="lacks maps"):
         census.look(modules_ran=False)

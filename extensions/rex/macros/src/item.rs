@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! As much of Rust's grammar as the attributes need.
+//! The part of Rust's grammar that the attributes need.
 use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
-/// What is wrong, and where.
+/// An error in the extension's source, and its position.
 pub struct Flaw {
     place: Span,
     message: String,
@@ -13,9 +13,9 @@ impl Flaw {
         Flaw { place, message: message.into() }
     }
 
-    /// A `::core::compile_error!` there.
+    /// Return a `::core::compile_error!` at that position.
     pub fn tokens(self) -> TokenStream {
-        // From the root: an extension may have a macro of that name.
+        // A path from the root, because an extension may define a macro of that name.
         let mut words: Vec<TokenTree> = vec![
             Punct::new(':', Spacing::Joint).into(),
             Punct::new(':', Spacing::Alone).into(),
@@ -46,7 +46,7 @@ pub fn is_word(token: Option<&TokenTree>, wanted: &str) -> bool {
     matches!(token, Some(TokenTree::Ident(ident)) if ident.to_string() == wanted)
 }
 
-/// What stands in an attribute: a text, and `default = number`.
+/// The arguments of an attribute: a text, and `default = number`.
 #[derive(Default)]
 pub struct Arguments {
     pub text: Option<String>,
@@ -57,7 +57,9 @@ impl Arguments {
     pub fn none(arguments: TokenStream, attribute: &str) -> Result<(), Flaw> {
         match arguments.into_iter().next() {
             None => Ok(()),
-            Some(token) => Err(Flaw::at(token.span(), format!("#[{attribute}] takes nothing"))),
+            Some(token) => {
+                Err(Flaw::at(token.span(), format!("#[{attribute}] takes no arguments")))
+            }
         }
     }
 
@@ -85,7 +87,7 @@ impl Arguments {
     }
 }
 
-/// A target: text without anything to escape.
+/// Return a target's text, which may need no escapes.
 fn plain_text(literal: &Literal) -> Result<String, Flaw> {
     let text = literal.to_string();
     text.strip_prefix('"')
@@ -105,7 +107,7 @@ pub struct Function {
 impl Function {
     pub fn parse(attribute: &str, input: TokenStream) -> Result<Function, Flaw> {
         let tokens: Vec<TokenTree> = input.into_iter().collect();
-        let form = format!("#[{attribute}] stands before a function: fn name(context: &Type)");
+        let form = format!("#[{attribute}] must precede a function: fn name(context: &Type)");
         let flaw = |span| Flaw::at(span, form.clone());
         let at = tokens
             .iter()
@@ -128,15 +130,13 @@ impl Function {
         Ok(Function { name: name.to_string(), context })
     }
 
-    /// Code in which `__REX_CONTEXT__` stands for the type of the function's parameter.
+    /// Parse code and replace `__REX_CONTEXT__` in it by the type of the function's parameter.
     pub fn with_context(&self, code: &str) -> Result<TokenStream, Flaw> {
-        let code: TokenStream =
-            code.parse().map_err(|error| Flaw::at(Span::call_site(), format!("{error}")))?;
-        Ok(replace(code, &self.context))
+        Ok(replace(parse(code)?, "__REX_CONTEXT__", &self.context))
     }
 }
 
-/// `Type` of `(name: &mut Type)`; None if it is something else.
+/// Return `Type` of `(name: &mut Type)`; None if the parameters have another form.
 fn context_type(parameters: &Group) -> Option<TokenStream> {
     let mut tokens = parameters.stream().into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -160,7 +160,7 @@ fn context_type(parameters: &Group) -> Option<TokenStream> {
             TokenTree::Punct(punct) if punct.as_char() == '<' => depth += 1,
             TokenTree::Punct(punct) if punct.as_char() == '>' => depth -= 1,
             TokenTree::Punct(punct) if punct.as_char() == ',' && depth == 0 => break,
-            // A block would be code of the extension's amid ours.
+            // A block would put the extension's code inside the generated code.
             TokenTree::Group(_) => return None,
             _ => {}
         }
@@ -169,14 +169,18 @@ fn context_type(parameters: &Group) -> Option<TokenStream> {
     (!found.is_empty()).then(|| found.into_iter().collect())
 }
 
-pub fn replace(code: TokenStream, context: &TokenStream) -> TokenStream {
+pub fn parse(code: &str) -> Result<TokenStream, Flaw> {
+    code.parse().map_err(|error| Flaw::at(Span::call_site(), format!("{error}")))
+}
+
+/// Replace every identifier `placeholder` in `code` by `tokens`.
+pub fn replace(code: TokenStream, placeholder: &str, tokens: &TokenStream) -> TokenStream {
     code.into_iter()
         .flat_map(|token| match token {
-            TokenTree::Ident(ref ident) if ident.to_string() == "__REX_CONTEXT__" => {
-                context.clone()
-            }
+            TokenTree::Ident(ref ident) if ident.to_string() == placeholder => tokens.clone(),
             TokenTree::Group(group) => {
-                let mut inner = Group::new(group.delimiter(), replace(group.stream(), context));
+                let inner = replace(group.stream(), placeholder, tokens);
+                let mut inner = Group::new(group.delimiter(), inner);
                 inner.set_span(group.span());
                 TokenTree::from(inner).into()
             }
@@ -199,7 +203,7 @@ impl Static {
         let tokens: Vec<TokenTree> = input.into_iter().collect();
         let flaw = || {
             let place = tokens.first().map_or(Span::call_site(), TokenTree::span);
-            Flaw::at(place, "#[rex_map] stands before `static NAME: Type = Type::new(..);`")
+            Flaw::at(place, "#[rex_map] must precede `static NAME: Type = Type::new(..);`")
         };
         let name = tokens.iter().position(|t| is_word(Some(t), "static")).ok_or_else(flaw)? + 1;
         let (colon, end) = (name + 1, tokens.len().saturating_sub(1));
@@ -225,9 +229,6 @@ impl Static {
         let before = format!(
             "#[unsafe(link_section = \".rex.maps\")] #[unsafe(export_name = \"rex_map.{name}\")]"
         );
-        let parse = |code: &str| -> Result<TokenStream, Flaw> {
-            code.parse().map_err(|error| Flaw::at(Span::call_site(), format!("{error}")))
-        };
         let group = |tokens: &[TokenTree]| {
             TokenTree::from(Group::new(
                 Delimiter::Parenthesis,
@@ -243,12 +244,12 @@ impl Static {
         output.extend(self.tokens[..=self.equals].iter().cloned());
         output.extend([group(&self.tokens[self.equals + 1..self.end])]);
         output.extend(parse(&format!(".named(\"{name}\");"))?);
-        // Nothing else may get into the table.
+        // Only maps may get into the table.
         let check = parse(
-            "const _: () = { const fn only<T: ::rex::expansion::Map>() {}
-             only::<__REX_CONTEXT__>() };",
+            "const _: () = { const fn is_map<T: ::rex::expansion::Map>() {}
+             is_map::<__REX_MAP__>() };",
         )?;
-        output.extend(replace(check, &kind));
+        output.extend(replace(check, "__REX_MAP__", &kind));
         Ok(output)
     }
 }

@@ -2,9 +2,9 @@
 //! `#[rex_plain]`.
 use proc_macro::{Delimiter, Span, TokenStream, TokenTree};
 
-use crate::item::{Flaw, is_punct, is_word, replace};
+use crate::item::{Flaw, is_punct, is_word, parse, replace};
 
-/// A field: its name, and its type as it was written.
+/// A field: its name, and its type as written in the source.
 struct Field {
     name: String,
     kind: TokenStream,
@@ -12,12 +12,12 @@ struct Field {
 
 pub fn plain(input: TokenStream) -> Result<TokenStream, Flaw> {
     let tokens: Vec<TokenTree> = input.clone().into_iter().collect();
-    let flaw = |span| Flaw::at(span, "#[rex_plain] stands before `struct Name { field: Type, .. }`");
+    let flaw = |span| Flaw::at(span, "#[rex_plain] must precede `struct Name { field: Type, .. }`");
     let at = tokens
         .iter()
         .position(|token| is_word(Some(token), "struct"))
         .ok_or_else(|| flaw(Span::call_site()))?;
-    // Another attribute could put something else in the structure's place.
+    // Another attribute could replace the structure.
     only_attributes(&tokens[..at], &["doc", "derive", "repr", "allow"])?;
     let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) =
         (tokens.get(at + 1), tokens.get(at + 2))
@@ -34,21 +34,20 @@ pub fn plain(input: TokenStream) -> Result<TokenStream, Flaw> {
     let mut output: TokenStream = parse("#[repr(C)] #[derive(Clone, Copy)]")?;
     output.extend(input);
     let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    // The structure of this name has just these fields, whatever became of this one.
+    // Check that the structure of this name has exactly these fields, with these types.
     let whole = format!("const _: fn({name}) = |{name} {{ {} }}| {{", names.join(", "));
     let mut body = TokenStream::new();
     let mut sum = parse("0")?;
     for field in &fields {
-        let own = format!("let _: __REX_CONTEXT__ = {};", field.name);
-        body.extend(replace(parse(&own)?, &field.kind));
-        sum.extend(replace(parse("+ ::core::mem::size_of::<__REX_CONTEXT__>()")?, &field.kind));
-        output.extend(replace(
-            parse(
-                "const _: () = { const fn is_plain<T: ::rex::plain::Plain>() {}
-                 is_plain::<__REX_CONTEXT__>() };",
-            )?,
-            &field.kind,
-        ));
+        let with_type = |code: &str| -> Result<TokenStream, Flaw> {
+            Ok(replace(parse(code)?, "__REX_FIELD__", &field.kind))
+        };
+        body.extend(with_type(&format!("let _: __REX_FIELD__ = {};", field.name))?);
+        sum.extend(with_type("+ ::core::mem::size_of::<__REX_FIELD__>()")?);
+        output.extend(with_type(
+            "const _: () = { const fn is_plain<T: ::rex::plain::Plain>() {}
+             is_plain::<__REX_FIELD__>() };",
+        )?);
     }
     output.extend(parse(&format!("{whole} __REX_BODY__ }};"))?.into_iter().flat_map(
         |token| -> TokenStream {
@@ -62,23 +61,19 @@ pub fn plain(input: TokenStream) -> Result<TokenStream, Flaw> {
     ));
     let checks = format!(
         "const _: () = ::core::assert!(
-            ::core::mem::size_of::<{name}>() == __REX_CONTEXT__,
-            \"the fields leave gaps: order them by size, or name what fills a gap\",
+            ::core::mem::size_of::<{name}>() == __REX_SUM_OF_SIZES__,
+            \"the fields leave gaps: order them by size, or add fields that fill the gaps\",
         );
         const _: () = ::core::assert!(
             ::core::mem::align_of::<{name}>() <= 8, \"maps are aligned to 8 bytes\",
         );
         unsafe impl ::rex::plain::Plain for {name} {{}}"
     );
-    output.extend(replace(parse(&checks)?, &sum));
+    output.extend(replace(parse(&checks)?, "__REX_SUM_OF_SIZES__", &sum));
     Ok(output)
 }
 
-fn parse(code: &str) -> Result<TokenStream, Flaw> {
-    code.parse().map_err(|error| Flaw::at(Span::call_site(), format!("{error}")))
-}
-
-/// Refuses attributes of other names: they could take away what is checked here.
+/// Refuse other attributes: they could remove the fields that are checked here.
 fn only_attributes(tokens: &[TokenTree], allowed: &[&str]) -> Result<(), Flaw> {
     for (index, token) in tokens.iter().enumerate() {
         if !is_punct(Some(token), '#') {
@@ -89,7 +84,7 @@ fn only_attributes(tokens: &[TokenTree], allowed: &[&str]) -> Result<(), Flaw> {
             _ => None,
         };
         if !allowed.iter().any(|word| is_word(name.as_ref(), word)) {
-            let said = format!("beside #[rex_plain] there may be only {}", allowed.join(", "));
+            let said = format!("with #[rex_plain] there may be only {}", allowed.join(", "));
             return Err(Flaw::at(token.span(), said));
         }
     }
@@ -133,7 +128,7 @@ fn fields(body: TokenStream) -> Result<Vec<Field>, Flaw> {
     Ok(found)
 }
 
-/// Where code in braces is in a type, however deep.
+/// Return the position of code in braces inside a type, at any depth.
 pub fn block(token: &TokenTree) -> Option<Span> {
     match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group.span()),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What programs are given, by their type, and what they may return.
+//! The contexts and return values of the program types.
 mod packets;
 mod tracing;
 
 use core::ffi::c_void;
 
 mod sealed {
-    /// Only what is listed here is returned: other numbers mean other things to the kernel.
+    /// Limits return values to these types: other numbers have other meanings in the kernel.
     pub trait Sealed {}
     impl Sealed for () {}
     impl Sealed for i32 {}
@@ -20,21 +20,21 @@ pub use tracing::{Kprobe, PerfEvent, Sample, RawTracepoint, Tracepoint};
 /// The context of a type of program.
 ///
 /// # Safety
-/// `PROG_TYPE` and `CTX_SIZE` are what the kernel knows the type by, and how far its
-/// record is read.
+/// `PROG_TYPE` must be the kernel's number of the type, and `CTX_SIZE` must cover all bytes of
+/// the context that are read.
 pub unsafe trait Context: Sized {
-    /// The kernel's number of the type of program.
+    /// The kernel's number of the program type.
     const PROG_TYPE: u32;
-    /// Bytes of the context that are read, where that depends on the program.
+    /// Bytes of the context that the program reads, if that depends on the program.
     const CTX_SIZE: usize = 0;
 
     /// # Safety
-    /// `raw` is what the kernel gave to a program of this type, which is running.
+    /// `raw` must be the context of the running program, which has this type.
     unsafe fn from_raw(raw: *mut c_void) -> Self;
 }
 
-/// What a program with the context `C` may return.
+/// A type that a program with the context `C` may return.
 pub trait Returns<C>: sealed::Sealed {
-    /// The kernel's number of it.
+    /// Return the kernel's number for this value.
     fn code(self) -> u64;
 }

@@ -3,7 +3,7 @@ use core::ffi::c_void;
 use core::marker::PhantomData;
 
 use super::{Context, Returns};
-use crate::abi;
+use crate::abi::{self, XDP_PASS};
 use crate::error::{Error, Result};
 use crate::packet::{Packet, Raw};
 
@@ -14,24 +14,24 @@ pub struct Xdp<'a> {
 }
 
 impl Xdp<'_> {
-    /// Move the start of the packet: a positive number of bytes cuts its head off, a
-    /// negative one makes room.
+    /// Move the start of the packet: a positive number removes bytes from its head, a
+    /// negative one adds space.
     pub fn adjust_head(&mut self, delta: i32) -> Result<()> {
         // SAFETY: the context of the running program.
         Error::check(unsafe { abi::rex_packet_adjust_head(self.raw, delta) })
     }
 }
 
-// SAFETY: BPF_PROG_TYPE_XDP; the context goes back to the kernel as it is.
+// SAFETY: the type's number; the context is only passed back to the kernel.
 unsafe impl Context for Xdp<'_> {
-    const PROG_TYPE: u32 = 6;
+    const PROG_TYPE: u32 = abi::BPF_PROG_TYPE_XDP;
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
         Xdp { raw, here: PhantomData }
     }
 }
 
-// SAFETY: made from the context by `from_raw`.
+// SAFETY: `from_raw` created it from the context.
 unsafe impl Raw for Xdp<'_> {
     fn raw(&self) -> *mut c_void {
         self.raw
@@ -40,17 +40,17 @@ unsafe impl Raw for Xdp<'_> {
 
 impl Packet for Xdp<'_> {}
 
-/// What becomes of a packet after XDP.
+/// The fate of a packet after XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum XdpAction {
-    /// An error: dropped, with a tracepoint.
+    /// Drop it because of an error, which a tracepoint reports.
     Aborted = 0,
-    /// Dropped.
+    /// Drop it.
     Drop = 1,
-    /// On to the network stack.
-    Pass = 2,
-    /// Out by the device that it came in by.
+    /// Pass it to the network stack.
+    Pass = XDP_PASS as u32,
+    /// Send it out through the device that received it.
     Tx = 3,
 }
 
@@ -67,24 +67,24 @@ pub struct Tc<'a> {
 }
 
 impl Tc<'_> {
-    /// Join the first `size` bytes of the packet in one piece (0: what is joined already),
-    /// and make them writable.
+    /// Make the first `size` bytes of the packet contiguous and writable (0: only the bytes
+    /// that are already contiguous).
     pub fn pull(&mut self, size: u32) -> Result<()> {
         // SAFETY: the context of the running program.
         Error::check(unsafe { abi::rex_packet_pull(self.raw, size) })
     }
 }
 
-// SAFETY: BPF_PROG_TYPE_SCHED_CLS; the context goes back to the kernel as it is.
+// SAFETY: the type's number; the context is only passed back to the kernel.
 unsafe impl Context for Tc<'_> {
-    const PROG_TYPE: u32 = 3;
+    const PROG_TYPE: u32 = abi::BPF_PROG_TYPE_SCHED_CLS;
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
         Tc { raw, here: PhantomData }
     }
 }
 
-// SAFETY: made from the context by `from_raw`.
+// SAFETY: `from_raw` created it from the context.
 unsafe impl Raw for Tc<'_> {
     fn raw(&self) -> *mut c_void {
         self.raw
@@ -93,15 +93,15 @@ unsafe impl Raw for Tc<'_> {
 
 impl Packet for Tc<'_> {}
 
-/// What becomes of a packet after tc.
+/// The fate of a packet after tc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum TcAction {
-    /// As if this program were not there.
+    /// Continue as if this program did not exist.
     Unspecified = -1,
-    /// On its way.
+    /// Let it pass.
     Ok = 0,
-    /// Dropped.
+    /// Drop it.
     Shot = 2,
 }
 

@@ -7,7 +7,7 @@ use super::{Context, Returns};
 use crate::abi;
 use crate::plain::Plain;
 
-/// The CPU's registers where a kprobe or kretprobe hit.
+/// The CPU's registers at a kprobe or kretprobe.
 pub struct Kprobe<'a> {
     registers: &'a PtRegs,
 }
@@ -41,45 +41,45 @@ struct PtRegs {
 const _: () = assert!(size_of::<PtRegs>() == 168);
 
 impl Kprobe<'_> {
-    /// The function's argument of a number from 0 to 5, where it was called. Later in the
-    /// function the registers may hold something else. Panics beyond 5.
+    /// Return the function's argument `number` (0 to 5) at the function's entry. Later in the
+    /// function the registers may hold other values. Panics if `number` is larger.
     pub fn argument(&self, number: usize) -> u64 {
         let at = self.registers;
         [at.di, at.si, at.dx, at.cx, at.r8, at.r9][number]
     }
 
-    /// What the function returns, for a kretprobe.
+    /// Return the function's return value, for a kretprobe.
     pub fn returned(&self) -> u64 {
         self.registers.ax
     }
 
-    /// The instruction pointer.
+    /// Return the instruction pointer.
     pub fn ip(&self) -> u64 {
         self.registers.ip
     }
 
-    /// The argument of a system call, of a number from 0 to 5, in a probe on its entry
-    /// `__x64_sys_*`, which is given the caller's registers. None if they can't be read.
+    /// Return argument `number` (0 to 5) of a system call, for a probe on its entry
+    /// `__x64_sys_*`, which gets the caller's registers. None if they can't be read.
     pub fn syscall_argument(&self, number: usize) -> Option<u64> {
-        // di, si, dx, r10, r8, r9: places in `struct pt_regs`.
+        // di, si, dx, r10, r8, r9: indices in `struct pt_regs`.
         let place = [14, 13, 12, 7, 9, 8][number];
         crate::kernel::read_kernel(self.registers.di as usize + 8 * place).ok()
     }
 }
 
-// SAFETY: BPF_PROG_TYPE_KPROBE is given a `struct pt_regs`.
+// SAFETY: BPF_PROG_TYPE_KPROBE gets a `struct pt_regs`.
 unsafe impl Context for Kprobe<'_> {
-    const PROG_TYPE: u32 = 2;
+    const PROG_TYPE: u32 = abi::BPF_PROG_TYPE_KPROBE;
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
-        // SAFETY: as the caller promises; nobody writes to them while the program runs.
+        // SAFETY: as the caller promises; nothing writes to the registers while the program runs.
         Kprobe { registers: unsafe { &*raw.cast() } }
     }
 }
 
 /// The record of a tracepoint, as `format` in tracefs describes it, read as an `R`.
 ///
-/// An `R` that is longer than the record is refused when the program is attached.
+/// The kernel refuses to attach the program if `R` is longer than the record.
 pub struct Tracepoint<'a, R> {
     record: &'a R,
 }
@@ -92,11 +92,11 @@ impl<R: Plain> Deref for Tracepoint<'_, R> {
     }
 }
 
-// SAFETY: BPF_PROG_TYPE_TRACEPOINT is given the record, of which the kernel lets a
-// program be attached only if it is CTX_SIZE long. Both are aligned to
-// at most 8 bytes.
+// SAFETY: BPF_PROG_TYPE_TRACEPOINT gets the record. The kernel attaches the program only if
+// the record has at least CTX_SIZE bytes. R needs an alignment of at most 8 bytes, which the
+// record has.
 unsafe impl<R: Plain> Context for Tracepoint<'_, R> {
-    const PROG_TYPE: u32 = 5;
+    const PROG_TYPE: u32 = abi::BPF_PROG_TYPE_TRACEPOINT;
     const CTX_SIZE: usize = size_of::<R>();
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
@@ -111,16 +111,16 @@ pub struct RawTracepoint<'a, const N: usize = 0> {
 }
 
 impl<const N: usize> RawTracepoint<'_, N> {
-    /// The argument of a number from 0 on. Panics at N and beyond.
+    /// Return argument `number`, counted from 0. Panics if it is not below N.
     pub fn argument(&self, number: usize) -> u64 {
         self.arguments[number]
     }
 }
 
-// SAFETY: BPF_PROG_TYPE_RAW_TRACEPOINT is given an array of the arguments, of which the
-// kernel lets a program be attached only if it is CTX_SIZE long.
+// SAFETY: BPF_PROG_TYPE_RAW_TRACEPOINT gets an array of the arguments. The kernel attaches
+// the program only if the array has at least CTX_SIZE bytes.
 unsafe impl<const N: usize> Context for RawTracepoint<'_, N> {
-    const PROG_TYPE: u32 = 17;
+    const PROG_TYPE: u32 = abi::BPF_PROG_TYPE_RAW_TRACEPOINT;
     const CTX_SIZE: usize = 8 * N;
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
@@ -129,7 +129,7 @@ unsafe impl<const N: usize> Context for RawTracepoint<'_, N> {
     }
 }
 
-/// What a perf event found when its counter overflowed.
+/// The context of a perf event whose counter overflowed.
 pub struct PerfEvent<'a> {
     raw: *mut c_void,
     here: PhantomData<&'a ()>,
@@ -138,27 +138,27 @@ pub struct PerfEvent<'a> {
 /// A sample of a perf event.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Where the CPU was.
+    /// The instruction pointer of the interrupted code.
     pub ip: u64,
-    /// How many events this sample stands for.
+    /// The number of events that this sample represents.
     pub period: u64,
-    /// The address of the data, 0 if the event has none.
+    /// The address of the accessed data, 0 if the event has none.
     pub address: u64,
 }
 
 impl PerfEvent<'_> {
-    /// The sample.
+    /// Return the sample.
     pub fn sample(&self) -> Sample {
         let mut out = [0; 3];
-        // SAFETY: the context of the running program; room for three numbers.
+        // SAFETY: the context of the running program; `out` holds three numbers.
         unsafe { abi::rex_perf_sample(self.raw, out.as_mut_ptr()) };
         Sample { ip: out[0], period: out[1], address: out[2] }
     }
 }
 
-// SAFETY: BPF_PROG_TYPE_PERF_EVENT; the context goes back to the kernel as it is.
+// SAFETY: the type's number; the context is only passed back to the kernel.
 unsafe impl Context for PerfEvent<'_> {
-    const PROG_TYPE: u32 = 7;
+    const PROG_TYPE: u32 = abi::BPF_PROG_TYPE_PERF_EVENT;
 
     unsafe fn from_raw(raw: *mut c_void) -> Self {
         PerfEvent { raw, here: PhantomData }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::lock::{LockGuard, Locked};
 use crate::plain::Plain;
 
-/// An array; all its values are there from the start, as zeros.
+/// An array; all its values exist from the start, as zeros.
 #[repr(transparent)]
 pub struct Array<V: Value> {
     entry: MapEntry,
@@ -18,18 +18,19 @@ pub struct Array<V: Value> {
 map_type!(Array<V: Value>);
 
 impl<V: Value> Array<V> {
-    /// An array of a length.
+    /// Create an array of `length` values.
     pub const fn new(length: u32) -> Self {
-        let entry = MapEntry::new(2, 4, size_of::<V>(), length, V::LOCK_OFFSET);
+        let kind = abi::BPF_MAP_TYPE_ARRAY;
+        let entry = MapEntry::new(kind, 4, size_of::<V>(), length, V::LOCK_OFFSET);
         Array { entry, kinds: PhantomData }
     }
 
     fn lookup(&self, index: u32) -> *mut c_void {
-        // SAFETY: the kernel compared the sizes of the map with the types'.
+        // SAFETY: the kernel compared the map's sizes with the sizes of the types.
         unsafe { abi::rex_map_lookup(self.entry.address(), from(&index)) }
     }
 
-    /// Put a value there; [`Error::TOO_BIG`] behind the end.
+    /// Set a value; fails with [`Error::TOO_BIG`] if the index is out of range.
     pub fn set(&self, index: u32, value: &V::Content) -> Result<()> {
         let map = self.entry.address();
         // SAFETY: as in `lookup`.
@@ -40,24 +41,24 @@ impl<V: Value> Array<V> {
 }
 
 impl<V: Plain> Array<V> {
-    /// A copy of a value; None behind the end.
+    /// Return a copy of a value; None if the index is out of range.
     pub fn get(&self, index: u32) -> Option<V> {
         let place = self.lookup(index);
-        // SAFETY: a value of this map, which holds V's.
+        // SAFETY: a value of this map, whose values have type V.
         (!place.is_null()).then(|| unsafe { snapshot(place) })
     }
 }
 
 impl<V: Shared> Array<V> {
-    /// A value in place; None behind the end.
+    /// Return a reference to a value; None if the index is out of range.
     pub fn at(&self, index: u32) -> Option<&V> {
-        // SAFETY: a value of this map, which stays as long as the program.
+        // SAFETY: a value of this map, which exists as long as the program.
         unsafe { self.lookup(index).cast::<V>().as_ref() }
     }
 }
 
 impl<T: Plain> Array<Locked<T>> {
-    /// Take the lock of a value; [`Error::NOT_FOUND`] behind the end.
+    /// Take the lock of a value; fails with [`Error::NOT_FOUND`] if the index is out of range.
     pub fn lock(&self, index: u32) -> Result<LockGuard<'_, T>> {
         // SAFETY: as in `at`.
         let value = unsafe { self.lookup(index).cast::<Locked<T>>().as_ref() };
@@ -65,7 +66,7 @@ impl<T: Plain> Array<Locked<T>> {
     }
 }
 
-/// An array for each CPU: a program sees the values of the one that it runs on.
+/// An array per CPU: a program accesses the values of its own CPU.
 #[repr(transparent)]
 pub struct PerCpuArray<V: Plain> {
     entry: MapEntry,
@@ -75,38 +76,39 @@ pub struct PerCpuArray<V: Plain> {
 map_type!(PerCpuArray<V: Plain>);
 
 impl<V: Plain> PerCpuArray<V> {
-    /// Arrays of a length.
+    /// Create arrays of `length` values.
     pub const fn new(length: u32) -> Self {
-        // The kernel rounds the size of a slot up to 8 bytes; the value's stays.
-        let entry = MapEntry::new(6, 4, size_of::<V>(), length, -1);
+        // The kernel rounds a slot's size up to 8 bytes, but keeps the value's size.
+        let kind = abi::BPF_MAP_TYPE_PERCPU_ARRAY;
+        let entry = MapEntry::new(kind, 4, size_of::<V>(), length, -1);
         PerCpuArray { entry, kinds: PhantomData }
     }
 
     fn lookup(&self, index: u32) -> *mut c_void {
-        // SAFETY: the kernel compared the sizes of the map with the types'.
+        // SAFETY: the kernel compared the map's sizes with the sizes of the types.
         unsafe { abi::rex_map_lookup(self.entry.address(), from(&index)) }
     }
 
-    /// A copy of this CPU's value; None behind the end.
+    /// Return a copy of this CPU's value; None if the index is out of range.
     pub fn get(&self, index: u32) -> Option<V> {
         let place = self.lookup(index);
-        // SAFETY: a value of this map, which holds V's.
+        // SAFETY: a value of this map, whose values have type V.
         (!place.is_null()).then(|| unsafe { snapshot(place) })
     }
 
-    /// Change this CPU's value; [`Error::TOO_BIG`] behind the end.
+    /// Set this CPU's value; fails with [`Error::TOO_BIG`] if the index is out of range.
     pub fn set(&self, index: u32, value: &V) -> Result<()> {
         let place = self.lookup(index);
         if place.is_null() {
             return Err(Error::TOO_BIG);
         }
-        // SAFETY: a value of this map, of this CPU, which the program does not leave.
+        // SAFETY: a value of this map on this CPU, where the program stays.
         unsafe { place.cast::<V>().write_volatile(*value) };
         Ok(())
     }
 
-    /// Change this CPU's value by what it is. What another program that interrupts this
-    /// one writes meanwhile is lost.
+    /// Replace this CPU's value by `change(value)`. A value that an interrupting program
+    /// writes meanwhile is lost.
     pub fn update(&self, index: u32, change: impl FnOnce(V) -> V) -> Result<()> {
         let value = self.get(index).ok_or(Error::TOO_BIG)?;
         self.set(index, &change(value))

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Maps: what programs share with each other and with user space.
+//! Maps: data shared between programs and with user space.
 //!
-//! A map is a static with `#[rex_map]`; its name there, in small letters, is its
-//! name elsewhere. What a value is decides how it can be used:
+//! A map is a static with `#[rex_map]`; the map's name is the static's name in lower case. The
+//! type of its values decides how they are accessed:
 //!
-//! - plain values ([`Plain`]) are copied in and out: `get`, `insert`;
-//! - atomic numbers ([`Shared`]) can be referred to in place: `at`;
-//! - values with a lock ([`crate::lock::Locked`]) are referred to while it is held: `lock`.
+//! - plain values ([`Plain`]) are copied: `get`, `insert`;
+//! - atomic numbers ([`Shared`]) are used by reference: `at`;
+//! - values with a lock ([`crate::lock::Locked`]) are accessed while it is held: `lock`.
 //!
 //! Iteration is a loop over [`HashMap::keys`]: the kernel never calls back.
 mod array;
@@ -26,18 +26,19 @@ pub use ringbuf::{Reservation, RingBuf};
 use crate::lock::Locked;
 use crate::plain::Plain;
 
-/// A type that `#[rex_map]` may stand before.
+/// A type of statics with `#[rex_map]`.
 ///
 /// # Safety
-/// It is a [`crate::abi::MapEntry`] and nothing else.
+/// It must have the layout of [`crate::abi::MapEntry`].
 pub unsafe trait Map {}
 
-/// What can be the value of an array or a hash map.
+/// A type of values in an array or a hash map.
 ///
 /// # Safety
-/// `Raw` has the size and the layout of `Self`, and `LOCK_OFFSET` is where its lock is, or -1.
+/// `Raw` must have the size and layout of `Self`, and `LOCK_OFFSET` must be the offset of its
+/// lock, or -1.
 pub unsafe trait Value: 'static {
-    /// What it is without its lock and without being atomic.
+    /// The value's type without its lock and without atomics.
     type Content: Plain;
     #[doc(hidden)]
     type Raw: Copy;
@@ -45,12 +46,12 @@ pub unsafe trait Value: 'static {
     const LOCK_OFFSET: i32;
 
     /// # Safety
-    /// `place` is valid for a raw form, all zeros: what is not filled in stays so.
+    /// `place` must be valid for `Raw` and all zeros; bytes that are not filled in stay zero.
     #[doc(hidden)]
     unsafe fn fill(place: *mut Self::Raw, content: &Self::Content);
 }
 
-// SAFETY: it is its own raw form and has no lock.
+// SAFETY: it is its own `Raw` and has no lock.
 unsafe impl<T: Plain> Value for T {
     type Content = T;
     type Raw = T;
@@ -62,10 +63,10 @@ unsafe impl<T: Plain> Value for T {
     }
 }
 
-/// A value that may change while it is looked at: it can be referred to in place.
+/// A value that may be referenced although others change it.
 ///
 /// # Safety
-/// Any bytes are a value, and it is only accessed by atomic operations.
+/// Any bytes must be a valid value, and all accesses must be atomic operations.
 pub unsafe trait Shared: Value + Sync {}
 
 macro_rules! atomic {
@@ -81,14 +82,14 @@ macro_rules! atomic {
                 unsafe { place.write(*content) }
             }
         }
-        // SAFETY: it has no other operations.
+        // SAFETY: the type has only atomic operations.
         unsafe impl Shared for $atomic {}
     )* };
 }
 
 atomic!(AtomicI32: i32 AtomicI64: i64 AtomicU32: u32 AtomicU64: u64);
 
-/// A [`Locked`] as bytes.
+/// The raw form of a [`Locked`].
 #[doc(hidden)]
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -97,46 +98,46 @@ pub struct LockedRaw<T> {
     value: T,
 }
 
-// SAFETY: both are in C's order, and the lock is first.
+// SAFETY: both types are `repr(C)`, and the lock is first.
 unsafe impl<T: Plain> Value for Locked<T> {
     type Content = T;
     type Raw = LockedRaw<T>;
     const LOCK_OFFSET: i32 = 0;
 
     unsafe fn fill(place: *mut LockedRaw<T>, content: &T) {
-        // The kernel leaves the lock of an entry that is there as it is.
+        // The kernel does not overwrite the lock of an existing entry.
         // SAFETY: as the caller promises.
         unsafe { (&raw mut (*place).value).write(*content) }
     }
 }
 
-/// The address of anything, for the kernel to read from.
+/// Return the address of a value, for the kernel to read from.
 fn from<T>(value: &T) -> *const c_void {
     (&raw const *value).cast()
 }
 
-/// Call with the raw form of a value, in which no byte is left from something else.
+/// Call `use_it` with the raw form of a value, in which all unused bytes are zero.
 fn with_raw<V: Value, R>(content: &V::Content, use_it: impl FnOnce(*const c_void) -> R) -> R {
     let mut raw = MaybeUninit::<V::Raw>::zeroed();
-    // SAFETY: zeros, and room for it.
+    // SAFETY: zeros of the right size.
     unsafe { V::fill(raw.as_mut_ptr(), content) };
     use_it(raw.as_ptr().cast())
 }
 
-/// Copies out of memory that others may write to meanwhile: it may mix two values.
+/// Copy a value that others may write to meanwhile: the copy may mix two values.
 ///
 /// # Safety
-/// `place` is valid and aligned for a T.
+/// `place` must be valid and aligned for a T.
 unsafe fn snapshot<T: Plain>(place: *const c_void) -> T {
-    // SAFETY: as the caller promises. Volatile, so that it is read once.
+    // SAFETY: as the caller promises. The volatile access reads the value once.
     unsafe { place.cast::<T>().read_volatile() }
 }
 
 macro_rules! map_type {
     ($name:ident<$($parameter:ident: $bound:path),*>) => {
-        // SAFETY: transparent over the entry.
+        // SAFETY: `repr(transparent)` over the entry.
         unsafe impl<$($parameter: $bound),*> crate::map::Map for $name<$($parameter),*> {}
-        // SAFETY: the kernel's maps can be used from every CPU; the entry is only read.
+        // SAFETY: all CPUs can use the kernel's maps; the entry is only read.
         unsafe impl<$($parameter: $bound),*> Sync for $name<$($parameter),*> {}
 
         impl<$($parameter: $bound),*> $name<$($parameter),*> {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plain::Plain;
 
 macro_rules! sequence {
-    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+    ($(#[$doc:meta])* $name:ident, $kind:expr) => {
         $(#[$doc])*
         #[repr(transparent)]
         pub struct $name<V: Plain> {
@@ -19,29 +19,29 @@ macro_rules! sequence {
         map_type!($name<V: Plain>);
 
         impl<V: Plain> $name<V> {
-            /// One with room for as many values.
+            /// Create one for up to `entries` values.
             pub const fn new(entries: u32) -> Self {
                 let entry = MapEntry::new($kind, 0, size_of::<V>(), entries, -1);
                 $name { entry, kinds: PhantomData }
             }
 
-            /// Add a value; [`Error::TOO_BIG`] if it is full.
+            /// Add a value; fails with [`Error::TOO_BIG`] if it is full.
             pub fn push(&self, value: &V) -> Result<()> {
-                // SAFETY: the kernel compared the size of the map's values with the type's.
+                // SAFETY: the kernel compared the map's value size with the type's size.
                 Error::check(unsafe { abi::rex_map_push(self.entry.address(), from(value), 0) })
             }
 
-            /// Take the next value out.
+            /// Remove and return the next value.
             pub fn pop(&self) -> Option<V> {
                 let mut value = MaybeUninit::<V>::uninit();
-                // SAFETY: as in `push`; there is room for a value.
+                // SAFETY: as in `push`; `value` has the size of a value.
                 let code =
                     unsafe { abi::rex_map_pop(self.entry.address(), value.as_mut_ptr().cast()) };
                 // SAFETY: the kernel wrote it.
                 (code >= 0).then(|| unsafe { value.assume_init() })
             }
 
-            /// A copy of the next value, which stays.
+            /// Return a copy of the next value without removing it.
             pub fn peek(&self) -> Option<V> {
                 let mut value = MaybeUninit::<V>::uninit();
                 // SAFETY: as in `pop`.
@@ -55,10 +55,10 @@ macro_rules! sequence {
 }
 
 sequence! {
-    /// A queue: what came first goes first.
-    Queue, 22
+    /// A queue: first in, first out.
+    Queue, abi::BPF_MAP_TYPE_QUEUE
 }
 sequence! {
-    /// A stack: what came last goes first.
-    Stack, 23
+    /// A stack: last in, first out.
+    Stack, abi::BPF_MAP_TYPE_STACK
 }

@@ -9,7 +9,7 @@ use crate::abi::{self, MapEntry};
 use crate::error::{Error, Result};
 use crate::plain::Plain;
 
-/// A ring buffer: samples for user space, in their order.
+/// A ring buffer: samples for user space, in order.
 #[repr(transparent)]
 pub struct RingBuf<T: Plain> {
     entry: MapEntry,
@@ -19,46 +19,47 @@ pub struct RingBuf<T: Plain> {
 map_type!(RingBuf<T: Plain>);
 
 impl<T: Plain> RingBuf<T> {
-    /// A buffer of a size in bytes: a power of two, and at least a page.
+    /// Create a buffer of `bytes` bytes: a power of two, and at least a page.
     pub const fn new(bytes: u32) -> Self {
         assert!(bytes.is_power_of_two() && bytes >= 4096, "a power of two from 4096 on");
-        RingBuf { entry: MapEntry::new(27, 0, 0, bytes, -1), kinds: PhantomData }
+        let entry = MapEntry::new(abi::BPF_MAP_TYPE_RINGBUF, 0, 0, bytes, -1);
+        RingBuf { entry, kinds: PhantomData }
     }
 
-    /// Add a sample; fails if there is no room.
+    /// Add a sample; fails if the buffer is full.
     pub fn output(&self, sample: &T) -> Result<()> {
         let size = size_of::<T>() as u64;
-        // SAFETY: as many bytes are there.
+        // SAFETY: the sample has `size` bytes.
         Error::check(unsafe {
             abi::rex_ringbuf_output(self.entry.address(), from(sample), size, 0)
         })
     }
 
-    /// Make room for a sample that begins as `first`; None if there is none, here or in
-    /// the kernel's ledger. Nobody sees it before it is submitted.
+    /// Reserve space for a sample with the initial value `first`; None if this buffer or the
+    /// kernel's ledger is full. User space does not see the sample until it is submitted.
     pub fn reserve(&self, first: T) -> Option<Reservation<T>> {
         let size = size_of::<T>() as u64;
         // SAFETY: the address is this map's.
-        let room = unsafe { abi::rex_ringbuf_reserve(self.entry.address(), size) };
-        let room = NonNull::new(room)?.cast::<T>();
-        // SAFETY: as many bytes are there, aligned to 8, and they are ours.
-        unsafe { room.write(first) };
-        Some(Reservation { room })
+        let sample = unsafe { abi::rex_ringbuf_reserve(self.entry.address(), size) };
+        let sample = NonNull::new(sample)?.cast::<T>();
+        // SAFETY: `size` bytes were reserved for this program alone, aligned to 8.
+        unsafe { sample.write(first) };
+        Some(Reservation { sample })
     }
 }
 
-/// Room in a ring buffer. Dropped without being submitted, it is discarded.
+/// A reserved sample in a ring buffer. Dropping it without submitting discards it.
 #[must_use = "it is discarded when this is dropped"]
 pub struct Reservation<T: Plain> {
-    room: NonNull<T>,
+    sample: NonNull<T>,
 }
 
 impl<T: Plain> Reservation<T> {
-    /// Let user space see it.
+    /// Make the sample visible to user space.
     pub fn submit(self) {
-        let room = ManuallyDrop::new(self).room;
-        // SAFETY: reserved, and given back once: `drop` does not come to it.
-        unsafe { abi::rex_ringbuf_submit(room.as_ptr().cast(), 0) }
+        let sample = ManuallyDrop::new(self).sample;
+        // SAFETY: a reserved sample, given back once: `drop` does not run.
+        unsafe { abi::rex_ringbuf_submit(sample.as_ptr().cast(), 0) }
     }
 }
 
@@ -66,21 +67,21 @@ impl<T: Plain> Deref for Reservation<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: ours until it is given back, and written when it was reserved.
-        unsafe { self.room.as_ref() }
+        // SAFETY: reserved for this program, and initialized by `reserve`.
+        unsafe { self.sample.as_ref() }
     }
 }
 
 impl<T: Plain> DerefMut for Reservation<T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above.
-        unsafe { self.room.as_mut() }
+        unsafe { self.sample.as_mut() }
     }
 }
 
 impl<T: Plain> Drop for Reservation<T> {
     fn drop(&mut self) {
-        // SAFETY: reserved, and given back once.
-        unsafe { abi::rex_ringbuf_discard(self.room.as_ptr().cast(), 0) }
+        // SAFETY: a reserved sample, given back once.
+        unsafe { abi::rex_ringbuf_discard(self.sample.as_ptr().cast(), 0) }
     }
 }

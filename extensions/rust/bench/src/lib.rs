@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What `lab bench rex` measures of Rex. `extensions/c/bench_ops.bpf.c` does the same,
-//! step for step and under the same names; docs/benchmarks.md says how it is used.
+//! The operations that `lab bench rex` measures for Rex. `extensions/c/bench_ops.bpf.c` does
+//! the same steps under the same names; docs/benchmarks.md explains the use.
 #![no_std]
 use core::hint::black_box;
 
@@ -8,16 +8,16 @@ use rex::prelude::*;
 
 const ENTRIES: u32 = 5000;
 const AT_A_TIME: u64 = 100;
-/// How often a program does what it is there for, so that little of its time is its entry.
+/// Repetitions of the measured operation, so that the entry takes little of the time.
 const STEPS: u32 = 16;
 /// Values are keys + 1.
 const EXPECTED_SUM: u64 = (STEPS * 8 + 311 * (STEPS * (STEPS - 1) / 2)) as u64;
-/// As deep as eBPF's tail calls go.
+/// The depth limit of eBPF's tail calls.
 const DEPTH: u32 = 33;
 
 #[rex_map]
 static ARRAY_MAP: Array<u64> = Array::new(ENTRIES);
-/// Without a seed of its own: the same keys meet in the same buckets in each run.
+/// Without a random seed: each key has the same bucket in each run.
 #[rex_map]
 static HASH_MAP: HashMap<u32, u64> = HashMap::new(ENTRIES).unseeded();
 #[rex_map]
@@ -33,7 +33,7 @@ fn verdict(good: bool) -> TcAction {
     if good { TcAction::Ok } else { TcAction::Shot }
 }
 
-/// Puts the next entries into the maps; to be run until all are there.
+/// Insert the next entries into the maps; run it until all are there.
 #[rex_tc]
 fn fill(_packet: &Tc) -> TcAction {
     let start = CURSOR.at(0).unwrap().fetch_add(AT_A_TIME, Relaxed);
@@ -73,7 +73,7 @@ fn hash(_packet: &Tc) -> TcAction {
     verdict(sum == EXPECTED_SUM)
 }
 
-/// A look-up like those in `array`, and a value that is changed under its lock.
+/// Look up a value as `array` does, and change it under its lock.
 #[rex_tc]
 fn spin(_packet: &Tc) -> TcAction {
     for step in 0..STEPS {
@@ -85,19 +85,19 @@ fn spin(_packet: &Tc) -> TcAction {
     TcAction::Ok
 }
 
-/// What needs its frame until the call below it has returned.
+/// A function that needs its frame until the call below it has returned.
 #[inline(never)]
 fn deeper(left: u32) -> u32 {
     if left == 0 { 0 } else { black_box(deeper(black_box(left - 1))) }
 }
 
-/// As deep as eBPF's tail calls go, by recursion.
+/// Recurse as deep as eBPF's tail calls go.
 #[rex_tc]
 fn calls(_packet: &Tc) -> TcAction {
     verdict(deeper(DEPTH) == 0)
 }
 
-/// Ends in the kernel's hands each time.
+/// Panic, so that the kernel ends each run.
 #[rex_tc]
 fn panics(_packet: &Tc) -> TcAction {
     panic!("enough")

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calls, so many levels deep: what `extensions/c/bench_depth.bpf.c` does by tail calls,
-//! and by calls of its own functions. docs/benchmarks.md says how both are used.
+//! Calls of a given depth. `extensions/c/bench_depth.bpf.c` does the same by tail calls and
+//! by calls of its own functions. docs/benchmarks.md explains the use of both.
 #![no_std]
 use core::hint::black_box;
 
 use rex::prelude::*;
 
-/// What needs its frame until the call below it has returned.
+/// A function that needs its frame until the call below it has returned.
 #[inline(never)]
 fn deeper(left: u32) -> u32 {
     if left == 0 { 0 } else { black_box(deeper(black_box(left - 1))) }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What `lab bench kill` has the kernel end: programs that never return, and one that does.
+//! The programs of `lab bench kill`, which the kernel ends: all but one never return.
 #![no_std]
 use core::hint::black_box;
 
 use rex::prelude::*;
 
-/// Two keys that are always there.
+/// Two keys that always exist.
 #[rex_map]
 static TABLE: HashMap<u32, u32> = HashMap::new(16);
 
@@ -28,7 +28,7 @@ fn plain(_packet: &Tc) -> TcAction {
     TcAction::Shot
 }
 
-/// In a read-side critical section of its own.
+/// Loop in a read-side critical section of the program.
 #[rex_tc]
 fn rcu(_packet: &Tc) -> TcAction {
     let Ok(_section) = Rcu::lock() else { return TcAction::Shot };
@@ -36,14 +36,14 @@ fn rcu(_packet: &Tc) -> TcAction {
     TcAction::Shot
 }
 
-/// Nearly all of its time is the kernel's.
+/// Loop over calls of the kernel, which take nearly all of the time.
 #[rex_tc]
 fn calls(_packet: &Tc) -> TcAction {
     while black_box(kernel::ktime_ns()) != 0 {}
     TcAction::Shot
 }
 
-/// Whoever adds a key for each that it sees is never through.
+/// Add a key for each key seen, which never ends.
 #[rex_tc]
 fn keys(_packet: &Tc) -> TcAction {
     let _ = TABLE.insert(&0, &0);
@@ -55,7 +55,7 @@ fn keys(_packet: &Tc) -> TcAction {
     TcAction::Shot
 }
 
-/// With interrupts off, whoever calls it.
+/// Loop with interrupts off, in every context.
 #[rex_tc]
 fn locked(_packet: &Tc) -> TcAction {
     let Ok(mut guard) = LOCKED.lock(0) else { return TcAction::Shot };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A small firewall: drops IPv4 packets to one port, of TCP and of UDP, and counts them.
+//! A small firewall: drop and count IPv4 packets (TCP and UDP) to one port.
 #![no_std]
 use rex::prelude::*;
 
@@ -9,7 +9,7 @@ const BLOCKED: u16 = 4004;
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(1);
 
-/// The destination port of a packet; `None` if it has no port, or ends before it.
+/// Return the destination port; `None` if the packet has no port, or ends before it.
 fn port(packet: &impl Packet) -> Option<u16> {
     let ethernet: &net::Ethernet = packet.header(0)?;
     if ethernet.ethertype.get() != net::ETHERTYPE_IPV4 {

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What safe Rust can't do, but a bug of the compiler could: invalid accesses and invalid
-//! instructions, one program for each. They are the crate's feature `faults`.
+//! Invalid accesses and invalid instructions, one program for each. Safe Rust can't cause
+//! them, but a compiler bug could. They use the crate's feature `faults`.
 //!
-//! Each sits at a system call of its own and looks only at the trigger's calls. It
-//! counts that it came to its fault, in place 0, and that it went on behind it, in place
-//! 1: that stays 0, or an access was silently allowed.
+//! Each program has its own system call and handles only the trigger's calls. Its map's
+//! entry 0 counts that it reached its fault, and entry 1 that it continued after it: that
+//! must stay 0, or an access was silently allowed.
 #![no_std]
 use core::hint::black_box;
 
 use rex::faults;
 use rex::prelude::*;
 
-/// Where programs that are not relocated begin in memory: the trigger is one.
+/// The load address of programs that are not relocated, such as the trigger.
 const TRIGGER_TEXT: usize = 0x40_0000;
-/// In the user's half, and of no process.
+/// An address in the user's half that no process has mapped.
 const NOBODYS: usize = 0x10_0000;
 
-/// Came to the fault, went on behind it, and found the trigger's text mapped.
+/// Counts: reached the fault, continued after it, and found the trigger's text mapped.
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(3);
 
@@ -43,7 +43,7 @@ fn null(_context: &Kprobe) {
     expect_fault(|| faults::read(black_box(0)));
 }
 
-/// That the page is there, and can be read by who may, is asked first.
+/// First check that the page is mapped and readable through the helper.
 #[rex_kprobe("__x64_sys_getppid")]
 fn user_mapped(_context: &Kprobe) {
     expect_fault(|| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One program of each type; each counts its runs in a place of its own.
+//! One program of each type; each counts its runs in its own entry.
 #![no_std]
 use rex::prelude::*;
 
@@ -16,7 +16,7 @@ fn kprobe(_context: &Kprobe) {
     rex_printk!("hello from CPU {}", kernel::cpu());
 }
 
-/// The tracepoint's record, as its `format` in tracefs has it.
+/// The tracepoint's record, as its `format` in tracefs describes it.
 #[rex_plain]
 struct Getpgid {
     common: u64,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs that end while they hold something of the kernel's: each acquires what its name
-//! says, and the map `end` says how it ends.
+//! Programs that end while they hold kernel resources: each acquires the resource in its
+//! name, and the map `end` selects how it ends.
 //!
-//! No destructor runs when a program panics or faults, and safe Rust may keep one from
-//! running when it returns. Whatever is held then is the kernel's to give back.
+//! No destructor runs when a program panics or faults, and safe Rust can skip a destructor
+//! when it returns. The kernel must then release the resources.
 #![no_std]
 use core::hint::black_box;
 use core::mem::{self, ManuallyDrop, MaybeUninit};
@@ -13,12 +13,12 @@ use rex::prelude::*;
 
 mod sockets;
 
-/// How programs end: as `end` has it.
+/// How programs end; see `end`.
 #[rex_map]
 static END: Array<AtomicU64> = Array::new(1);
 
-/// Runs that had what they wanted; that were told no where there was none to have; that
-/// came to their end; that were told no otherwise.
+/// Counts of runs: acquired the resource; were refused as expected; reached their end;
+/// were refused unexpectedly.
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(4);
 const ACQUIRED: u32 = 0;
@@ -26,11 +26,11 @@ const TOLD_NO: u32 = 1;
 const ENDED: u32 = 2;
 const UNEXPECTED: u32 = 3;
 
-/// User space sees each as a number: the lock in its lower half, the value in the upper.
+/// User space sees each value as one number: the lock in its lower half, then the value.
 #[rex_map]
 static LOCKED: Array<Locked<u32>> = Array::new(2);
 
-/// Room for 4096 samples: nobody takes them out.
+/// Space for 4096 samples, which no reader removes.
 #[rex_map]
 static SAMPLES: RingBuf<u64> = RingBuf::new(65536);
 
@@ -40,7 +40,7 @@ fn count(index: u32) {
     }
 }
 
-/// Ends the program while it holds something, or lets it forget that it does.
+/// End the program while it holds a resource, or make it forget the guard.
 fn end<T>(held: T) {
     count(ACQUIRED);
     match END.at(0).map(|end| end.load(Relaxed)) {
@@ -85,7 +85,7 @@ fn task(_context: &Kprobe) {
     end(task);
 }
 
-/// One of each, and two tasks. Whatever is released, it is in the opposite order.
+/// Hold one of each and two tasks. The kernel releases them in the opposite order.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn several(_context: &Kprobe) {
     let own = Task::current();
@@ -98,7 +98,7 @@ fn several(_context: &Kprobe) {
     end((first, section, reservation, init, guard));
 }
 
-/// As many tasks as the kernel's ledger has lines. What comes then is not acquired.
+/// Hold as many tasks as the kernel's ledger has entries. Further ones are refused.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn full(_context: &Kprobe) {
     let tasks: [Option<Task>; 64] = core::array::from_fn(|_| Task::current());
@@ -115,7 +115,7 @@ fn full(_context: &Kprobe) {
     end(tasks);
 }
 
-/// Whoever could hold two locks could wait for himself, or in a circle.
+/// Try to take two locks. A program with two locks could deadlock.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn two_locks(_context: &Kprobe) {
     let Ok(mut first) = LOCKED.lock(0) else { return count(UNEXPECTED) };
@@ -124,7 +124,7 @@ fn two_locks(_context: &Kprobe) {
         Err(Error::BUSY) => count(TOLD_NO),
         _ => count(UNEXPECTED),
     }
-    // Nor the same one twice: that would be the end of this CPU.
+    // Try the same lock twice: waiting for it would hang this CPU.
     if LOCKED.lock(0).is_ok() {
         count(UNEXPECTED);
     }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! References to sockets: both ends of a connection over the loopback device, and whoever
-//! receives the trigger's packets.
+//! References to sockets: both ends of a connection over the loopback device, and the
+//! receiver of the trigger's packets.
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use rex::prelude::*;
 
 use crate::{UNEXPECTED, count, end};
 
-/// The client has one of these ports; which one is up to the kernel.
+/// The client has one of these ports; the kernel chooses it.
 const CLIENTS: core::ops::Range<u16> = 4000..4016;
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4100);
 const DISCARD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
 const ESTABLISHED: i32 = 1;
 
-/// The client's and the server's socket of the one connection.
+/// Find the client's and the server's socket of one connection.
 fn connection(packet: &impl Packet) -> Option<(Socket, Socket)> {
     CLIENTS.map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).find_map(|address| {
         let client = packet.tcp_socket(SERVER, address)?;

@@ -3,14 +3,14 @@
 #![no_std]
 use rex::prelude::*;
 
-/// Clears a terminal's screen, sets its title, and looks like the end of a line and a prefix.
+/// Text that clears a terminal, sets its title, and looks like a new line with a prefix.
 const NASTY: &str = "\x1b[2J\x1b]0;owned\x07\u{202e}\u{9b}31m\r\n<3>[    1.000000][    T1] x";
 
 fn wanted() -> bool {
     kernel::current_comm().text() == "kexttrigger"
 }
 
-/// Panics with a message that must not be printed unescaped.
+/// Panic with a message that must not be printed unescaped.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn nasty(_context: &Kprobe) {
     if wanted() {
@@ -18,7 +18,7 @@ fn nasty(_context: &Kprobe) {
     }
 }
 
-/// Writes to the kernel's log until it is ended.
+/// Write to the kernel's log until the kernel ends the run.
 #[rex_kprobe("__x64_sys_getppid")]
 fn flood(_context: &Kprobe) {
     while wanted() {

@@ -1,49 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Runs that take about as long as they may, and books of what became of each.
+//! Runs that take about as long as the budget, and records of how each ended.
 //!
-//! `spins` takes a time that it draws, most often just below the budget. `ends` is told of
-//! each run that the kernel ends, by its tracepoint, while that run is still the last one
-//! of its CPU. Together they know of every run whether it came to its end, was ended, or
-//! both; each is counted once, and what must not be is counted apart.
+//! `spins` runs for a random time, usually just below the budget. `ends` is attached to the
+//! tracepoint for ended runs, and runs while the ended run is still the last one of its CPU.
+//! Together they know for every run if it reached its end, was ended, or both. Each run is
+//! counted once, and impossible cases are counted separately.
 #![no_std]
 use rex::prelude::*;
 
 const CPUS: u32 = 4;
 
-/// Place 0: the budget in ns, as the scenario set it for the kernel.
+/// Entry 0: the budget in ns, which the scenario also set in the kernel.
 #[rex_map]
 static SETTINGS: Array<AtomicU64> = Array::new(1);
 
-/// The runs, by what became of them.
+/// Counts of runs by how they ended.
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(8);
 
 const ENTERED: u32 = 0;
-/// Came to their end, and by as much as a tenth of the budget below it.
+/// Reached their end; of these, in the last tenth of the budget.
 const LEFT: u32 = 1;
 const LEFT_NEAR: u32 = 2;
-/// The kernel said that it ended them, before or after their last instruction but one.
+/// Ended by the kernel; of these, after the run had recorded its own end.
 const ENDED: u32 = 3;
 const ENDED_AT_THE_END: u32 = 4;
-/// The longest that any took that came to its end, and the shortest that was ended, in ns.
+/// The longest run that reached its end, and the shortest that was ended, in ns.
 const LONGEST: u32 = 5;
 const SHORTEST_ENDED: u32 = 6;
 
-/// What must not be.
+/// Counts of impossible cases.
 #[rex_map]
 static WRONG: Array<AtomicU64> = Array::new(4);
 
-/// Ended though it had not had its budget.
+/// The run was ended before its budget was spent.
 const EARLY: u32 = 0;
-/// Ended twice.
+/// The run was ended twice.
 const TWICE: u32 = 1;
-/// Neither came to its end nor was said to be ended.
+/// The run neither reached its end nor was reported as ended.
 const VANISHED: u32 = 2;
-/// Came to its end though it took many times the budget.
+/// The run reached its end although it took many times the budget.
 const LOST: u32 = 3;
 
-/// Of each CPU: what became of its last run, and when the one before that was over. So the
-/// next was not begun before, however long the host kept the CPU at its first instruction.
+/// For each CPU: how its last run ended, and when the previous one was over. The last run
+/// began after that, even if the host stopped the CPU at its first instruction.
 #[rex_map]
 static BEFORE: Array<AtomicU64> = Array::new(CPUS);
 #[rex_map]
@@ -59,7 +59,7 @@ fn count(counts: &Array<AtomicU64>, place: u32) {
     }
 }
 
-/// A time in ns to spin for, and whether it is one that nothing may survive.
+/// Return a time to spin in ns, and true if it exceeds the budget so far that no run may survive.
 fn draw(budget: u64) -> (u64, bool) {
     let dice = kernel::random();
     let fine = u64::from(dice >> 8) % 1000;
@@ -101,7 +101,7 @@ fn spins(_packet: &Xdp) -> XdpAction {
         longest.fetch_max(took, Relaxed);
     }
     if let Some(left) = COUNTS.at(LEFT) {
-        // From here on it is over, though the kernel may still end it.
+        // The run has reached its end, but the kernel may still end it.
         before.store(start + took, Relaxed);
         state.store(IS_OVER, Relaxed);
         left.fetch_add(1, Relaxed);
@@ -117,7 +117,7 @@ fn ends(context: &RawTracepoint<2>) {
     let (Some(before), Some(state)) = (BEFORE.at(cpu), STATE.at(cpu)) else { return };
     count(&COUNTS, ENDED);
     let was = state.swap(WAS_ENDED, Relaxed);
-    // If it is over already, it has said when: there is nothing to measure it by.
+    // A run that recorded its own end has stored that time in `before`: don't measure it.
     let took = if was == RUNS { now - before.swap(now, Relaxed) } else { u64::MAX };
     match was {
         WAS_ENDED => count(&WRONG, TWICE),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Loops on several CPUs at once. Each beats a pulse, and looks at that of the others: all
-//! at once is what it is when a run has seen three others go on.
+//! Loops on several CPUs at once. Each run increments a pulse and watches the others' pulses:
+//! all run at once if a run has seen three others advance.
 use core::hint::black_box;
 
 use rex::prelude::*;
@@ -15,7 +15,7 @@ static PULSE: Array<AtomicU64> = Array::new(CPUS);
 #[rex_map]
 static LOCKS: Array<Locked<u32>> = Array::new(CPUS);
 
-/// In place 0 how many runs have seen others loop at the same time.
+/// Entry 0: how many runs have seen others loop at the same time.
 #[rex_map]
 static TOGETHER: Array<AtomicU64> = Array::new(1);
 
@@ -48,7 +48,7 @@ fn everywhere(_context: &Kprobe) {
     }
 }
 
-/// With interrupts off on all CPUs but the first.
+/// Loop with interrupts off on all CPUs but the first.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn all_but_first_locked(_context: &Kprobe) {
     if !wanted() {
@@ -62,7 +62,7 @@ fn all_but_first_locked(_context: &Kprobe) {
     }
 }
 
-/// With interrupts off on every CPU.
+/// Loop with interrupts off on every CPU.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn all_locked(_context: &Kprobe) {
     if !wanted() {
@@ -73,8 +73,8 @@ fn all_locked(_context: &Kprobe) {
     }
 }
 
-/// With interrupts off on CPU 1. Elsewhere it does not loop, and is counted if CPU 1 went on
-/// since it was last there.
+/// Loop with interrupts off on CPU 1. On other CPUs return at once, and count if CPU 1
+/// advanced since the last run there.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn beside_others(_context: &Kprobe) {
     if kernel::current_comm().text() != "kexttrigger" {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calls of the kernel that take as long as something makes them.
+//! Kernel calls that another program makes slow.
 use rex::prelude::*;
 
 use crate::{count, wanted};
 
 const GETPGID: u64 = 121;
 
-/// Asks for one random number. At a raw tracepoint: from within a kprobe the kernel would
-/// run no eBPF program that is attached to what this calls.
+/// Get one random number, at a raw tracepoint: inside a kprobe the kernel would not run the
+/// eBPF program that is attached to the called function.
 #[rex_raw_tracepoint("sys_enter")]
 fn draws(context: &RawTracepoint<2>) {
     if context.argument(1) == GETPGID && wanted() {

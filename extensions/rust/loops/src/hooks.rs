@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Loops at other kinds of hook. What a packet's hook does then is its default: let it pass.
+//! Loops at other kinds of hooks. A packet hook then uses its default: the packet passes.
 use rex::prelude::*;
 
 use crate::{count, forever, wanted};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs that never end, each in a place of its own: the kernel has to end them.
+//! Programs that never end, each in a different place: the kernel must end them.
 //!
-//! Each looks only at the trigger's calls, or at packets, and counts that it came to its
-//! loop, in place 0, and that it went on behind it, in place 1: that stays 0.
+//! Each handles only the trigger's calls, or packets. Entry 0 of its map counts that it
+//! reached its loop, and entry 1 that it continued after it: that must stay 0.
 #![no_std]
 use core::hint::black_box;
 
@@ -16,7 +16,7 @@ mod places;
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(2);
 
-/// Two keys that are always there.
+/// Two keys that always exist.
 #[rex_map]
 static TABLE: HashMap<u32, u32> = HashMap::new(16);
 
@@ -29,7 +29,7 @@ fn count(index: u32) {
     }
 }
 
-/// Whether this is a call of the trigger's, which is then counted.
+/// Return true for a call of the trigger, and count it.
 fn wanted() -> bool {
     let wanted = kernel::current_comm().text() == "kexttrigger";
     if wanted {
@@ -51,7 +51,7 @@ fn plain(_context: &Kprobe) {
     }
 }
 
-/// Whoever adds a key for each that it sees is never through.
+/// Add a key for each key seen, which never ends.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn keys(_context: &Kprobe) {
     if !wanted() {
@@ -66,7 +66,7 @@ fn keys(_context: &Kprobe) {
     count(1);
 }
 
-/// Nearly all of its time is the kernel's.
+/// Loop over calls of the kernel, which take nearly all of the time.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn calls(_context: &Kprobe) {
     if !wanted() {
@@ -76,7 +76,7 @@ fn calls(_context: &Kprobe) {
     count(1);
 }
 
-/// With interrupts off.
+/// Loop with interrupts off.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn locked(_context: &Kprobe) {
     if !wanted() {

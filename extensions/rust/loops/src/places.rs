@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Loops at places of the kernel where little else can happen: in interrupts, with
-//! interrupts off, under its locks. Each loops three times, and lets all else go by.
+//! Loops in critical places of the kernel: in interrupts, with interrupts off, under its
+//! locks. Each program loops in its first three runs and ignores all later ones.
 use rex::prelude::*;
 
 use crate::{count, forever};
 
 const SIGCONT: u64 = 18;
 
-/// How often a program came to where it loops; each has a place of its own, or the compiler
-/// would make one function of what is the same.
+/// How often a program reached its loop. Each has its own entry, or the compiler would merge
+/// the identical functions.
 #[rex_map]
 static COME: Array<AtomicU64> = Array::new(7);
 
-/// Whether this is one of the first three that came to a place, which is then counted.
+/// Return true for the first three runs at a place, and count them.
 fn first_three(place: u32) -> bool {
     let first = COME.at(place).is_some_and(|come| come.fetch_add(1, Relaxed) < 3);
     if first {
@@ -21,7 +21,7 @@ fn first_three(place: u32) -> bool {
     first
 }
 
-/// In the hard interrupt of a CPU's own timer.
+/// Loop in the hard interrupt of a CPU's local timer.
 #[rex_raw_tracepoint("local_timer_entry")]
 fn interrupt(_context: &RawTracepoint) {
     if kernel::cpu() == 1 && first_three(0) {
@@ -29,7 +29,7 @@ fn interrupt(_context: &RawTracepoint) {
     }
 }
 
-/// In a timer's function, with the locks of timers free.
+/// Loop in a timer's function, where no timer lock is held.
 #[rex_raw_tracepoint("hrtimer_expire_entry")]
 fn timer(_context: &RawTracepoint) {
     if kernel::cpu() == 1 && first_three(1) {
@@ -37,7 +37,7 @@ fn timer(_context: &RawTracepoint) {
     }
 }
 
-/// In the hard interrupt that takes a sample.
+/// Loop in the hard interrupt that takes a sample.
 #[rex_perf_event("software/cpu-clock@100")]
 fn sample(_context: &PerfEvent) {
     if kernel::cpu() == 1 && first_three(5) {
@@ -45,7 +45,7 @@ fn sample(_context: &PerfEvent) {
     }
 }
 
-/// At a function's begin, by ftrace: whoever sends a signal holds a lock of the task's
+/// Loop at a function's entry, by ftrace: the sender of a signal holds a lock of the task's
 /// signals there, with interrupts off.
 #[rex_kprobe("send_signal_locked")]
 fn signal(context: &Kprobe) {
@@ -54,7 +54,7 @@ fn signal(context: &Kprobe) {
     }
 }
 
-/// Inside of a function, by a breakpoint: its handler has interrupts off.
+/// Loop inside a function, by a breakpoint: its handler has interrupts off.
 #[rex_kprobe("__x64_sys_getpgid+0x5")]
 fn breakpoint(_context: &Kprobe) {
     if kernel::current_comm().text() == "kexttrigger" && first_three(4) {
@@ -62,8 +62,8 @@ fn breakpoint(_context: &Kprobe) {
     }
 }
 
-/// Under the lock of a run queue, that of CPU 1: whoever wakes a task there, or changes what
-/// it is worth, waits for that lock with interrupts off.
+/// Loop under the run queue lock of CPU 1: to wake a task there, or to change its priority,
+/// another CPU waits for that lock with interrupts off.
 #[rex_raw_tracepoint("sched_switch")]
 fn run_queue(_context: &RawTracepoint<3>) {
     if kernel::cpu() == 1 && first_three(3) {
@@ -71,8 +71,8 @@ fn run_queue(_context: &RawTracepoint<3>) {
     }
 }
 
-/// While the CPU leaves a task that goes to sleep: whoever wakes that up waits, with
-/// interrupts off, until the CPU has left it.
+/// Loop while the CPU switches from a task that goes to sleep: a CPU that wakes this task
+/// waits, with interrupts off, until the switch is done.
 #[rex_raw_tracepoint("sched_switch")]
 fn goes_to_sleep(context: &RawTracepoint<4>) {
     let sleeps = context.argument(3) != 0;
@@ -81,7 +81,7 @@ fn goes_to_sleep(context: &RawTracepoint<4>) {
     }
 }
 
-/// In the softirq that receives packets, while more of them come: every hundredth.
+/// Loop in the softirq that receives packets, while more arrive: at every hundredth.
 #[rex_xdp("lo")]
 fn flood_xdp(_packet: &Xdp) -> XdpAction {
     if hundredth(0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Values with a lock: nobody sees or makes half of a change.
+//! Values with a lock: every change is atomic.
 use rex::prelude::*;
 
 use crate::{code, found};
@@ -15,8 +15,8 @@ static ACCOUNTS: Array<Locked<Account>> = Array::new(1);
 #[rex_map]
 static NAMED: HashMap<u32, Locked<Account>> = HashMap::new(2);
 
-/// Both CPUs add to what user space put there. Between reading and writing there is time
-/// enough for the other CPU, if the lock were none.
+/// Both CPUs add to the value from user space. Without a working lock, the time between
+/// reading and writing is long enough for the other CPU to interfere.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn add(_context: &Kprobe) {
     let mut account = ACCOUNTS.lock(0).unwrap();
@@ -27,13 +27,13 @@ fn add(_context: &Kprobe) {
     account.changes = before.changes + 1;
 }
 
-/// What is there, and what the locks of this CPU allow.
+/// Check the value, and the limit of one lock per CPU.
 #[rex_kprobe("__x64_sys_getppid")]
 fn look(_context: &Kprobe) {
     let account = ACCOUNTS.lock(0).unwrap();
     found(0, account.units);
     found(1, account.changes);
-    // One lock at a time: this one, and any other, is busy.
+    // One lock at a time: this lock and all others are busy.
     found(2, code(ACCOUNTS.lock(0).map(drop)));
     NAMED.insert(&5, &Account { units: 50, changes: 1 }).unwrap();
     found(3, code(NAMED.lock(&5).map(drop)));

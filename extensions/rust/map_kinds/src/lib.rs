@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A program for each kind of map: it reads what user space wrote, changes it with all
-//! that the kind can do, and writes what user space reads.
+//! One program for each kind of map: it reads what user space wrote, changes it with all
+//! operations of the kind, and writes what user space reads.
 //!
-//! What a step came to stands in `found` under the step's number: a value, or an errno.
+//! The result of a step is in `found` under the step's number: a value, or an errno.
 #![no_std]
 use rex::prelude::*;
 
@@ -16,7 +16,7 @@ fn found(step: u32, value: impl Into<u64>) {
     FOUND.at(step).unwrap().store(value.into(), Relaxed);
 }
 
-/// 0, or the errno.
+/// Return 0 or the errno.
 fn code(result: Result<()>) -> u64 {
     result.map_or_else(|error| error.errno() as u64, |()| 0)
 }
@@ -26,7 +26,7 @@ static LIMITS: Array<u32> = Array::new(2);
 #[rex_map]
 static SQUARES: Array<u64> = Array::new(8);
 
-/// User space says how many squares it wants.
+/// User space requests a number of squares.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn array(_context: &Kprobe) {
     let limit = LIMITS.get(0).unwrap();
@@ -42,7 +42,7 @@ fn array(_context: &Kprobe) {
 #[rex_map]
 static SHARES: PerCpuArray<u64> = PerCpuArray::new(2);
 
-/// Each CPU counts on from what user space gave it.
+/// Each CPU counts up from its value from user space.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn per_cpu(_context: &Kprobe) {
     SHARES.update(0, |count| count + 1).unwrap();
@@ -55,7 +55,7 @@ fn per_cpu(_context: &Kprobe) {
 #[rex_map]
 static AGES: HashMap<u32, u64> = HashMap::new(4);
 
-/// User space put 7 and 8 there.
+/// User space inserted 7 and 8.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn hash(_context: &Kprobe) {
     found(0, AGES.get(&7).unwrap());
@@ -77,7 +77,7 @@ fn hash(_context: &Kprobe) {
 #[rex_map]
 static RECENT: LruHashMap<u32, u32> = LruHashMap::new(64);
 
-/// User space put 5000 there; of a thousand more the first make room for the last.
+/// User space inserted 5000; of a thousand more entries the last evict the first.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn lru(_context: &Kprobe) {
     found(0, RECENT.get(&5000).unwrap());

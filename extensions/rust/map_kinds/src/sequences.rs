@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Maps without keys: what comes out depends on what went in before.
+//! Maps without keys: queues, stacks and ring buffers.
 use rex::prelude::*;
 
 use crate::{code, found};
@@ -38,8 +38,8 @@ fn stack(_context: &Kprobe) {
 #[rex_map]
 static SAMPLES: RingBuf<u64> = RingBuf::new(4096);
 
-/// User space sees 1, 20 and 4: what is reserved may still be changed, and what is not
-/// submitted never happened.
+/// User space sees 1, 20 and 4: a reserved sample can still be changed, and a sample that is
+/// not submitted is never visible.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn ring(_context: &Kprobe) {
     SAMPLES.output(&1).unwrap();
@@ -48,7 +48,7 @@ fn ring(_context: &Kprobe) {
     second.submit();
     drop(SAMPLES.reserve(3));
     SAMPLES.output(&4).unwrap();
-    // A sample takes 16 bytes with its head, and one place stays empty.
+    // A sample takes 16 bytes with its header, and one slot stays empty.
     let room = (0..1000).take_while(|number| SAMPLES.output(number).is_ok()).count();
     found(0, room as u64);
     found(1, SAMPLES.output(&0).is_err());

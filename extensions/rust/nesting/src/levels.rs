@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The levels, one program each: in a system call, in page faults, in interrupts.
+//! One program for each level: in a system call, in page faults, in interrupts.
 use rex::prelude::*;
 
 use crate::{CAME, act, count, fault_is_for, stage, told_to_go};
@@ -34,7 +34,7 @@ fn fault_4(context: &RawTracepoint<1>) {
     }
 }
 
-/// One too many: it never comes.
+/// A level too many: it is never run.
 #[rex_raw_tracepoint("page_fault_kernel")]
 fn fault_5(context: &RawTracepoint<1>) {
     if fault_is_for(context.argument(0), 5) {
@@ -42,7 +42,7 @@ fn fault_5(context: &RawTracepoint<1>) {
     }
 }
 
-/// Any softirq will do. Those of the system call's own end come too late.
+/// Any softirq is suitable. Those at the end of the system call come too late.
 #[rex_raw_tracepoint("softirq_entry")]
 fn softirq_2(_context: &RawTracepoint<1>) {
     if stage() == 1 {
@@ -57,7 +57,7 @@ fn timer_3(_context: &RawTracepoint<1>) {
     }
 }
 
-/// Told of the first's panic, before its level is free.
+/// Runs at the tracepoint of the first level's panic, before that level is free.
 #[rex_raw_tracepoint("rex_panic")]
 fn told_2(_context: &RawTracepoint<1>) {
     if stage() == 1 {
@@ -79,7 +79,7 @@ fn told_4(_context: &RawTracepoint<1>) {
     }
 }
 
-/// One too many while the fourth waits: what it would drop then passes by its default.
+/// A level too many while the fourth waits: it is not run, so its default lets the packet pass.
 #[rex_xdp(default = 2)]
 fn packet_5(_packet: &Xdp) -> XdpAction {
     if stage() == 4 && !told_to_go() {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Programs that interrupt each other on one CPU, up to the depth that the kernel allows.
 //!
-//! The first level is a system call of the trigger's. Each level makes the next one run on
-//! top of it, by a page fault or by waiting for an interrupt, as `how` says; then it ends
-//! as `end` says, while it holds what `hold` says. All three are by level, from 1 on.
+//! The first level is a system call of the trigger. Each level makes the next one run on top
+//! of it, by a page fault or by waiting for an interrupt, as `how` selects. Then it ends as
+//! `end` selects, while it holds the resources in `hold`. All three have entries by level from 1.
 //!
-//! A program can't interrupt itself at a raw tracepoint, so each level is one of its own.
+//! A program can't interrupt itself at a raw tracepoint, so each level is its own program.
 #![no_std]
 use core::hint::black_box;
 
@@ -31,9 +31,9 @@ static END: Array<AtomicU64> = Array::new(6);
 #[rex_map]
 static HOLD: Array<AtomicU64> = Array::new(6);
 
-/// In tens: that the level came; that the next one was over and it went on; that it came
-/// to its own end; that it was on another stack than its first run on that CPU; that it
-/// waited in vain for an interrupt.
+/// Counts in groups of ten: the level ran; the next one ended and it continued; it reached
+/// its own end; it was on another stack than its first run on that CPU; it waited for an
+/// interrupt that did not come.
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(60);
 const CAME: u32 = 0;
@@ -42,7 +42,7 @@ const ENDED: u32 = 20;
 const ELSEWHERE: u32 = 30;
 const IN_VAIN: u32 = 40;
 
-/// What ends a wait.
+/// Ends a wait.
 #[rex_map]
 static GO: Array<AtomicU64> = Array::new(1);
 
@@ -50,11 +50,11 @@ fn told_to_go() -> bool {
     value(&GO, 0) != 0
 }
 
-/// By CPU: the innermost level that came since the first did.
+/// By CPU: the innermost level that ran since the first began.
 #[rex_map]
 static STAGE: Array<AtomicU64> = Array::new(16);
 
-/// By CPU and level: where its first run had its stack.
+/// By CPU and level: the stack's address in its first run.
 #[rex_map]
 static STACKS: Array<AtomicU64> = Array::new(16 * 6);
 
@@ -64,12 +64,12 @@ static SAMPLES: RingBuf<u64> = RingBuf::new(4096);
 #[rex_map]
 static LOCKED: Array<Locked<u32>> = Array::new(1);
 
-/// Longer than any interrupt takes to come, and shorter than a budget of those who wait.
+/// Longer than an interrupt takes to arrive, and shorter than the budget of a waiting run.
 const PATIENCE_NS: u64 = 1_500_000_000;
 
 const LATE_NS: u64 = 250_000_000;
 
-/// No one's, and of no mapping: a read there is a page fault for the level's number.
+/// An unmapped address: a read there is a page fault that shows the level's number.
 const HOLE: usize = 0xffff_ffff_0000_0000;
 
 fn value(map: &'static Array<AtomicU64>, index: u32) -> u64 {
@@ -82,12 +82,12 @@ fn count(index: u32) {
     }
 }
 
-/// Which level came last on this CPU.
+/// Return the level that ran last on this CPU.
 fn stage() -> u32 {
     value(&STAGE, kernel::cpu()) as u32
 }
 
-/// That the stack is that of the level's first run: of the same depth.
+/// Check that the stack is the one of the level's first run: that of the same depth.
 #[inline(always)]
 fn note_stack(level: u32) {
     let here = 0u64;
@@ -104,7 +104,7 @@ fn fault(level: u32) {
     let _ = kernel::read_kernel::<u64>(HOLE + 4096 * (level as usize + 1));
 }
 
-/// Spends time of its own: what the host takes from its CPU is not counted.
+/// Use CPU time; time that the host takes away from the CPU does not count.
 fn spend(nanoseconds: u64) {
     let mut last = kernel::ktime_ns();
     let mut spent = 0;
@@ -115,7 +115,7 @@ fn spend(nanoseconds: u64) {
     }
 }
 
-/// Makes the next level run, if there is to be one.
+/// Make the next level run, if there is one.
 fn next(level: u32) {
     let start = kernel::ktime_ns();
     match value(&HOW, level) {
@@ -126,7 +126,7 @@ fn next(level: u32) {
         }
         BY_INTERRUPT => {
             while stage() == level && kernel::ktime_ns() < start + PATIENCE_NS {}
-            // Asked once more: what came may have stayed until after the end.
+            // Check again: an interrupt may have arrived just at the end of the wait.
             if stage() == level {
                 count(IN_VAIN + level);
             }
@@ -143,7 +143,7 @@ fn forever() {
     while black_box(true) {}
 }
 
-/// What a level does, once it is its turn.
+/// Run a level.
 #[inline(never)]
 fn act(level: u32) {
     note_stack(level);
@@ -166,7 +166,7 @@ fn act(level: u32) {
     count(ENDED + level);
 }
 
-/// Whether a page fault is for a level, and the one below it came.
+/// Return true if a page fault is for this level, and the level below has run.
 fn fault_is_for(address: u64, level: u32) -> bool {
     address as usize == HOLE + 4096 * level as usize && stage() == level - 1
 }

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs for places where the kernel is busy with something of its own: they loop
-//! there, or only count.
+//! Programs for places inside the kernel's own work: they loop there, or only count.
 use rex::prelude::*;
 
 use crate::{count, forever, value};
 
-/// How many times to loop; on which CPU; 0, or the function of the timer that is meant.
+/// How many times to loop; on which CPU; 0, or the function of the timer to loop in.
 #[rex_map]
 static ARMED: Array<AtomicU64> = Array::new(3);
 
-/// Where a timer has its function, in `struct hrtimer`.
+/// The offset of a timer's function in `struct hrtimer`.
 const FUNCTION: usize = 40;
 
-/// Whether it is this CPU's turn, which is then one less.
+/// Return true if this CPU has loops left, and count one down.
 fn armed() -> bool {
     if value(&ARMED, 1) != kernel::cpu().into() {
         return false;
     }
     let Some(times) = ARMED.at(0) else { return false };
-    // Nobody else changes it on this CPU: the program does not interrupt itself.
+    // Nothing else changes it on this CPU: the program does not interrupt itself.
     let left = times.load(Relaxed);
     if left == 0 {
         return false;
@@ -27,7 +26,7 @@ fn armed() -> bool {
     true
 }
 
-/// To be attached to any tracepoint.
+/// Can be attached to any tracepoint.
 #[rex_raw_tracepoint]
 fn anywhere(_context: &RawTracepoint) {
     if armed() {
@@ -50,13 +49,13 @@ fn timer(context: &RawTracepoint<2>) {
     }
 }
 
-/// Where no program is run.
+/// A place where no program is run.
 #[rex_raw_tracepoint("nmi_handler")]
 fn nmi(_context: &RawTracepoint<3>) {
     count(50);
 }
 
-/// What goes on beside the others, and is not to notice them.
+/// A program that runs alongside the others and must not be affected.
 #[rex_kprobe("__x64_sys_getppid")]
 fn beside(_context: &Kprobe) {
     if kernel::current_comm().text() == "kexttrigger" {

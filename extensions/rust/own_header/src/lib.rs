@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A protocol of one's own in UDP datagrams to port 4000: its header is read and changed
-//! in the packet, without a copy and without `unsafe`. A packet that ends too early is
-//! `None`, wherever it ends.
+//! A custom protocol in UDP datagrams to port 4000: its header is read and changed in the
+//! packet, without a copy and without `unsafe`. A truncated packet gives `None`, wherever it
+//! ends.
 #![no_std]
 use rex::plain::{Be16, Be32};
 use rex::prelude::*;
 
-/// What stands behind the UDP header.
+/// The header after the UDP header.
 #[rex_plain]
 struct Parcel {
     magic: Be16,
@@ -18,10 +18,10 @@ struct Parcel {
 
 const PORT: u16 = 4000;
 const MAGIC: u16 = 0xbeef;
-/// Takes the Ethernet, IPv4, UDP and parcel headers off: what is inside is a frame.
+/// The parcel contains a frame; remove the Ethernet, IPv4, UDP and parcel headers.
 const UNPACK: u8 = 2;
 
-/// Why a packet was let through untouched, and what was done with the others.
+/// Why a packet passed unchanged, and how the others were changed.
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(8);
 
@@ -42,7 +42,7 @@ fn count(what: Count) {
     COUNTS.at(what as u32).unwrap().fetch_add(1, Relaxed);
 }
 
-/// Where the parcel's header is, or why there is none.
+/// Return the offset of the parcel's header, or the reason why there is none.
 fn find(packet: &impl Packet) -> core::result::Result<usize, Count> {
     let ethernet: &net::Ethernet = packet.header(0).ok_or(Count::Short)?;
     if ethernet.ethertype.get() != net::ETHERTYPE_IPV4 {
@@ -52,7 +52,7 @@ fn find(packet: &impl Packet) -> core::result::Result<usize, Count> {
     if ip.protocol != net::PROTOCOL_UDP {
         return Err(Count::NotUdp);
     }
-    // The header says how long it is. Whatever it says, nothing beyond the end is read.
+    // The header has its own length. Whatever its value, nothing beyond the end is read.
     let at = 14 + ip.header_length();
     let udp: &net::Udp = packet.header(at).ok_or(Count::Short)?;
     if udp.destination.get() != PORT {
@@ -65,14 +65,14 @@ fn find(packet: &impl Packet) -> core::result::Result<usize, Count> {
     Ok(at + 8)
 }
 
-/// One hop less, and the hops added to the sum; whether there was one left, and the kind.
+/// Count a hop down and add the hops to the sum; return if a hop was left, and the kind.
 fn forward(packet: &mut impl Packet, at: usize) -> core::result::Result<u8, Count> {
     let parcel: &mut Parcel = packet.header_mut(at).ok_or(Count::Short)?;
     if parcel.hops == 0 {
         return Err(Count::NoHopsLeft);
     }
     parcel.hops -= 1;
-    // Whoever sends packets chooses the sum: an overflow must not be a panic.
+    // The sender of a packet controls the sum: an overflow must not panic.
     parcel.sum.set(parcel.sum.get().wrapping_add(parcel.hops.into()));
     parcel.tag.reverse();
     Ok(parcel.kind)
@@ -93,8 +93,8 @@ fn parcel_xdp(packet: &mut Xdp) -> XdpAction {
     if kind == 0 { XdpAction::Pass } else { XdpAction::Tx }
 }
 
-/// Cut off what is before the inner frame. If no frame of at least 14 bytes is there, the
-/// kernel refuses.
+/// Remove all bytes before the inner frame. The kernel refuses if the frame has less than
+/// 14 bytes.
 fn unpack(packet: &mut Xdp, length: usize) -> XdpAction {
     match packet.adjust_head(length as i32) {
         Ok(()) => {
@@ -108,11 +108,11 @@ fn unpack(packet: &mut Xdp, length: usize) -> XdpAction {
     }
 }
 
-/// Makes room before the packet and writes an outer Ethernet header into it.
+/// Add space before the packet and write an outer Ethernet header to it.
 #[rex_xdp]
 fn wrap(packet: &mut Xdp) -> XdpAction {
     let inner = packet.length();
-    // More than any frame's headroom: refused, and nothing has moved.
+    // More than any frame's headroom: the kernel refuses and moves nothing.
     assert!(packet.adjust_head(-4096).is_err() && packet.length() == inner);
     packet.adjust_head(-14).unwrap();
     assert_eq!(packet.length(), inner + 14);
@@ -137,8 +137,8 @@ fn parcel_tc(packet: &mut Tc) -> TcAction {
     }
 }
 
-/// Reads at places that the packet itself names: any of 16 bits, at most a few of them in it.
-/// Returns how many were.
+/// Read at offsets that the packet contains: 16-bit values, of which few are inside it.
+/// Return how many were.
 #[rex_xdp]
 fn read_anywhere(packet: &mut Xdp) -> XdpAction {
     let length = packet.bytes().len();

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Panics on four CPUs at one time.
+//! Panics on four CPUs at the same time.
 use rex::prelude::*;
 
 const CPUS: u64 = 4;
 const PATIENCE_NS: u64 = 4_000_000_000;
 
-/// How many came, and how many of them met all others.
+/// How many runs began, and how many of them met all others.
 #[rex_map]
 static MEETING: Array<AtomicU64> = Array::new(2);
 
-/// Waits for the other CPUs, but not for ever, and panics together with them.
+/// Wait for the other CPUs for a limited time, and panic together with them.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn together(_context: &Kprobe) {
     let (Some(came), Some(met)) = (MEETING.at(0), MEETING.at(1)) else { return };

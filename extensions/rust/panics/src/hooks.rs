@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A panic at each other kind of hook: they reach a program on ways of their own.
+//! A panic at each other kind of hook: each calls programs in a different way.
 use core::hint::black_box;
 
 use rex::prelude::*;
@@ -8,7 +8,7 @@ use crate::{count, wanted};
 
 const GETPGID: u64 = 121;
 
-/// The tracepoint's record, as its `format` in tracefs has it.
+/// The tracepoint's record, as its `format` in tracefs describes it.
 #[rex_plain]
 struct Enter {
     common: u64,
@@ -36,7 +36,7 @@ fn raw_tracepoint(context: &RawTracepoint<2>) {
     }
 }
 
-/// In an interrupt, at each sample.
+/// Panic in an interrupt, at each sample.
 #[rex_perf_event("software/cpu-clock@100")]
 fn perf_event(context: &PerfEvent) {
     count(0);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the language checks when a program runs, and what becomes of one that fails a check:
-//! each program panics in a way of its own, at a line that the scenarios know.
+//! Checks of the language at run time, and the end of a program that fails one: each program
+//! panics in its own way, at a line that the scenarios know.
 //!
-//! Each sits at a system call of its own and looks only at the trigger's calls. It counts
-//! that it came to its panic, in place 0, and that it went on behind it, in place 1: that
-//! stays 0. What is wrong is hidden from the compiler by `black_box`, or it would refuse
-//! to build it.
+//! Each has its own system call and handles only the trigger's calls. Entry 0 of its map
+//! counts that it reached its panic, and entry 1 that it continued after it: that must
+//! stay 0. `black_box` hides the errors from the compiler, which would otherwise refuse to
+//! compile them.
 #![no_std]
 use core::fmt;
 use core::hint::black_box;
@@ -25,7 +25,7 @@ fn count(index: u32) {
     }
 }
 
-/// Whether this is a call of the trigger's, which is then counted.
+/// Return true for a call of the trigger, and count it.
 fn wanted() -> bool {
     let wanted = kernel::current_comm().text() == "kexttrigger";
     if wanted {
@@ -85,7 +85,7 @@ fn divide(_context: &Kprobe) {
     count(1);
 }
 
-/// Three calls deep, each with a frame of its own on the stack.
+/// Panic three calls deep, each with its own frame on the stack.
 #[rex_kprobe("__x64_sys_getgid")]
 fn nested(_context: &Kprobe) {
     if !wanted() {
@@ -113,7 +113,7 @@ fn inner(number: u64) -> u64 {
     number
 }
 
-/// What can't be shown.
+/// A type whose formatting panics.
 struct Unspeakable;
 
 impl fmt::Display for Unspeakable {
@@ -125,7 +125,7 @@ impl fmt::Display for Unspeakable {
     }
 }
 
-/// The panic is in code of the program that the crate calls to print it.
+/// Panic in code of the program that the crate calls to format a line.
 #[rex_kprobe("__x64_sys_sched_yield")]
 fn print(_context: &Kprobe) {
     if !wanted() {
@@ -135,7 +135,7 @@ fn print(_context: &Kprobe) {
     count(1);
 }
 
-/// A panic while the message of a panic is made: the report has to do without it.
+/// Panic while a panic message is formatted: the report can't have that message.
 #[rex_kprobe("__x64_sys_gettid")]
 fn message(_context: &Kprobe) {
     if !wanted() {
@@ -147,7 +147,7 @@ fn message(_context: &Kprobe) {
     count(1);
 }
 
-/// Panics only at each hundredth call, to see what becomes of the others.
+/// Panic only at every hundredth call, to check that the others are not affected.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn sometimes(_context: &Kprobe) {
     let Some(counter) = COUNTS.at(0) else { return };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Panics over packets: the hook gets the program's default, which lets the packet through.
+//! Panics over packets: the hook gets the program's default, which lets the packet pass.
 use core::hint::black_box;
 
 use rex::prelude::*;
 
 use crate::count;
 
-/// As long as the packet, plus one.
+/// Access one byte past the packet's end.
 fn beyond(packet: &impl Packet) -> usize {
     black_box(packet.bytes().len() + 1)
 }
@@ -27,7 +27,7 @@ fn tc_slice(packet: &Tc) -> TcAction {
     TcAction::Shot
 }
 
-/// Each fourth packet is one too many.
+/// Panic at every fourth packet.
 #[rex_xdp("lo")]
 fn xdp_fourth(packet: &Xdp) -> XdpAction {
     count(0);

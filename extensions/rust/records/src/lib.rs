@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Records of tracepoints, read as types of the extension's own. One that is longer than
-//! what the tracepoint has could be read beyond its end, so the kernel refuses it.
+//! Tracepoint records, read as the extension's own types. A type that is longer than the
+//! record would read past its end, so the kernel refuses it.
 #![no_std]
 use rex::prelude::*;
 
@@ -15,7 +15,7 @@ struct OneArgument {
     argument: u64,
 }
 
-/// And of one with two.
+/// The whole record of a call with two.
 #[rex_plain]
 struct TwoArguments {
     common: u64,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The behaviours, by the numbers that schedules have for them.
+//! The behaviors, by their numbers in the schedules.
 use core::hint::black_box;
 use core::mem;
 
@@ -38,24 +38,24 @@ static SHARES: PerCpuArray<u64> = PerCpuArray::new(1);
 #[rex_map]
 static LOCKED: Array<Locked<u64>> = Array::new(2);
 
-/// Nobody takes samples out: when it is full, there is no room.
+/// No reader removes samples, so it becomes full.
 #[rex_map]
 static SAMPLES: RingBuf<u64> = RingBuf::new(65536);
 
-/// Until when a CPU may loop with interrupts off, in nanoseconds of the clock: one entry
-/// for each CPU that may do so at a time. If all did, nobody could end them.
+/// The time until which a CPU may loop with interrupts off, in ns of the clock: one entry
+/// for each CPU that may do so at the same time. If all did, no CPU could end them.
 #[rex_map]
 static MASKED: Array<AtomicU64> = Array::new(16);
 
-/// How many entries there are, for how long one is taken, and whether what the kernel
-/// can't end is to happen as well.
+/// The number of entries, how long one is taken, and if behavior that the kernel can't end
+/// is allowed as well.
 #[rex_map]
 static LIMITS: Array<u64> = Array::new(3);
 const ENTRIES: u32 = 0;
 const TIME: u32 = 1;
 const BEYOND: u32 = 2;
 
-/// What is on at a hook, and so what may happen there.
+/// The state of interrupts at a hook, which limits the possible behavior.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Place {
     /// Interrupts are on.
@@ -68,7 +68,7 @@ fn beyond() -> bool {
     LIMITS.get(BEYOND).is_some_and(|beyond| beyond != 0)
 }
 
-/// Whether this run may loop with interrupts off.
+/// Return true if this run may loop with interrupts off.
 fn may_mask() -> bool {
     let (Some(entries), Some(time)) = (LIMITS.get(ENTRIES), LIMITS.get(TIME)) else {
         return false;
@@ -80,7 +80,7 @@ fn may_mask() -> bool {
     })
 }
 
-/// What is to be done here; false if it could not be.
+/// Behave as `behaviour` requests; return false if that is not possible now.
 pub fn behave(behaviour: u8, place: Place) -> bool {
     match behaviour {
         PRINT => rex_printk!("soak on CPU {}", kernel::cpu()),
@@ -115,7 +115,7 @@ fn panic() {
     }
 }
 
-/// No destructor runs: all of it is the kernel's to give back.
+/// Hold resources and skip their destructors: the kernel must release all of them.
 fn panic_holding() -> bool {
     let (Some(_task), Ok(_section)) = (Task::current(), Rcu::lock()) else { return false };
     let _sample = SAMPLES.reserve(0);
@@ -155,7 +155,7 @@ fn forever() {
     while black_box(true) {}
 }
 
-/// Deeper and deeper. The kernel is called at each depth.
+/// Recurse endlessly and call the kernel at each depth.
 #[inline(never)]
 fn recurse(depth: u64) -> u64 {
     let mut frame = black_box([depth; 16]);
@@ -163,7 +163,7 @@ fn recurse(depth: u64) -> u64 {
     if depth < black_box(u64::MAX) { recurse(depth + 1) + black_box(frame)[3] } else { 0 }
 }
 
-/// The same in code of its own alone: nobody but the check in each function sees it.
+/// Recurse without kernel calls: only the check in each function can stop it.
 #[inline(never)]
 fn recurse_plain(depth: u64) -> u64 {
     let frame = black_box([depth; 8]);
@@ -180,7 +180,7 @@ fn leak() -> bool {
     true
 }
 
-/// A bit of everything; what fails because others do the same just then is no error.
+/// Use a bit of everything; failures caused by other runs at the same time are no errors.
 fn maps() {
     for turn in 0..8 {
         let key = kernel::random() % 96;
@@ -192,7 +192,7 @@ fn maps() {
         black_box(LINE.pop());
         let _ = SHARES.update(0, |share| share.wrapping_add(1));
         let _ = SAMPLES.output(&u64::from(key));
-        // Waiting for one can take a second, and interrupts may be off all the while.
+        // Waiting for a lock can take a second, possibly with interrupts off.
         if turn == 0 || beyond() {
             with_lock(|guard| drop(guard));
         }

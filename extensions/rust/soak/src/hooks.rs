@@ -33,7 +33,7 @@ fn softirq(_context: &RawTracepoint<1>) {
     act(4, Open);
 }
 
-/// In the clock's interrupt, the kernel's own watchdog among what it calls.
+/// In the clock's interrupt, which also calls the kernel's own watchdog.
 #[rex_raw_tracepoint("hrtimer_expire_entry")]
 fn hardirq(_context: &RawTracepoint<2>) {
     act(5, Masked);
@@ -53,7 +53,7 @@ fn perf_event(_context: &PerfEvent) {
 const ANYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4100);
 const DISCARD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
 
-/// What programs that see packets do besides: have a reference to whom they are for.
+/// Programs that see packets also hold a reference to the receiver's socket.
 fn act_with_socket(packet: &impl Packet, program: u32) {
     let _receiver = packet.udp_socket(ANYBODY, DISCARD);
     act(program, Open);

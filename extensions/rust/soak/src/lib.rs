@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What `lab soak` loads: a program at each kind of hook, all alike, that behave as user
-//! space has it. Each run takes a number; the schedule of its program says what the runs
-//! of that number do. When the schedule is at its end, or the gate is shut, runs only return.
+//! The extension of `lab soak`: the same program at each kind of hook, controlled by user
+//! space. Each run takes a number; its program's schedule tells what the run of this number
+//! does. At the schedule's end, or when the gate is shut, runs only return.
 //!
-//! `tally` has three numbers for each program and behaviour: the runs that began to
-//! behave so, those that came through, and those that could not do it just then.
+//! `tally` has three numbers for each program and behavior: the runs that began it, those
+//! that completed it, and those that could not do it at that time.
 #![no_std]
 use rex::prelude::*;
 
@@ -13,14 +13,14 @@ mod hooks;
 
 use behave::Place;
 
-/// Of a schedule.
+/// The length of a schedule.
 const LENGTH: usize = 64;
-/// Of programs, and of behaviours of each: places in `tally`.
+/// The numbers of programs and of behaviors, for the entries of `tally`.
 const PROGRAMS: u32 = 12;
 const BEHAVIOURS: u32 = 20;
 
-/// What the runs of a program do, one behaviour each. Of `stride` runs only the first
-/// counts, for hooks that are reached all the time.
+/// The schedule of a program, one behavior per run. Of `stride` runs only the first
+/// counts, for hooks that are reached very often.
 #[rex_plain]
 struct Schedule {
     stride: u32,
@@ -35,7 +35,7 @@ static SCHEDULES: Array<Schedule> = Array::new(PROGRAMS);
 #[rex_map]
 static NUMBERS: Array<AtomicU64> = Array::new(PROGRAMS);
 
-/// Not 0 while programs are to behave.
+/// Not 0 while programs follow their schedules.
 #[rex_map]
 static GATE: Array<AtomicU64> = Array::new(1);
 
@@ -51,7 +51,7 @@ fn count(program: u32, behaviour: u8, what: u32) {
     }
 }
 
-/// What this run is to do, if it is to do anything.
+/// Return the behavior of this run, if it has one.
 fn scheduled(program: u32) -> Option<u8> {
     if GATE.at(0)?.load(Relaxed) == 0 {
         return None;
@@ -66,7 +66,7 @@ fn scheduled(program: u32) -> Option<u8> {
     schedule.behaviours.get(place as usize).copied()
 }
 
-/// All that a program does at its place.
+/// Run a program's behavior at its hook.
 fn act(program: u32, place: Place) {
     let Some(behaviour) = scheduled(program) else { return };
     count(program, behaviour, BEGUN);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Safe Rust that is not: a reference made out of a number, through a hole in the compiler
+//! Unsound safe Rust: it makes a reference from a number, through a hole in the compiler
 //! that has long been known (rust-lang/rust issue 25860).
 //!
 //! A function that takes a `&'a &'b ()` may rely on `'b` outliving `'a`, since no such
-//! reference could exist otherwise. When it is used as a function pointer, the compiler
-//! forgets to ask for that reason: with `'b` chosen short and `'a` static, it turns a
-//! short borrow into one for ever. What is borrowed can then be overwritten.
+//! reference could exist otherwise. When the function is used as a function pointer, the
+//! compiler forgets to check this: with a short `'b` and a static `'a`, it turns a short
+//! borrow into a static one. The borrowed value can then be overwritten.
 //!
 //! The language does not keep this program from invalid accesses. The kernel ends it.
 #![no_std]
@@ -13,27 +13,27 @@ use core::hint::black_box;
 
 use rex::prelude::*;
 
-/// In the kernel's half of the address space, and never mapped.
+/// An address in the kernel's half that is never mapped.
 const NOWHERE: usize = 0xffff_8000_dead_0000;
 
-/// Came to the access, went on behind it.
+/// Counts: reached the access, continued after it.
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(2);
 
 static ALWAYS: &&() = &&();
 
-/// Sound by itself: that `'short` outlives `'long` is what the first parameter says.
+/// Sound alone: the first parameter guarantees that `'short` outlives `'long`.
 fn shorten<'long, 'short, T>(_reason: &'long &'short (), borrowed: &'short T) -> &'long T {
     borrowed
 }
 
-/// Not sound: as a pointer, the function takes a reason that says nothing of `'short`.
+/// Unsound: as a pointer, the function accepts an argument that does not depend on `'short`.
 fn for_ever<T>(borrowed: &T) -> &'static T {
     let translate: for<'short> fn(&'static &'static (), &'short T) -> &'static T = shorten;
     translate(ALWAYS, borrowed)
 }
 
-/// Either way it is eight bytes behind a mark.
+/// Both variants are eight bytes after a tag.
 #[repr(u64)]
 enum Slot {
     Reference(&'static u64),
@@ -41,7 +41,7 @@ enum Slot {
     Number(usize),
 }
 
-/// A reference to wherever the number says.
+/// Return a reference to the address `number`.
 fn reference(number: usize) -> &'static u64 {
     static PLACE: u64 = 0;
     let mut slot = black_box(Slot::Reference(&PLACE));

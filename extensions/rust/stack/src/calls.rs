@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calls of the kernel near the end of the stack: what they take comes out of the reserve.
+//! Kernel calls near the end of the stack: they use the reserve.
 use core::hint::black_box;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -14,7 +14,7 @@ static SAMPLES: RingBuf<u64> = RingBuf::new(4096);
 #[rex_map]
 static LOCKED: Array<Locked<u32>> = Array::new(1);
 
-/// Each call of itself asks the kernel something first.
+/// Recurse, and call the kernel before each recursion.
 #[inline(never)]
 fn asking(left: u32) -> u64 {
     let now = black_box(kernel::ktime_ns());
@@ -29,12 +29,12 @@ fn asks_clock(_context: &Kprobe) {
     }
 }
 
-/// Of each kind something, in a frame of its own: what is below it is the kernel's.
+/// Make one kernel call of each kind in a separate frame, with only kernel frames below it.
 #[inline(never)]
 fn use_kernel(key: u32) {
     let _ = TABLE.insert(&(key % 16), &1);
     let _ = TABLE.remove(&(key % 16));
-    let _ = SAMPLES.output(&7); // of which nobody takes any out: soon it is full
+    let _ = SAMPLES.output(&7); // no reader removes samples, so it is soon full
     if let Some(task) = Task::from_pid(1) {
         black_box(task.comm());
     }
@@ -73,7 +73,7 @@ fn looking_up(packet: &Tc, left: u32) -> u32 {
     below ^ here[0]
 }
 
-/// The network's own functions are the deepest that there are to call.
+/// The network's functions need the most stack.
 #[rex_tc("lo/ingress")]
 fn looks_up_sockets(packet: &Tc) -> TcAction {
     count(0);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Code of `core` that calls back: formatting what has itself in it.
+//! Code of `core` that calls back: formatting nested values.
 use core::fmt::{self, Debug, Display, Formatter, Write};
 
 use rex::prelude::*;
 
 use crate::{DEPTHS, count, depth, descend_in_kilobytes, wanted};
 
-/// Takes any text and keeps none: a line of the log would be full soon.
+/// A writer that discards its text, because a log line would soon be full.
 struct Nowhere(u64);
 
 impl Write for Nowhere {
@@ -16,7 +16,7 @@ impl Write for Nowhere {
     }
 }
 
-/// So many boxes, one in the other.
+/// A number of nested boxes.
 struct Boxes(u32);
 
 impl Debug for Boxes {
@@ -39,8 +39,8 @@ impl Display for Boxes {
     }
 }
 
-/// Boxes whose innermost content goes deep by itself before it writes anything: what it
-/// writes then goes through functions of the library alone, one for each box.
+/// Boxes whose innermost content recurses before it writes text: the text then passes only
+/// through library functions, one for each box.
 struct Late(u32);
 
 impl Debug for Late {
@@ -70,7 +70,7 @@ fn formats_debug(_context: &Kprobe) {
     }
 }
 
-/// Each line goes through as many functions of the library as there are boxes around it.
+/// Each line passes through as many library functions as there are boxes around it.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn formats_pretty(_context: &Kprobe) {
     if wanted() {

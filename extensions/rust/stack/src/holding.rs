@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Overflows while something of the kernel's is held, which is then the kernel's to give back.
+//! Overflows while a program holds kernel resources, which the kernel must then release.
 use core::hint::black_box;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -12,7 +12,7 @@ static HELD: Array<Locked<u32>> = Array::new(1);
 #[rex_map]
 static HELD_SAMPLES: RingBuf<u64> = RingBuf::new(4096);
 
-/// A lock, an RCU section, room for a sample and two tasks.
+/// Hold a lock, an RCU section, a reserved sample and two tasks.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn holds(_context: &Kprobe) {
     let Some(deepest) = COUNTS.at(2) else { return };
@@ -30,7 +30,7 @@ fn holds(_context: &Kprobe) {
 const ANYONE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4100);
 const DISCARD: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
 
-/// The socket of whoever receives the trigger's packets.
+/// Find the socket of the receiver of the trigger's packets.
 #[rex_tc("lo/ingress")]
 fn holds_socket(packet: &Tc) -> TcAction {
     let (Some(deepest), Some(_receiver)) = (COUNTS.at(2), packet.udp_socket(ANYONE, DISCARD))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Interrupts near the end of the stack: in softirq context one stays on it.
+//! Interrupts near the end of the stack: in softirq context they stay on it.
 use core::hint::{black_box, spin_loop};
 
 use rex::prelude::*;
@@ -10,7 +10,7 @@ use crate::{count, depth};
 #[rex_map]
 static TICKS: Array<AtomicU64> = Array::new(8);
 
-/// Runs a level deeper, on a stack of its own; the interrupt that runs it does not.
+/// Runs one level deeper, on its own stack; the interrupt that calls it does not.
 #[rex_perf_event]
 fn tick(_context: &PerfEvent) {
     if let Some(ticks) = TICKS.at(kernel::cpu()) {
@@ -18,7 +18,7 @@ fn tick(_context: &PerfEvent) {
     }
 }
 
-/// Waits, at each depth, until an interrupt came there, and calls itself.
+/// Wait at each depth until an interrupt arrives there, then recurse.
 #[inline(never)]
 fn wait_deeper(left: u32, ticks: &AtomicU64) -> u64 {
     let here = black_box([ticks.load(Relaxed); 8]);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs that need more of their stack than there is, each in a way of its own: the
-//! kernel has to end them before they touch what is not theirs.
+//! Programs that overflow their stack, each in a different way: the kernel must end them
+//! before they touch memory outside it.
 //!
-//! Each looks only at the trigger's calls, or at packets, and counts that it began, in
-//! place 0, and that it came to its end, in place 1. Place 2 has the calls that the
-//! deepest run was in.
+//! Each handles only the trigger's calls, or packets. Entry 0 of its map counts that it
+//! began, and entry 1 that it reached its end. Entry 2 is the number of nested calls of the
+//! deepest run.
 #![no_std]
 use core::hint::black_box;
 
@@ -18,8 +18,8 @@ mod interrupted;
 #[rex_map]
 static COUNTS: Array<AtomicU64> = Array::new(3);
 
-/// How many calls deep a program goes, in place 0: none, as deep as it gets. And how
-/// large the frame is that it then needs: as `largest` has it.
+/// Entry 0: how many calls a program nests; 0 means without limit. Entry 1: the size of the
+/// frame that it then needs; see `largest`.
 #[rex_map]
 static DEPTHS: Array<u32> = Array::new(2);
 
@@ -29,7 +29,7 @@ fn count(index: u32) {
     }
 }
 
-/// Whether this is a call of the trigger's, which is then counted.
+/// Return true for a call of the trigger, and count it.
 fn wanted() -> bool {
     let wanted = kernel::current_comm().text() == "kexttrigger";
     if wanted {
@@ -38,7 +38,7 @@ fn wanted() -> bool {
     wanted
 }
 
-/// How deep to go.
+/// Return how deep to recurse.
 fn depth() -> u32 {
     match DEPTHS.get(0) {
         None | Some(0) => u32::MAX,
@@ -46,8 +46,8 @@ fn depth() -> u32 {
     }
 }
 
-/// Calls itself so often, in small frames, and says how deep it came. It asks the kernel for
-/// nothing on its way, so that only its own check of the stack can stop it.
+/// Recurse in small frames and record the depth. It makes no kernel calls meanwhile, so only
+/// its own stack check can stop it.
 #[inline(never)]
 fn descend(left: u32, deepest: &AtomicU64) -> u64 {
     let here = black_box([u64::from(left); 2]);
@@ -56,7 +56,7 @@ fn descend(left: u32, deepest: &AtomicU64) -> u64 {
     below + here[0]
 }
 
-/// The same in frames of a kilobyte and a little: so many as 50 fit, 57 don't.
+/// Recurse in frames of a little over a kilobyte: 50 of them fit, 57 do not.
 #[inline(never)]
 fn descend_in_kilobytes(left: u32, then: &mut dyn FnMut()) -> u8 {
     let here = black_box([left as u8; 1016]);
@@ -79,7 +79,7 @@ fn deep(_context: &Kprobe) {
     }
 }
 
-/// As deep as the map says.
+/// Recurse as deep as the map requests.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn kilobytes(_context: &Kprobe) {
     if wanted() {
@@ -109,7 +109,7 @@ fn mutual(_context: &Kprobe) {
     }
 }
 
-/// A frame of so many bytes and a little, which is written to from its lower end on.
+/// Use a frame of a little over N bytes, writing to it from its low end.
 #[inline(never)]
 fn take<const SIZE: usize>() -> u8 {
     let mut room = black_box([0_u8; SIZE]);
@@ -118,7 +118,7 @@ fn take<const SIZE: usize>() -> u8 {
     room[0] + room[SIZE - 1]
 }
 
-/// One frame that is larger than the stack: this is warned of.
+/// One frame that is larger than the stack; the build warns about it.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn huge(_context: &Kprobe) {
     if wanted() {
@@ -127,7 +127,7 @@ fn huge(_context: &Kprobe) {
     }
 }
 
-/// One frame that the stack had room for, were the kernel's reserve not in it. Warned of, too.
+/// One frame that would fit into the stack without the kernel's reserve. The build warns, too.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn into_reserve(_context: &Kprobe) {
     if wanted() {
@@ -136,7 +136,7 @@ fn into_reserve(_context: &Kprobe) {
     }
 }
 
-/// One large frame, for which there is room.
+/// One large frame that fits.
 #[rex_kprobe("__x64_sys_getpgid")]
 fn large(_context: &Kprobe) {
     if wanted() {

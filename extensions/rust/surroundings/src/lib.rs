@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a program may ask of the kernel: who runs, where and when, what a system call was
-//! given and gave back, and what is in memory. User space knows all of it, too.
+//! Queries to the kernel: the current task, CPU and time, a system call's arguments and
+//! result, and memory. User space knows all of these, too.
 #![no_std]
 use rex::prelude::*;
 
 mod samples;
 
-/// What was seen, by its number; the scenarios name it.
+/// Results by number; the scenarios name the numbers.
 #[rex_map]
 static SEEN: Array<AtomicU64> = Array::new(16);
 
@@ -18,7 +18,7 @@ fn count(number: u32) {
     SEEN.at(number).unwrap().fetch_add(1, Relaxed);
 }
 
-/// The process of the trigger; a shell's may call the same functions.
+/// The trigger's process; a shell may call the same functions.
 fn is_trigger() -> bool {
     kernel::current_comm().text() == "kexttrigger"
 }
@@ -37,7 +37,7 @@ fn who(_context: &Kprobe) {
     seen(6, kernel::current_pid());
 }
 
-/// How often of all calls the random number was another than the last one, and odd.
+/// How often the random number differed from the previous one, and how often it was odd.
 #[rex_kprobe("__x64_sys_getgid")]
 fn dice(_context: &Kprobe) {
     let number = kernel::random();
@@ -52,7 +52,7 @@ fn dice(_context: &Kprobe) {
 #[rex_map]
 static LAST: Array<AtomicU32> = Array::new(1);
 
-/// Tasks: this one, the first of all, and one that can't be.
+/// Tasks: the current one, the first one, and one that can't exist.
 #[rex_kprobe("__x64_sys_getppid")]
 fn tasks(_context: &Kprobe) {
     if !is_trigger() {
@@ -72,7 +72,7 @@ fn tasks(_context: &Kprobe) {
     let first = Task::from_pid(1).unwrap();
     seen(4, first.pid() as u64);
     seen(5, first.comm().text() == "init");
-    // Numbers of tasks end at 4194304.
+    // Task ids end at 4194304.
     seen(6, Task::from_pid(5_000_000).is_none() && Task::from_pid(-1).is_none());
 }
 
@@ -88,7 +88,7 @@ fn umask_called(context: &Kprobe) {
 #[rex_kretprobe("__x64_sys_umask")]
 fn umask_returned(context: &Kprobe) {
     if is_trigger() {
-        // The first time it is the mask of the shell.
+        // The first time it is the shell's mask.
         let call = SEEN.at(2).unwrap().fetch_add(1, Relaxed);
         seen(if call == 0 { 3 } else { 4 }, context.returned());
     }
@@ -105,13 +105,13 @@ fn opens(context: &Kprobe) {
         return;
     }
     count(0);
-    // What the user can read is not the kernel's, and the other way around.
+    // User addresses can't be read as kernel addresses, and vice versa.
     seen(1, kernel::read_kernel::<u8>(path).unwrap_err().errno() as u64);
     let registers = context.argument(0) as usize;
     seen(2, kernel::read_user::<u64>(registers).unwrap_err().errno() as u64);
-    // The number of the system call, and of nothing.
+    // The number of the system call, and a number that no call has.
     seen(3, kernel::read_kernel::<u64>(registers + 8 * 15).unwrap());
-    // Nothing is at the end of the kernel's half, nor at the beginning of the process's.
+    // The end of the kernel's half and the start of the user's half are never mapped.
     seen(4, kernel::read_kernel::<u64>(usize::MAX - 7).unwrap_err().errno() as u64);
     seen(5, kernel::read_user::<u64>(8).unwrap_err().errno() as u64);
 }

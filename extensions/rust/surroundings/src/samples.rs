@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Samples of a clock: where the CPU was, and how much time each stands for.
+//! Samples of a clock: the CPU's instruction pointer, and the time that each represents.
 use rex::prelude::*;
 
 use crate::{count, is_trigger, seen};
 
-/// 100 times per second of CPU time.
+/// Take 100 samples per second of CPU time.
 #[rex_perf_event("software/cpu-clock@100")]
 fn sample(context: &PerfEvent) {
     let sample = context.sample();
@@ -14,7 +14,7 @@ fn sample(context: &PerfEvent) {
     count(0);
     seen(1, sample.period / 1_000_000);
     seen(2, kernel::cpu());
-    // The loop of the trigger is in user space, the lower half of the addresses.
+    // The trigger's loop is in user space, in the lower half of the addresses.
     if sample.ip != 0 && sample.ip >> 47 == 0 {
         count(3);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Stack, calls, and what is called when.
+//! Stack size, call depth, and calls under a lock.
 use core::hint::black_box;
 
 use rex::prelude::*;
@@ -23,10 +23,10 @@ fn sum_to(number: u32) -> u32 {
     if number == 0 {
         return 0;
     }
-    number + black_box(sum_to(number - 1)) // or the compiler makes a loop of it
+    number + black_box(sum_to(number - 1)) // or the compiler would make it a loop
 }
 
-/// A function that calls itself as often as the first byte of the packet says.
+/// Recurse as often as the packet's first byte requests.
 #[rex_xdp]
 fn recursion(packet: &Xdp) -> XdpAction {
     answer(0, sum_to(packet.bytes()[0].into()).into());
@@ -69,7 +69,7 @@ fn call_chain(_packet: &Xdp) -> XdpAction {
 #[rex_map]
 static STAMPS: Array<Locked<u64>> = Array::new(1);
 
-/// Reads the clock, and a few other things, while it holds a spin lock.
+/// Read the clock and a few other values while holding a spin lock.
 #[rex_xdp]
 fn helper_under_lock(_packet: &Xdp) -> XdpAction {
     let before = kernel::ktime_ns();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The programs of `extensions/c` that clang or the verifier rejects though they are safe,
-//! each under its name there: here they load, and give the right answer.
+//! The programs of `extensions/c` that clang or the verifier rejects although they are safe,
+//! under the same names: here they load, and give the right answer.
 //!
-//! None of them is written around a limit. What the verifier would prove beforehand, the
-//! language checks where it happens: an index beyond the end would be a panic.
+//! None of them works around a limit. The language checks at run time what the verifier
+//! would have to prove before: an index out of range would panic.
 #![no_std]
 use core::hint::black_box;
 
@@ -20,7 +20,7 @@ fn answer(number: u32, value: u64) {
 
 const KEYWORD: &[u8; 8] = b"verifies";
 
-/// Looks for a keyword in all of a packet, however long; the answer is where it is.
+/// Search a whole packet of any length for a keyword; return its position.
 #[rex_xdp("lo")]
 fn search_payload(packet: &Xdp) -> XdpAction {
     let bytes = packet.bytes();
@@ -34,7 +34,7 @@ fn search_payload(packet: &Xdp) -> XdpAction {
     XdpAction::Pass
 }
 
-/// Tests 64 bytes and keeps the results in a bitmap.
+/// Test 64 bytes and store the results in a bitmap.
 #[rex_xdp]
 fn test_bitmap(packet: &Xdp) -> XdpAction {
     let Some(bytes) = packet.bytes().first_chunk::<64>() else {
@@ -51,12 +51,12 @@ fn test_bitmap(packet: &Xdp) -> XdpAction {
 #[rex_map]
 static BOUNDS: Array<u32> = Array::new(1);
 
-/// Sums 0 to n - 1, where n is read from a map.
+/// Sum 0 to n - 1, where n is read from a map.
 #[rex_xdp]
 fn sum_up(_packet: &Xdp) -> XdpAction {
     let mut sum = 0;
     for number in 0..BOUNDS.get(0).unwrap() {
-        sum += u64::from(black_box(number)); // or the compiler finds the formula
+        sum += u64::from(black_box(number)); // or the compiler would use the formula
     }
     answer(0, sum);
     XdpAction::Pass
@@ -67,7 +67,7 @@ const LENGTH: usize = 4096;
 #[rex_map]
 static TEXTS: Array<[u8; LENGTH]> = Array::new(1);
 
-/// Counts the words in a text of 4096 bytes in a map.
+/// Count the words in a text of 4096 bytes in a map.
 #[rex_xdp]
 fn count_words(_packet: &Xdp) -> XdpAction {
     let text = TEXTS.get(0).unwrap();
@@ -76,7 +76,7 @@ fn count_words(_packet: &Xdp) -> XdpAction {
     XdpAction::Pass
 }
 
-/// Adds up the first bytes of a packet's records of 64.
+/// Sum the first bytes of a packet's 64-byte records.
 #[rex_xdp]
 fn walk_packet(packet: &Xdp) -> XdpAction {
     let sum: u32 = packet.bytes().chunks_exact(64).map(|record| u32::from(record[0])).sum();
@@ -93,8 +93,8 @@ struct Table {
 #[rex_map]
 static TABLES: Array<Table> = Array::new(1);
 
-/// Checks an index in memory, then reads it from there again: with another writer the
-/// second may be too large, and the language checks it where it is used.
+/// Check an index in memory, then read it again: another writer could make the second value
+/// too large, and the language checks it when it is used.
 #[rex_xdp]
 fn index_read_again(_packet: &Xdp) -> XdpAction {
     if TABLES.get(0).unwrap().index >= 16 {

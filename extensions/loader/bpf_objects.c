@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Everything of BPF that the kernel holds, by id. */
+/* `kextload bpf-objects`: list all BPF objects in the kernel by id. */
 #include "answer.h"
+#include "attach.h"
+#include "info.h"
 #include "inventory.h"
-#include "loader.h"
+#include "kextload.h"
 
 #include <errno.h>
 #include <ftw.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +18,7 @@
 #define TCX_INGRESS 46
 #define TCX_EGRESS 47
 
-static struct json *line; /* nftw and netlink call back without or with a context; one will do */
+static struct json *line; /* global, because nftw passes no context to its callback */
 
 typedef int (*next_id)(uint32_t start, uint32_t *next);
 typedef int (*open_id)(uint32_t id);
@@ -24,38 +27,38 @@ typedef void (*describe)(int descriptor, uint32_t id);
 static void describe_program(int descriptor, uint32_t id)
 {
 	struct bpf_prog_info info;
-	char room[32];
+	char buf[32];
 
 	json_unsigned(line, "id", id);
 	if (program_info(descriptor, &info))
 		return;
 	json_string(line, "name", info.name);
-	json_string(line, "type", program_type(info.type, room, sizeof(room)));
+	json_string(line, "type", program_type(info.type, buf, sizeof(buf)));
 }
 
 static void describe_map(int descriptor, uint32_t id)
 {
 	struct bpf_map_info info;
-	char room[32];
+	char buf[32];
 
 	json_unsigned(line, "id", id);
 	if (map_info(descriptor, &info))
 		return;
 	json_string(line, "name", info.name);
-	json_string(line, "type", map_type(info.type, room, sizeof(room)));
+	json_string(line, "type", map_type(info.type, buf, sizeof(buf)));
 }
 
 static void describe_link(int descriptor, uint32_t id)
 {
 	struct bpf_link_info info;
 	uint32_t size = sizeof(info);
-	char room[32];
+	char buf[32];
 
 	memset(&info, 0, sizeof(info));
 	json_unsigned(line, "id", id);
 	if (bpf_obj_get_info_by_fd(descriptor, &info, &size))
 		return;
-	json_string(line, "type", link_type(info.type, room, sizeof(room)));
+	json_string(line, "type", link_type(info.type, buf, sizeof(buf)));
 	json_unsigned(line, "prog_id", info.prog_id);
 }
 
@@ -75,7 +78,7 @@ static void describe_btf(int descriptor, uint32_t id)
 	json_bool(line, "kernel", info.kernel_btf);
 }
 
-/* One array of the line: all objects of a kind. 0 or -errno. */
+/* Add one array: all objects of a kind. Returns 0 or -errno. */
 static int all_of(const char *key, next_id next, open_id open, describe describe_one)
 {
 	uint32_t id = 0;
@@ -86,7 +89,7 @@ static int all_of(const char *key, next_id next, open_id open, describe describe
 
 		if (descriptor < 0) {
 			if (errno == ENOENT)
-				continue; /* went away meanwhile */
+				continue; /* it is gone meanwhile */
 			return -errno;
 		}
 		json_open(line, NULL, '{');
@@ -116,7 +119,7 @@ static void add_tcx(int ifindex, const char *name, int side, const char *kind)
 {
 	uint32_t programs[16], count = 16, i;
 
-	/* An error means a kernel without tcx, or nothing there. */
+	/* An error means that the kernel has no tcx, or nothing is attached. */
 	if (bpf_prog_query(ifindex, (enum bpf_attach_type)side, 0, NULL, programs, &count))
 		return;
 	for (i = 0; i < count; i++)
@@ -174,7 +177,7 @@ static void all_pins(void)
 	json_close(line, ']');
 }
 
-int add_ledger(struct json *answer)
+int add_bpf_objects(struct json *answer)
 {
 	const char *stage;
 	int error;
@@ -205,13 +208,13 @@ int add_ledger(struct json *answer)
 	return 0;
 }
 
-int ledger(void)
+int bpf_objects(void)
 {
 	struct json answer = { 0 };
 	int error;
 
 	answer_ok(&answer);
-	error = add_ledger(&answer);
+	error = add_bpf_objects(&answer);
 	answer_send(&answer);
 	json_free(&answer);
 	return error ? 1 : 0;
