@@ -207,7 +207,7 @@ class Ssh:
             self._connection.open()
         except paramiko.BadHostKeyException as error:
             raise InfraError(
-                "the guest's host key is not the one that the lab gave it",
+                "the guest has another host key than the one that the lab gave it",
                 hint="something else answers on its port; nothing was sent to it",
             ) from error
         except (paramiko.SSHException, OSError, EOFError) as error:

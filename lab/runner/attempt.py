@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Attempts: one run of one item in a guest, from its plan to what was observed.
+"""Attempts: one run of one item in a guest, from its plan to its observation.
 
 An attempt has no verdict. `lab.judge` judges its observation, and `lab.report.record` writes
 both down. Jobs combine these three as they need them.
@@ -42,7 +42,7 @@ class Attempt:
 
 @dataclass
 class Attempts:
-    """Makes attempts, each in a guest of its own; several threads may share it."""
+    """A maker of attempts, each in its own guest; several threads may share it."""
 
     planner: Planner
     pool: Pool

@@ -54,7 +54,7 @@ class Looks:
 
     @property
     def enough(self) -> bool:
-        """Whether the looks span so long that they say something about a CPU."""
+        """True if the looks span enough time to show something about a CPU."""
         return self.seconds >= ENOUGH_SECONDS * host_factor()
 
     def wait(self, deadline: Deadline) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One item, run: boot, baseline, steps, watch. What comes out are facts for the judge."""
+"""Run one item: boot, baseline, steps, watch. The result is an observation for the judge."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from lab.scenario.model.extensions import CExtension, ModuleExtension
 from lab.scenario.model.steps import SetStep
 from lab.words import RexCounter
 
-# The dossier has more of them.
+# The number of forgeries that become evidence; the dossier has more of them.
 EVIDENT_FORGERIES = 10
 
 
 @dataclass(eq=False)
 class Run:
-    """The run of one item; `go` does it all and never raises for what the guest does."""
+    """The run of one item. `go` does all of it; the guest's behaviour never makes it raise."""
 
     plan: Plan
     emit: events.Emit = events.ignore
-    # How a guest is had: booted, forked, or one that waits already.
+    # The way to get a guest: boot, fork, or take one that waits already.
     start: Callable[[GuestSpec], Guest] = Guest.boot
     seen: Observation = field(default_factory=Observation)
     guest: Guest | None = None
@@ -65,7 +65,7 @@ class Run:
             self.guest.machine.stop()
 
     def go(self, on_guest: Callable[[Run], None] | None = None) -> Observation:
-        """Boot a guest, do the item in it, and return what was seen.
+        """Boot a guest, do the item in it, and return the observation.
 
         `on_guest` is called when the guest is up, before anything happens in it.
         """
@@ -86,14 +86,14 @@ class Run:
     def within(self, guest: Guest, baseline: Baseline) -> Observation:
         """Do the item in a guest that is up and stays up, and that has its files.
 
-        What is left and what is counted is against a baseline that may be older than the
-        item: for items one after the other, of which none may leave anything.
+        Leftovers and counters are compared with a baseline that may be older than the item.
+        This is for consecutive items, none of which may leave anything.
         """
         self.guest = guest
         return self._observed(lambda: self._inside(guest, baseline))
 
     def end_watch(self) -> None:
-        """Listen no longer to the console of a guest that stays up."""
+        """Stop listening to the console of a guest that stays up."""
         if self._watch is not None:
             self._watch.close()
 
@@ -110,13 +110,13 @@ class Run:
         except LabError:
             raise
         except Exception as error:
-            # A guest may answer what no reader expects: that ends its item, and no other.
+            # A guest may give an answer that no reader expects: that ends its item, and no other.
             seen.infra_error = InfraError(
-                f"the lab met something that it does not know: {error!r}",
+                f"the lab met an unexpected condition: {error!r}",
                 details=traceback.format_exc(),
             )
         if seen.infra_error is not None and self._watch is not None and not self._read:
-            # What the kernel said is on this side, whatever went wrong after it.
+            # The kernel's output is on the host, regardless of later errors.
             with contextlib.suppress(InfraError):
                 self._read_console(self._watch)
         guest = self.guest
@@ -163,7 +163,7 @@ class Run:
         start = time.monotonic()
         driver = self._driver(guest, watch, deadline)
         seen.first = driver.run(scenario.steps)
-        # Cleaning up after a kernel that is meant to be stuck would get stuck.
+        # With a kernel that is meant to be stuck, the cleanup would get stuck.
         clean = (
             expect.kernel == "alive"
             and not seen.first.interrupted
@@ -189,7 +189,7 @@ class Run:
             self._look_inside(guest)
         self._read_console(watch)
         if lost and seen.state == "alive" and not seen.reports and seen.infra_error is None:
-            # The kernel is well, so this says nothing about it.
+            # The kernel is alive, so this shows nothing about it.
             seen.infra_error = InfraError(
                 f"the connection, or a tool of the lab in the guest, broke: {interrupted}",
                 hint="did the scenario end the guest's SSH server or the loader?",
@@ -214,7 +214,7 @@ class Run:
         return evidence
 
     def _look_inside(self, guest: Guest) -> None:
-        """Where the CPUs of a kernel are that does not answer."""
+        """Record the positions of the CPUs of a kernel that does not answer."""
         if guest.machine.ended or guest.machine.panicked:
             return
         with contextlib.suppress(InfraError):

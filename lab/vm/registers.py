@@ -32,12 +32,12 @@ class CpuRegisters:
 
     @property
     def interrupts_enabled(self) -> bool:
-        """Tell whether the CPU takes maskable interrupts."""
+        """True if the CPU accepts maskable interrupts."""
         return bool(self.flags & _INTERRUPT_FLAG)
 
     @property
     def in_kernel(self) -> bool:
-        """Tell whether the CPU executes kernel code: it is not halted, at level 0."""
+        """True if the CPU executes kernel code: it is at level 0, and not halted."""
         return self.level == 0 and not self.halted
 
 

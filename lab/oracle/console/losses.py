@@ -63,9 +63,9 @@ def loss_of(line: Line) -> Loss | None:
 
 
 class Orphans:
-    """Finds ends of reports whose beginnings are missing.
+    """A detector of reports whose beginnings are missing.
 
-    It takes the kernel's lines that belong to no open report, by caller.
+    It reads the kernel's lines that belong to no open report, by caller.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Orphans:
         return None
 
     def forget(self, caller: str) -> None:
-        """Note that a caller begins a report, or ended one."""
+        """Drop the state of a caller that begins a report, or ended one."""
         self._before.pop(caller, None)
 
     def _loss(self, line: Line) -> Loss:

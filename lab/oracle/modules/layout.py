@@ -69,7 +69,7 @@ class Layouts:
         self._symbols.sort()
 
     def remove(self, module: str) -> None:
-        """Note that a module was unloaded."""
+        """Record that a module was unloaded."""
         self._loaded.discard(module)
 
     @property

@@ -141,7 +141,7 @@ def test_runs_without_outcomes_have_returned() -> None:
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        ([{"outcomes": {"vanished": 1}}], "nobody knows: vanished"),
+        ([{"outcomes": {"vanished": 1}}], "unknown outcomes: vanished"),
         ([{"run_cnt": 5}, {"run_cnt": 4}], "main.p: the count of returned went down by 1"),
     ],
 )
