@@ -40,7 +40,7 @@ _WARM = 10
 
 
 @dataclass(frozen=True)
-class Plan:
+class KillOptions:
     """How much is measured: `kills` of each case, after a budget of `budget_ms`.
 
     `seed` draws the waits before the runs.
@@ -63,11 +63,11 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class KillBench:
+class KillFigures:
     """All figures of one run. `path_ns`: what clocks and call take with a program that returns."""
 
     about: dict[str, Any]
-    plan: Plan
+    options: KillOptions
     rows: tuple[Row, ...]
     path_ns: dict[str, float]
     why_no_icount: str = ""
@@ -82,9 +82,9 @@ class KillBench:
             "version": VERSION,
             "about": self.about,
             "unit": "ms",
-            "budget_ms": self.plan.budget_ms,
-            "tick_ms": rows.tick_ms(self.plan.budget_ms),
-            "kills": self.plan.kills,
+            "budget_ms": self.options.budget_ms,
+            "tick_ms": rows.tick_ms(self.options.budget_ms),
+            "kills": self.options.kills,
             "path_ns": self.path_ns,
             "rows": [row.as_data() for row in self.rows],
             "why_no_icount": self.why_no_icount,
@@ -92,15 +92,15 @@ class KillBench:
 
 
 @dataclass
-class BenchKill:
+class KillBenchmark:
     """One benchmark: a guest by each clock, and what it takes there to end programs."""
 
     planner: Planner
-    plan: Plan
+    options: KillOptions
     flavor: str = FLAVOR
     emit: events.Emit = events.ignore
 
-    def measure(self) -> KillBench:
+    def measure(self) -> KillFigures:
         """Build what is needed, and measure.
 
         Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
@@ -131,31 +131,33 @@ class BenchKill:
             Row(case, self._bound(case), *(self._of(taken, one, case) for one in (CLOCK, COUNTED)))
             for case in CASES
         )
-        return KillBench(about(self.planner, (self.flavor,)), self.plan, found, paths, why)
+        return KillFigures(about(self.planner, (self.flavor,)), self.options, found, paths, why)
 
     def _bound(self, case: Case) -> float:
-        return case.bound_ms(rows.tick_ms(self.plan.budget_ms))
+        return case.bound_ms(rows.tick_ms(self.options.budget_ms))
 
     @staticmethod
     def _of(taken: dict[str, dict[str, Latency]], clock: str, case: Case) -> Latency | None:
         return taken[clock][case.name] if clock in taken else None
 
     def _case(self, guest: Guest, case: Case) -> Latency:
-        plan = self.plan
+        options = self.options
         found = kills.kill(
             guest,
             case.context,
             meter.pin_path(case.program),
-            runs=_WARM + plan.kills,
-            delay=plan.tick_ns,
-            seed=plan.seed,
-            deadline=scaled(plan.seconds),
+            runs=_WARM + options.kills,
+            delay=options.tick_ns,
+            seed=options.seed,
+            deadline=scaled(options.seconds),
         )
         if found.terminated != len(found.took):
             raise InfraError(
                 f"{case.what}: {len(found.took)} runs, and the kernel ended {found.terminated}"
             )
-        return Latency.of(found.took[_WARM:], plan.budget_ms, self._bound(case), found.kernel_max)
+        return Latency.of(
+            found.took[_WARM:], options.budget_ms, self._bound(case), found.kernel_max
+        )
 
     def _path(self, guest: Guest) -> float:
         """What is measured of a program that returns at once, in nanoseconds."""
@@ -165,7 +167,7 @@ class BenchKill:
             meter.pin_path(rows.EMPTY),
             runs=_PATH_RUNS,
             delay=0,
-            seed=self.plan.seed,
+            seed=self.options.seed,
             deadline=scaled(_SECONDS),
         )
         return float(sorted(found.took)[len(found.took) // 2])
@@ -185,7 +187,7 @@ class BenchKill:
             guest.push({target: image})
             # Reports go into the kernel's log. To the console they would go with interrupts off.
             quiet = "echo 1 > /proc/sys/kernel/printk"
-            budget = f"echo {self.plan.budget_ms} > /proc/sys/kernel/rex/budget_ms"
+            budget = f"echo {self.options.budget_ms} > /proc/sys/kernel/rex/budget_ms"
             done = guest.run(f"{quiet} && {budget}", scaled(_SECONDS))
             if done.status != 0:
                 raise InfraError("the guest's budget can't be set", details=done.stderr)

@@ -49,7 +49,7 @@ _LOOPS, _LOOP_RUNS = 30_000_000, 5
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProtectionsOptions:
     """How much is measured: in each of `boots` guests, `samples` brackets of `runs` runs."""
 
     boots: int = 3
@@ -65,7 +65,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class ProtectionsBench:
+class ProtectionsFigures:
     """All figures of one run."""
 
     about: dict[str, Any]
@@ -111,15 +111,15 @@ class _Subject:
 
 
 @dataclass
-class BenchProtections:
+class ProtectionsBenchmark:
     """One benchmark: builds, guests, and the figures of them."""
 
     planner: Planner
-    plan: Plan
+    options: ProtectionsOptions
     flavor: str = FLAVOR
     emit: events.Emit = events.ignore
 
-    def measure(self) -> ProtectionsBench:
+    def measure(self) -> ProtectionsFigures:
         """Build what is needed, and measure.
 
         Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
@@ -132,13 +132,13 @@ class BenchProtections:
         why_no_counts = ""
         if self.planner.chosen_accel().name != "tcg":
             why_no_counts = "instructions are counted under emulation only (--accel tcg)"
-        elif not self.plan.counts:
+        elif not self.options.counts:
             why_no_counts = "not asked for"
-        total = self.plan.boots + (not why_no_counts)
+        total = self.options.boots + (not why_no_counts)
         self.emit(events.StageStarted("protections", "runs", total))
         times = Taken()
         checks = False
-        for boot in range(self.plan.boots):
+        for boot in range(self.options.boots):
             with self._guest() as subject:
                 checks = subject.checks
                 self._time(subject, times)
@@ -149,17 +149,19 @@ class BenchProtections:
                 found += rows.groups(_counted(subject), "instructions", "count_")
             self.emit(events.StageProgress("protections", "runs", total, total))
         why = "" if checks else "the kernel does not check the stack in each function"
-        return ProtectionsBench(self._about(), found, why, why_no_counts)
+        return ProtectionsFigures(self._about(), found, why, why_no_counts)
 
     def _time(self, subject: _Subject, into: Taken) -> None:
         """All programs, and the empty one without this or that, by turns."""
-        plan = self.plan
+        options = self.options
         depths = rows.of_depths(subject.checks)
         for _ in range(_TURNS):
-            add(subject.run(depths, plan.brackets, plan.runs, plan.warm), into.depths)
+            add(subject.run(depths, options.brackets, options.runs, options.warm), into.depths)
             for knob in (0, *KNOBS):
                 subject.protect(knob)
-                reading = subject.run([meter.LOOP, rows.EMPTY], plan.brackets, plan.runs, plan.warm)
+                reading = subject.run(
+                    [meter.LOOP, rows.EMPTY], options.brackets, options.runs, options.warm
+                )
                 add(reading, into.knobs.setdefault(knob, {}))
             subject.protect(0)
 
@@ -190,9 +192,9 @@ class BenchProtections:
         return about(self.planner, (self.flavor,)) | {
             "compilers": {"ebpf": find_clang()[1], "rex": find_toolchain().version},
             "samples": {
-                "guests": self.plan.boots,
-                "brackets_in_each": self.plan.brackets * _TURNS,
-                "runs_in_each": self.plan.runs,
+                "guests": self.options.boots,
+                "brackets_in_each": self.options.brackets * _TURNS,
+                "runs_in_each": self.options.runs,
             },
         }
 

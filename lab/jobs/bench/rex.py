@@ -54,7 +54,7 @@ _SECONDS = 180.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class RexOptions:
     """How much is measured.
 
     In each of `boots` guests of a kernel: `samples` brackets of `runs` runs, after `warm`
@@ -76,7 +76,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class RexBench:
+class RexFigures:
     """All figures of one run. `repeated`: whether both runs counted the same instructions."""
 
     about: dict[str, Any]
@@ -174,41 +174,41 @@ class _Subject:
 
 
 @dataclass
-class BenchRex:
+class RexBenchmark:
     """One benchmark: builds, guests, and the figures of them."""
 
     planner: Planner
-    plan: Plan
+    options: RexOptions
     emit: events.Emit = events.ignore
     _total: int = 0
 
-    def measure(self) -> RexBench:
+    def measure(self) -> RexFigures:
         """Build what is needed, and measure.
 
         Raises `UserError` for what can't be built, `BootError` and `InfraError`.
         """
         on_rex, on_stock = Taken(), Taken()
-        steps = self.plan.boots * (self.plan.loads + 1 + _TURNS)
+        steps = self.options.boots * (self.options.loads + 1 + _TURNS)
         self._stage("loads and runs", steps)
-        for boot in range(self.plan.boots):
-            done = boot * (self.plan.loads + 1 + _TURNS)
+        for boot in range(self.options.boots):
+            done = boot * (self.options.loads + 1 + _TURNS)
             with self._guest(REX) as rex, self._guest(STOCK) as stock:
                 both = ((rex, on_rex), (stock, on_stock))
                 self._load(both, done)
                 for subject, _ in both:
                     subject.keep(scaled(_SECONDS))
                 add(rex.panic_in_print(), on_rex.reported, _PRINTED_WARM)
-                self._run(both, done + self.plan.loads + 1)
+                self._run(both, done + self.options.loads + 1)
         found = rows.timed(on_rex, on_stock)
         counted, repeated, why = self._counts()
-        return RexBench(self._about(), (*found, *counted), repeated, why)
+        return RexFigures(self._about(), (*found, *counted), repeated, why)
 
     def _load(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
         """Load everything, on both kernels by turns; the first load of each does not count."""
-        for turn in range(self.plan.loads + 1):
+        for turn in range(self.options.loads + 1):
             for kind in (rows.EBPF, rows.REX_IMAGE, LARGE):
                 # It is so long that the first load needs no other before it.
-                if kind == LARGE and turn >= max(1, self.plan.loads // _LARGE_LOADS):
+                if kind == LARGE and turn >= max(1, self.options.loads // _LARGE_LOADS):
                     continue
                 for subject, taken in both:
                     if kind in subject.files:
@@ -219,16 +219,16 @@ class BenchRex:
 
     def _run(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
         """Run everything, on both kernels by turns; the panics apart, for they print."""
-        plan = self.plan
+        options = self.options
         for turn in range(_TURNS):
             for subject, taken in both:
                 names = subject.programs()
-                add(subject.run(names, plan.brackets, plan.runs, plan.warm), taken.runs)
+                add(subject.run(names, options.brackets, options.runs, options.warm), taken.runs)
                 if subject.kernel.flavor == REX:
                     # No report is printed after the first 40: those are among the runs that
                     # warm up.
-                    warm = max(plan.warm, PRINTED)
-                    panics = subject.run(rows.of_panics(), plan.brackets, plan.runs, warm)
+                    warm = max(options.warm, PRINTED)
+                    panics = subject.run(rows.of_panics(), options.brackets, options.runs, warm)
                     add(panics, taken.panics)
             self._progress("loads and runs", done + turn + 1)
 
@@ -236,7 +236,7 @@ class BenchRex:
         """The same as instructions, in two guests of the kernel with Rex and in one of stock."""
         if self.planner.chosen_accel().name != "tcg":
             return (), None, "instructions are counted under emulation only (--accel tcg)"
-        if not self.plan.counts:
+        if not self.options.counts:
             return (), None, "not asked for"
         found: list[Taken] = []
         self._stage("instructions", 3)
@@ -278,10 +278,10 @@ class BenchRex:
         return about(self.planner, (REX, STOCK)) | {
             "compilers": {"ebpf": find_clang()[1], "rex": find_toolchain().version},
             "samples": {
-                "guests": self.plan.boots,
-                "brackets_in_each": self.plan.brackets * _TURNS,
-                "runs_in_each": self.plan.runs,
-                "loads_in_each": self.plan.loads,
+                "guests": self.options.boots,
+                "brackets_in_each": self.options.brackets * _TURNS,
+                "runs_in_each": self.options.runs,
+                "loads_in_each": self.options.loads,
             },
         }
 
