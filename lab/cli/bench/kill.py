@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.cli.bench.output import JsonFile, take
-from lab.jobs.bench.kill import FLAVOR, KillBenchmark, KillFigures, KillOptions
+from lab.jobs.bench.common import FLAVOR
+from lab.jobs.bench.kill import KillBenchmark, KillFigures, KillOptions
 from lab.jobs.bench.kill_rows import Latency, tick_ms
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from lab.cli.bench.output import JsonFile, take
 from lab.cli.bench.rex import show_groups
+from lab.jobs.bench.common import FLAVOR
 from lab.jobs.bench.protections import (
-    FLAVOR,
     ProtectionsBenchmark,
     ProtectionsFigures,
     ProtectionsOptions,

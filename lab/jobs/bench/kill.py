@@ -14,23 +14,21 @@ from typing import Any
 
 from lab import events
 from lab.deadline import scaled
-from lab.errors import InfraError, UserError
-from lab.extension.module import build_module
+from lab.errors import InfraError
 from lab.extension.rust.build import build_rust
 from lab.guest import kills, meter
 from lab.guest.guest import Guest
+from lab.jobs.bench import common
 from lab.jobs.bench import kill_rows as rows
 from lab.jobs.bench.about import about
+from lab.jobs.bench.common import FLAVOR, ICOUNT
 from lab.jobs.bench.kill_rows import CASES, Case, Latency, Row
-from lab.runner.plan import REX, Planner
+from lab.runner.plan import Planner
 
 # Of the JSON: raised when a figure means something else, or is gone.
 VERSION = 1
 
 IMAGE = "bench_kill"
-FLAVOR = "rex"
-# An instruction takes 2^3 ns of the guest's time: about what emulation needs for it.
-ICOUNT = 3
 CLOCK, COUNTED = "clock", "icount"
 _SECONDS = 60.0
 _PATH_RUNS = 100
@@ -105,12 +103,7 @@ class KillBenchmark:
 
         Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
         """
-        kernel = self.planner.kernel(self.flavor)
-        if not kernel.has(REX):
-            raise UserError(
-                f"kernel {self.flavor} ends no programs: it has no {REX}",
-                hint=f"measure on the flavor {FLAVOR}",
-            )
+        common.rex_kernel(self.planner, self.flavor, "ends no programs")
         clocks: list[tuple[str, int | None]] = [(CLOCK, None)]
         why = ""
         if self.planner.chosen_accel().name == "tcg":
@@ -178,13 +171,17 @@ class KillBenchmark:
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         kernel = planner.kernel(self.flavor)
         image = build_rust(IMAGE, cache, emit).path
-        module = build_module(kills.MODULE, kernel, cache, emit)
-        spec = planner.guest_spec(kernel, planner.image(kernel), cpus=2, icount=icount)
-        with Guest.boot(spec) as guest:
-            options = "" if icount is None else kills.TURNS
-            meter.install(guest, module, scaled(_SECONDS), options)
-            target = f"/root/{image.name}"
-            guest.push({target: image})
+        target = f"/root/{image.name}"
+        with common.booted(
+            planner,
+            kernel,
+            [kills.MODULE],
+            {target: image},
+            cpus=2,
+            icount=icount,
+            module_options="" if icount is None else kills.TURNS,
+            seconds=_SECONDS,
+        ) as guest:
             # Reports go into the kernel's log. To the console they would go with interrupts off.
             quiet = "echo 1 > /proc/sys/kernel/printk"
             budget = f"echo {self.options.budget_ms} > /proc/sys/kernel/rex/budget_ms"
@@ -197,14 +194,7 @@ class KillBenchmark:
 
 def _pin(guest: Guest, path: str) -> None:
     """Load the programs for good, and end the loader: its statistics cost each run."""
-    deadline = scaled(_SECONDS)
-    answer = guest.loader.call("load", deadline, handle=IMAGE, path=path)
-    if not answer.ok:
-        raise InfraError(f"{IMAGE} not loaded: {answer.problem}")
+    common.call(guest, "load", _SECONDS, handle=IMAGE, path=path)
     for name in rows.PROGRAMS:
-        pinned = guest.loader.call(
-            "pin", deadline, handle=IMAGE, program=name, path=meter.pin_path(name)
-        )
-        if not pinned.ok:
-            raise InfraError(f"{name} not pinned: {pinned.problem}")
-    guest.end_loader(deadline)
+        common.pin(guest, IMAGE, name, name, _SECONDS)
+    guest.end_loader(scaled(_SECONDS))
