@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Sets the lab up on this host (Debian packages, a Python environment), then
-# runs what was asked for. A set-up that is complete is not looked at again.
+# Set the lab up on this host (Debian packages, a Python environment), then run
+# the given command. A complete set-up is not checked again.
 
 set -eu
 
@@ -15,20 +15,22 @@ usage() {
 	cat <<'END'
 kextlab: do Linux kernels survive their extensions?
 
-  ./lab.sh try                   a first verdict, on Debian's own kernel: under a minute
-  ./lab.sh scenarios [ARG...]    all scenarios, as pytest items; ARGs go to pytest
-  ./lab.sh test [ARG...]         the lab's own tests: lint, types, tests; ARGs go to pytest
-  ./lab.sh COMMAND [ARG...]      a command of the lab: doctor, run, check, explain, schema, shell,
-                                 kernel, extension, soak, bench
-  ./lab.sh --help                this text; `./lab.sh lab --help` lists the lab's commands
+  ./lab.sh try                   run one scenario on Debian's own kernel; under a minute
+  ./lab.sh scenarios [ARG...]    run all scenarios with pytest; ARGs go to pytest
+  ./lab.sh test [ARG...]         check style and types, run the lab's own tests; ARGs go
+                                 to pytest
+  ./lab.sh COMMAND [ARG...]      run a command of the lab: doctor, run, check, judge,
+                                 explain, schema, shell, kernel, extension, soak, bench
+  ./lab.sh --help                show this text; `./lab.sh lab --help` lists the commands
 
-Before the word, --yes also behind it:
-  --yes            install missing Debian packages without asking (so does CI=1)
-  --no-packages    leave the Debian packages alone
-LAB_PYTHON names the Python to use, if it is not the first in PATH.
+Options go before the command; --yes may also follow it:
+  --yes            install missing Debian packages without asking (CI=1 does the same)
+  --no-packages    do not check or install Debian packages
+Set LAB_PYTHON to use another Python than the first one in PATH.
 
-The first run sets the lab up: Debian packages that are missing (it says which
-and why, and asks), and a Python environment in .venv. Later runs start at once.
+The first run sets the lab up. It installs missing Debian packages (it says which
+and why, and asks first) and makes a Python environment in .venv. Later runs start
+at once.
 END
 }
 
@@ -41,7 +43,7 @@ die() {
 
 # --- Debian packages ---------------------------------------------------------
 
-# Whether one alternative of `a,b,/pattern/*,~/pattern` is there: a program or a file.
+# Succeed if one alternative of `a,b,/pattern/*,~/pattern` exists: a program or a file.
 shown() {
 	alternatives=$1
 	while [ -n "$alternatives" ]; do
@@ -50,7 +52,7 @@ shown() {
 		*,*) alternatives=${alternatives#*,} ;;
 		*) alternatives= ;;
 		esac
-		# shellcheck disable=SC2088  # the list's own sign, expanded here
+		# shellcheck disable=SC2088  # written so in the list, expanded here
 		case $one in '~/'*) one=${HOME:-/root}${one#\~} ;; esac
 		case $one in
 		/*)
@@ -70,8 +72,8 @@ shown() {
 	return 1
 }
 
-# Prints `package<TAB>why` for each package of the list that is not there;
-# $1 says which needs count.
+# Print `package<TAB>why` for each package of the list that is missing.
+# $1 lists the needs to consider.
 missing_packages() (
 	set -f
 	while IFS='|' read -r name need tokens why; do
@@ -103,7 +105,7 @@ confirm() {
 	case $answer in '' | [yY]*) return 0 ;; *) return 1 ;; esac
 }
 
-# Those of the packages that apt does not know.
+# Print those of the given packages that apt does not know.
 unknown_to_apt() {
 	for name in "$@"; do
 		apt-cache show "$name" >/dev/null 2>&1 || printf '%s ' "$name"
@@ -111,9 +113,10 @@ unknown_to_apt() {
 }
 
 other_way() {
-	say "On Debian 12 and 13 every package above exists under its name. Elsewhere install"
-	say "what provides these programs and files, then run this again; kernels can come from"
-	say "a tarball or a built tree (tarball: or tree: in kconfigs/<flavor>/kernel.yaml)."
+	say "On Debian 12 and 13 every package above exists under this name. On another system,"
+	say "install packages that provide the same programs and files, then run this again."
+	say "Kernels can come from a tarball or a built tree (tarball: or tree: in"
+	say "kconfigs/<flavor>/kernel.yaml)."
 }
 
 install_packages() {
@@ -128,11 +131,11 @@ install_packages() {
 	fi
 	command="apt-get install --no-install-recommends $names"
 	if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null 2>&1; then
-		die "you are not root and there is no sudo; as root: $command"
+		die "you are not root, and sudo is not installed; as root: $command"
 	fi
 	confirm || die "not installed. As root: $command   (or ./lab.sh --yes ...)"
 
-	# shellcheck disable=SC2086  # names are words of our own list
+	# shellcheck disable=SC2086  # the names are single words of our own list
 	unknown=$(unknown_to_apt $names)
 	if [ -n "$unknown" ]; then
 		as_root apt-get update
@@ -146,7 +149,7 @@ install_packages() {
 	if [ -n "$known" ]; then
 		# shellcheck disable=SC2086
 		apt_install $known || {
-			# Lists that are old name files that are gone.
+			# Outdated lists name files that no longer exist.
 			as_root apt-get update
 			apt_install $known
 		}
@@ -164,7 +167,7 @@ apt_install() {
 
 # --- Python ------------------------------------------------------------------
 
-# The first Python in PATH that is new enough: a folder may hold an old one.
+# Print the first Python in PATH that is new enough. A folder may hold an older one, too.
 find_python() (
 	set -f
 	IFS=:
@@ -181,16 +184,16 @@ find_python() (
 )
 
 make_venv() {
-	python=$(find_python) || die "Python 3.11 or newer is needed: apt-get install python3"
+	python=$(find_python) || die "the lab needs Python 3.11 or newer: apt-get install python3"
 	if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-		# Debian keeps what makes environments in a package of its own.
+		# Debian has ensurepip and venv in a separate package.
 		version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 		case $("$python" -c 'import sys; print(sys.prefix)') in
 		/usr) package="python$version-venv" ;;
 		*) die "$python can't make environments (no module ensurepip or venv)" ;;
 		esac
-		say "the Debian package $package is missing: Python environments"
-		command -v apt-get >/dev/null 2>&1 || die "install what makes Python environments"
+		say "the Debian package $package is missing: it makes Python environments"
+		command -v apt-get >/dev/null 2>&1 || die "install the modules ensurepip and venv for $python"
 		if [ "$packages" = 0 ] || ! confirm; then
 			die "not installed. As root: apt-get install $package"
 		fi
@@ -200,7 +203,8 @@ make_venv() {
 	"$python" -m venv "$venv"
 }
 
-# What the environment depends on: the list, the project, and where it is.
+# Print a checksum of all that the environment depends on: the package list, the project
+# file, and the folder of the checkout.
 fingerprint() {
 	{ echo "$here" && cat "$here/pyproject.toml" "$list"; } | sha256sum | cut -d' ' -f1
 }
@@ -214,9 +218,9 @@ ready() { # ready EXTRAS
 
 set_up() { # set_up core|dev
 	ready "$1" && return 0
-	# Two at once: the second waits here, and finds the work done. The lock is
-	# on the folder itself: it leaves no file. What is started below inherits
-	# it, so that a set-up that was killed holds it until its pip has ended.
+	# If two set-ups run at once, the second waits here and finds the work done.
+	# The lock is on the folder itself, so it leaves no file. Child processes
+	# inherit it, so a killed set-up holds it until its pip has ended.
 	exec 9<"$here"
 	if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
 		say "waiting for another set-up of this checkout"
@@ -232,8 +236,8 @@ set_up() { # set_up core|dev
 }
 
 make_environment() { # make_environment core|dev
-	# A set-up that was interrupted left no stamp, but may have left half a
-	# package: what it made is made again. Somebody's own .venv is only added to.
+	# An interrupted set-up leaves no stamp, but perhaps half a package. So make
+	# the environment again. Only add to a .venv that the user made.
 	if [ -f "$venv/.kextlab-made" ] && [ ! -f "$venv/.kextlab-stamp" ]; then
 		say "the last set-up was interrupted: starting again"
 		for part in pyvenv.cfg bin include lib lib64; do
@@ -254,12 +258,12 @@ make_environment() { # make_environment core|dev
 	[ "$extras" = dev ] && what="${here}[dev]"
 	say "installing Python packages into .venv (once, about a minute)"
 	"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --progress-bar off \
-		--editable "$what" || die "pip failed; run this again when that is mended"
+		--editable "$what" || die "pip failed; fix the problem and run this again"
 	echo "$(fingerprint) $extras" >"$venv/.kextlab-stamp.new"
 	mv "$venv/.kextlab-stamp.new" "$venv/.kextlab-stamp"
 }
 
-# --- what was asked for ------------------------------------------------------
+# --- commands ----------------------------------------------------------------
 
 run_tests() {
 	cd "$here"
@@ -269,7 +273,7 @@ run_tests() {
 	ruff format --check .
 	mypy
 	shellcheck lab.sh images/*/init
-	# Some tests boot these kernels: built here, its progress can be seen.
+	# Some tests boot these kernels. A build here shows its progress.
 	[ $# -gt 0 ] || lab kernel build stock rex
 	exec pytest tests "$@"
 }
@@ -283,7 +287,7 @@ while :; do
 	shift
 done
 
-# Behind the word it means the same; what else stands there is for pytest or the lab.
+# --yes means the same after the command. All other arguments there go to pytest or the lab.
 case "${1:-} ${2:-}" in
 "scenarios --yes" | "test --yes" | "try --yes" | "setup --yes")
 	word=$1 yes=1

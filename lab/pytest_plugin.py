@@ -122,7 +122,7 @@ def _prepare(config: pytest.Config, flavors: Iterable[str]) -> None:
         return
     config.stash[_PREPARED] = True
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    planner = _session(config).planner
+    planner = _session(config).attempts.planner
 
     def say(event: events.Event) -> None:
         line = _line(event)
@@ -167,7 +167,7 @@ def _session(config: pytest.Config) -> Session:
             keep=config.option.keep_dossiers,
             cold=config.option.cold,
         )
-        found.pool.forks.emit = _warn
+        found.attempts.pool.forks.emit = _warn
         config.stash[_SESSION] = found
     return found
 
@@ -188,7 +188,7 @@ def _catalog() -> Any:
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Start to make the next item's guest while this item runs."""
     if isinstance(item, ScenarioItem) and isinstance(nextitem, ScenarioItem):
-        _session(item.config).expect(nextitem.item)
+        _session(item.config).attempts.prewarm(nextitem.item)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

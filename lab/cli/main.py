@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from lab import __version__
-from lab.cli import check, doctor, explain, extension, kernel, run, shell, soak
+from lab.cli import check, doctor, explain, extension, judge, kernel, run, shell, soak
 from lab.cli.bench import start
 from lab.errors import LabError
 
@@ -23,6 +23,7 @@ app.add_typer(kernel.app, name="kernel", help="Build, list and inspect kernels."
 app.add_typer(extension.app, name="extension", help="Begin, build and list extensions.")
 app.add_typer(start.app, name="bench", help="Measure the lab on this host.")
 app.command("run")(run.run)
+app.command("judge")(judge.judge_dossiers)
 app.command("soak")(soak.soak)
 app.command("check")(check.check)
 app.command("explain")(explain.explain_logs)

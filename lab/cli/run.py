@@ -67,8 +67,8 @@ def run(
                     f"--gdb takes one item, and {len(chosen)} were chosen",
                     hint="choose it with --only",
                 )
-            session.gdb = True
-            session.on_guest = lambda run: _wait_for_gdb(run, progress)
+            session.attempts.gdb = True
+            session.attempts.on_guest = lambda run: _wait_for_gdb(run, progress)
         start = time.monotonic()
         results: list[Result] = []
         interrupted = False

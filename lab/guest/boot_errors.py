@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a guest did not come up: the one cause, told with the console's last lines."""
+"""Diagnose why a guest did not boot: one cause, with the last lines of the console."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 
 
 class BootCause(enum.Enum):
-    """How far a boot came, as the first thing that a person wants to know."""
+    """The stage that a failed boot reached."""
 
     KERNEL_PANICKED = "the kernel panicked"
     ENDED = "the machine restarted or ended"
@@ -29,8 +29,8 @@ class BootCause(enum.Enum):
 
 
 _HINTS = {
-    BootCause.KERNEL_PANICKED: "the panic's own text says why; `No working init` means the image",
-    BootCause.ENDED: "see QEMU's words; `-no-reboot` turns a triple fault into this",
+    BootCause.KERNEL_PANICKED: "see the panic message; `No working init` points to the image",
+    BootCause.ENDED: "see QEMU's output; with `-no-reboot` a triple fault ends the machine",
     BootCause.NO_CONSOLE: "does the kernel have CONFIG_SERIAL_8250_CONSOLE, and, if it is a "
     "vmlinux, CONFIG_PVH?",
     BootCause.NO_INIT: "is CONFIG_BLK_DEV_INITRD on, and does the image hold /init?",
@@ -41,7 +41,7 @@ _HINTS = {
 
 
 class BootError(InfraError):
-    """A guest did not come up; `cause` says how far it came."""
+    """A guest did not boot; `cause` names the stage that it reached."""
 
     def __init__(
         self, cause: BootCause, *, seconds: float, console: str, cpus: str = "", more: str = ""
@@ -67,7 +67,7 @@ class BootError(InfraError):
 
 
 def diagnose(console: str, *, panicked: bool, running: bool, parked: bool = False) -> BootCause:
-    """The cause, from what the machine did and how far its console came.
+    """Return the cause, derived from the state of the machine and the text of its console.
 
     `parked` says whether the guest reported that it is parked.
     """

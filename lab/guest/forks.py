@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests, forked from a snapshot where there can be one, booted where not.
+"""Start guests: by fork from a snapshot if there can be one, else by boot.
 
-For each kernel, image and machine a guest is booted once, up to where it
-parks (unpark.py), and saved when it has come to rest. Every guest that is
-asked for after that is a fork of it.
+For each kernel, image and machine, one guest is booted until it parks
+(unpark.py), and saved when it is idle. All later guests are forks of it.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from lab.vm.migrate import RestoreFailed
 from lab.vm.snapshot import Snapshot, SnapshotDamaged
 
 KIND = "snapshot"
-# Part of every key: raise it when a snapshot is made or loaded differently.
+# Part of every key: increase it when the way to make or load a snapshot changes.
 _FORMAT = 1
-# A snapshot is some 100 MB; those used last are kept.
+# A snapshot has about 100 MB; the most recently used ones are kept.
 KEEP = 12
 QUIET_SECONDS = 30.0
 
 
 @dataclass
 class Forks:
-    """Starts guests. One for all threads of a session; snapshots are shared by all processes."""
+    """A source of guests for all threads of a session; all processes share the snapshots."""
 
     cache: Cache
     cold: bool = False
@@ -49,9 +48,9 @@ class Forks:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, spec: GuestSpec, deadline: Deadline | None = None) -> Guest:
-        """A guest that nobody has used, by fork if that works, else booted, which is said once.
+        """Return a fresh guest: forked if possible, otherwise booted, with one warning.
 
-        Raises what `Guest.boot` does.
+        Raises the errors of `Guest.boot`.
         """
         if self.cold or spec.gdb:
             return Guest.boot(spec, deadline)
@@ -64,7 +63,7 @@ class Forks:
         return Guest.boot(spec, deadline)
 
     def _fork(self, spec: GuestSpec, key: str, deadline: Deadline | None) -> Guest:
-        """A fork; a snapshot that does not work is made anew, once. Raises `SnapshotFailed`."""
+        """Fork a guest; replace, once, a snapshot that does not work. Raises `SnapshotFailed`."""
         for last in (False, True):
             saved = self.snapshot(spec, key)
             try:
@@ -72,7 +71,7 @@ class Forks:
             except (RestoreFailed, BootError) as error:
                 if last:
                     raise SnapshotFailed(error.message) from error
-                self.emit(events.Notice(f"{error.message}: it is made anew", "warning"))
+                self.emit(events.Notice(f"{error.message}: the lab makes a new one", "warning"))
                 self.cache.remove(KIND, key)
         raise AssertionError("not reached")
 
@@ -84,9 +83,10 @@ class Forks:
             self.emit(events.Notice(f"guests are booted, not forked: {error.message}", "warning"))
 
     def snapshot(self, spec: GuestSpec, key: str | None = None) -> Snapshot:
-        """The snapshot that guests of `spec` are forks of, made or made anew where it must be.
+        """Return the snapshot from which guests of `spec` are forked.
 
-        Raises `SnapshotFailed`, or what booting raises.
+        It is made if there is none, and replaced if it can't be used. Raises
+        `SnapshotFailed`, or the errors of a boot.
         """
         key = key or key_of_snapshot(spec)
         what = f"snapshot of {spec.shape.machine}"
@@ -102,7 +102,7 @@ class Forks:
         try:
             found = snapshot.load(folder)
         except SnapshotDamaged as error:
-            self.emit(events.Notice(f"{error.message}: it is made anew", "warning"))
+            self.emit(events.Notice(f"{error.message}: the lab makes a new one", "warning"))
             self.cache.remove(KIND, key)
             found = snapshot.load(self.cache.get(KIND, key, build, what=what))
         with contextlib.suppress(OSError):  # another process may remove it, not what is open
@@ -130,7 +130,7 @@ class SnapshotFailed(InfraError):
 def take(spec: GuestSpec, folder: Path) -> None:
     """Boot a guest, wait until it is parked and quiet, and save it into `folder`.
 
-    Raises `SnapshotFailed` if it can't be saved, and what booting raises.
+    Raises `SnapshotFailed` if it can't be saved, and the errors of a boot.
     """
     deadline = scaled(BOOT_SECONDS + QUIET_SECONDS)
     boot = Boot(spec.kernel, spec.image, spec.arguments, folder / snapshot.MEMORY)
@@ -146,11 +146,11 @@ def take(spec: GuestSpec, folder: Path) -> None:
 
 
 def key_of_snapshot(spec: GuestSpec) -> str:
-    """The key over all that a snapshot depends on.
+    """Return the key over all that a snapshot depends on.
 
-    Kernel, image, boot arguments, the whole command line (so machine, CPU
-    model, accelerator, memory, devices), QEMU itself; on KVM the host's CPU and
-    kernel, too.
+    That is kernel, image, boot arguments, the whole command line (so machine, CPU
+    model, accelerator, memory, devices), and QEMU itself; on KVM also the host's
+    CPU and kernel.
     """
     nothing = Path("-")
     words = argv.command(
@@ -184,7 +184,7 @@ def _qemu() -> str:
 
 @functools.cache
 def _host() -> str:
-    """What a guest sees of the host's CPU under KVM."""
+    """Return the properties of the host's CPU that a guest sees under KVM."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

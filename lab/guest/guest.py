@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest: a machine that came up, with one SSH connection and the loader in it."""
+"""A guest: a booted machine, with one SSH connection and the loader in it."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from lab.vm.machine import Boot, Machine, Restore
 from lab.vm.snapshot import Snapshot
 from lab.vm.symbols import Symbols
 
-# A guest comes up in about 2.5 s under emulation; a debug kernel in some ten.
+# A guest boots in about 2.5 s under emulation; a debug kernel takes about ten.
 BOOT_SECONDS = 60.0
-# From a panic to the restart, which comes after the report is printed.
+# From a panic to the restart, which follows when the report is printed.
 FINAL_OUTPUT_SECONDS = 5.0
-READ_SECONDS = 15.0  # all that an oracle reads at once
-# Longer than any item; a machine is stopped by whoever started it.
+READ_SECONDS = 15.0  # for all that an oracle reads at once
+# Longer than any item; the code that started a machine stops it.
 FOR_EVER = 1e7
-# How long a kernel that did not come up gets to say where its CPUs are.
+# For the backtraces of a kernel that did not boot.
 BACKTRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """What to start: kernel file, image file, boot arguments, shape; `vmlinux` names addresses."""
+    """A specification of a guest. `vmlinux` serves to name addresses."""
 
     kernel: Path
     image: Path
@@ -57,7 +57,7 @@ class GuestSpec:
 
 
 class Guest:
-    """A booted guest. Leaving the context ends the machine."""
+    """A booted guest; it is a context manager that ends the machine."""
 
     def __init__(self, machine: Machine, ssh: Ssh, who: identity.Identity) -> None:
         self.machine = machine
@@ -84,7 +84,7 @@ class Guest:
 
     @classmethod
     def fork(cls, spec: GuestSpec, saved: Snapshot, deadline: Deadline | None = None) -> Guest:
-        """A copy of the parked guest that was saved for `spec`, as somebody of its own.
+        """Start a fork of the parked guest that was saved for `spec`, with its own identity.
 
         Raises `LaunchError` or `RestoreFailed` (QEMU), or `BootError`, with the
         machine gone.
@@ -124,14 +124,14 @@ class Guest:
         self.close()
 
     def close(self) -> None:
-        """End the machine, then the connection: no farewell that a dead guest could stall."""
+        """End the machine, then the connection: a dead guest could stall an orderly end."""
         self.machine.stop()
         self.ssh.close()
 
     def reconnect(self, deadline: Deadline) -> None:
-        """Connect anew, where the connection broke; the loader went with the old one.
+        """Replace a broken connection; the loader ended with the old one.
 
-        Raises `ConnectionLost` if nobody answers.
+        Raises `ConnectionLost` if the guest does not answer.
         """
         self.forget_loader()
         self._witness_lost = self._witness_lost or self._witness is not None
@@ -141,7 +141,7 @@ class Guest:
         self.ssh.connect(deadline)
 
     def _hang_up(self) -> None:
-        """End the connection when the guest is dead, so that no command waits out its deadline."""
+        """End the connection when the guest is dead: no command then waits until its deadline."""
         vm = self.machine
         with contextlib.suppress(DeadlineExceeded):
             vm.wait(lambda: vm.panicked or vm.ended, Deadline(FOR_EVER), "the end of the guest")
@@ -151,15 +151,15 @@ class Guest:
     # Work in the guest
 
     def run(self, command: str, deadline: Deadline | None = None, stdin: bytes = b"") -> Completed:
-        """Run a shell command to its end."""
+        """Run a shell command until it ends."""
         return self.ssh.run(command, deadline or scaled(15), stdin)
 
     def start(self, command: str, deadline: Deadline | None = None) -> Running:
-        """Start a shell command and let it run."""
+        """Start a shell command and return without waiting for its end."""
         return self.ssh.start(command, deadline or scaled(15))
 
     def job(self, command: str, deadline: Deadline | None = None, *, keep: bool = False) -> Job:
-        """Start a shell line that goes on beside others; `keep` keeps what it prints."""
+        """Start a shell line in the background; `keep` keeps its output."""
         return Job.start(
             self.run, next(self._job_numbers), command, deadline or scaled(15), keep=keep
         )
@@ -170,19 +170,19 @@ class Guest:
 
     @property
     def loader(self) -> Loader:
-        """The loader, started when first needed."""
+        """The loader; it is started at its first use."""
         if self._loader is None:
             self._loader = Loader(self.ssh, scaled(15))
         return self._loader
 
     def end_loader(self, deadline: Deadline | None = None) -> None:
-        """End the loader, if it runs, and wait until all that it held was given back."""
+        """End the loader, if it runs, and wait until all that it held is released."""
         if self._loader is not None:
             loader, self._loader = self._loader, None
             loader.finish(deadline or scaled(15))
 
     def forget_loader(self) -> None:
-        """The loader is gone or was killed: the next use starts another."""
+        """Drop a loader that is gone or was killed: the next use starts another."""
         if self._loader is not None:
             loader, self._loader = self._loader, None
             loader.close()
@@ -191,10 +191,10 @@ class Guest:
 
     @property
     def witness(self) -> Witness:
-        """Return the process that reads for the oracles, started at first use, before the steps.
+        """The process that reads for the oracles; it starts at its first use, before the steps.
 
-        Raises `NoWitness` if it went with a connection that broke: one that starts later
-        could run what a step put into its place.
+        Raises `NoWitness` if it ended with a connection that broke: a step may have replaced
+        the program, so that a witness that starts later can't be trusted.
         """
         if self._witness_lost:
             raise NoWitness
@@ -203,11 +203,11 @@ class Guest:
         return self._witness
 
     def bpf_objects(self, deadline: Deadline | None = None) -> dict[str, Any]:
-        """All BPF objects and net attachments, by id, as the guest reports them."""
+        """Return all BPF objects and net attachments, by id, as the guest reports them."""
         return self._tell(("ledger",), deadline)
 
     def _tell(self, words: Sequence[str], deadline: Deadline | None = None) -> dict[str, Any]:
-        """Return what `kextload WORDS` answers; the witness is asked if it was started."""
+        """Return the answer of `kextload WORDS`; it comes from the witness if that was started."""
         if self._witness is None and not self._witness_lost:
             return _report(self.run(shlex.join(["kextload", *words]), deadline))
         return self.witness.do(words, deadline or scaled(READ_SECONDS))
@@ -260,7 +260,7 @@ class Guest:
         }
 
     def alive(self, nonce: str, deadline: Deadline, patience: float = 5.0) -> str:
-        """What `kextload alive` says to a nonce, which each CPU must echo within `patience` s.
+        """Return the answer of `kextload alive` to a nonce that each CPU must echo in `patience` s.
 
         Raises `ConnectionLost` if the guest does not even start it.
         """
@@ -268,12 +268,12 @@ class Guest:
         return self.run(f"kextload alive {nonce} {milliseconds}", deadline).stdout
 
     def where(self, vmlinux: Path | None = None) -> str:
-        """Where each CPU is, seen from outside, one line per CPU."""
+        """Return the position of each CPU, seen from outside, one line per CPU."""
         return where_cpus_are(self.machine, vmlinux)
 
 
 def where_cpus_are(machine: Machine, vmlinux: Path | None) -> str:
-    """Each CPU's instruction pointer, by name if a vmlinux is at hand."""
+    """Return each CPU's instruction pointer, as a symbol if there is a vmlinux."""
     symbols = Symbols.of(vmlinux) if vmlinux is not None and vmlinux.exists() else Symbols([])
     return "\n".join(f"CPU {one.cpu}: {symbols.name(one.rip)}" for one in machine.registers())
 
@@ -283,7 +283,7 @@ def _report(done: Completed) -> dict[str, Any]:
         data = jsontext.parse(done.stdout)
     except ValueError as error:
         raise InfraError(
-            f"`{done.command}` answered something that is no JSON",
+            f"the answer of `{done.command}` is not JSON",
             details=done.stdout[:400] + done.stderr[:400],
         ) from error
     if not isinstance(data, dict) or data.get("ok") is not True:
@@ -298,7 +298,10 @@ def _dial(machine: Machine, who: identity.Identity) -> Ssh:
 
 
 def boot_parked(spec: GuestSpec, boot: Boot, deadline: Deadline) -> Machine:
-    """A machine whose guest has parked; raises `LaunchError` or `BootError`, the machine gone."""
+    """Start a machine and wait until its guest is parked.
+
+    Raises `LaunchError` or `BootError`, with the machine gone.
+    """
     machine = Machine(spec.shape, boot, gdb=spec.gdb).start()
     try:
         wait_until_parked(machine, deadline)
@@ -334,7 +337,7 @@ def _boot_error(
     seconds = machine.age
     cpus = ""
     if machine.panicked or machine.ended:
-        # A panic is reported the moment it happens; its text may still be on its way.
+        # QEMU reports a panic at once; its text may not be on the console yet.
         machine.wait_for_final_output(scaled(FINAL_OUTPUT_SECONDS))
     cause = boot_errors.diagnose(
         machine.console.text(),
@@ -346,7 +349,7 @@ def _boot_error(
     more = problem
     if cause is BootCause.ENDED:
         more = (
-            f"QEMU's status: {machine.exit_status}; its words: {machine.stderr.strip() or 'none'}"
+            f"QEMU's status: {machine.exit_status}; its output: {machine.stderr.strip() or 'none'}"
         )
     elif cause is not BootCause.KERNEL_PANICKED:
         with contextlib.suppress(InfraError):

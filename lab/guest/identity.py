@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's identity: keys of its own, and a nonce, made fresh for each guest.
+"""A guest's identity: its own keys and a nonce, newly made for each guest.
 
-They reach the guest when it is unparked (unpark.py). The host key is pinned
-on the host's side, so nothing else can answer in the guest's place.
+The guest receives them when it is unparked (unpark.py). The host key is pinned
+on the host's side, so that nothing else can answer in the guest's place.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _TYPE = "ssh-ed25519"
 
 @dataclass(frozen=True)
 class Identity:
-    """Keys and nonce of one guest.
+    """The keys and the nonce of one guest.
 
-    `client_key` is the private key as OpenSSH PEM text, `client_public` and
-    `host_public` are lines as in `authorized_keys`, `host_key` is the private
-    host key in dropbear's file format, `nonce` 32 hex digits.
+    `client_key` is the private key as OpenSSH PEM text. `client_public` and
+    `host_public` are lines as in `authorized_keys`. `host_key` is the private
+    host key in dropbear's file format, and `nonce` has 32 hex digits.
     """
 
     client_key: str = field(repr=False)
@@ -35,7 +35,7 @@ class Identity:
 
 
 def fresh() -> Identity:
-    """A new identity; takes well under a millisecond."""
+    """Return a new identity; this takes less than a millisecond."""
     client, host = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     pem = client.private_bytes(
         serialization.Encoding.PEM,
@@ -65,7 +65,7 @@ def _public_line(public: bytes) -> str:
 
 
 def _dropbear_key(key: Ed25519PrivateKey) -> bytes:
-    # As buf_put_ed25519_priv_key writes it: the type, then seed and public key as one string.
+    # The format of buf_put_ed25519_priv_key: the type, then seed and public key as one string.
     seed = key.private_bytes(
         serialization.Encoding.Raw,
         serialization.PrivateFormat.Raw,

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Work that goes on in a guest beside other commands, in a session of its own.
+"""Background work in a guest, in a session of its own.
 
-It is no child of the SSH server's: when a command of a connection ends while
-another is being opened on it, dropbear (2022.83) takes the new channel for one
-that has ended, too, and dies of an assertion. So only one command at a time
-runs on the connection (the loader, which stays, aside), and a job is told to
-run on its own, leaves its output and status in files, and is asked for them.
+A job is not a child of the SSH server. If a command ends while the server opens
+another one on the same connection, dropbear (2022.83) takes the new channel for
+one that has ended, too, and fails an assertion. So only one command at a time
+runs on the connection, except for the loader, which stays. A job runs detached
+from the connection and leaves its output and status in files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Execute = Callable[[str, Deadline], Completed]
 
 @dataclass
 class Job:
-    """A job in the guest; `session` is the id under which all of its processes are found."""
+    """A job in the guest; `session` is the id of the session of all its processes."""
 
     execute: Execute
     number: int
@@ -51,7 +51,7 @@ class Job:
         return cls(execute, number, command, int(done.stdout), keep)
 
     def wait(self, deadline: Deadline) -> Completed:
-        """Its end; only for one that keeps its output. Raises as a command does."""
+        """Wait until the job ends; it must keep its output. Raises the errors of a command."""
         done = self.execute(wait_line(self.number), deadline)
         return Completed(
             self.command,
@@ -63,13 +63,16 @@ class Job:
         )
 
     def end(self, deadline: Deadline) -> bool:
-        """Kill all of it and wait until it is gone; says whether it had ended by itself."""
+        """Kill the job's processes and wait until they are gone.
+
+        Return whether the job had ended before.
+        """
         line = end_line(self.number, self.session, keep=self.keeps_output)
         return self.execute(line, deadline).stdout.strip() == "ended"
 
 
 def start_line(number: int, command: str, *, keep: bool) -> str:
-    """The line that starts a job and prints its session's id."""
+    """Return the line that starts a job and prints its session's id."""
     at = _path(number)
     inner = shlex.quote(f"echo $$ >{at}.session; {command}")
     output = f">{at}.out 2>{at}.err" if keep else ">/dev/null 2>&1"
@@ -82,13 +85,13 @@ def start_line(number: int, command: str, *, keep: bool) -> str:
 
 
 def wait_line(number: int) -> str:
-    """The line that waits for a job's end, and then prints and exits as it did."""
+    """Return the line that waits for a job's end, then repeats its output and exit status."""
     at = _path(number)
     return f"read s <{at}.end; cat {at}.out; cat {at}.err >&2; exit $s"
 
 
 def end_line(number: int, session: int, *, keep: bool) -> str:
-    """The line that kills a job, and prints `ended` if there was nothing to kill."""
+    """Return the line that kills a job, and prints `ended` if there was nothing to kill."""
     at = _path(number)
     reap = f"; read s <{at}.end" if keep else ""
     return (

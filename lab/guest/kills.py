@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's end of `extensions/modules/kill`: runs that never return, timed in the guest."""
+"""The host's side of `extensions/modules/kill`, which times runs that never return."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lab.guest.guest import Guest
 MODULE = "kill"
 FOLDER = "/sys/kernel/debug/kextlab_kill"
 STATS = "/sys/kernel/debug/rex"
-# The last of two: the emulator's CPUs take turns, and where instructions are its clock the
-# first one has a turn before each of them. The neighbour of one that never lets go is to have it.
+# CPU 1 of two. The emulator runs its CPUs in turns; where instructions are its clock, CPU 0 is
+# the first in each round. So CPU 0, the neighbour of a CPU that never returns, gets its turn.
 CPU = 1
-# What the module is loaded with there: it says why.
+# The module's parameter for such a machine; its source says why.
 TURNS = "turns=1"
 BUSY = "busy"
 _COUNT = re.compile(r"^(\w+) (\d+)$", re.MULTILINE)
@@ -25,10 +25,10 @@ _COUNT = re.compile(r"^(\w+) (\d+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Kills:
-    """How long runs took, each in nanoseconds; how many the kernel counts as terminated.
+    """The duration of each run in nanoseconds, and the kernel's count of terminated runs.
 
-    `kernel_max` is the kernel's own figure of the longest latency in nanoseconds, None if
-    it has none.
+    `kernel_max` is the longest latency in nanoseconds that the kernel itself measured, or
+    None if it measures none.
     """
 
     took: tuple[int, ...]
@@ -46,10 +46,10 @@ def kill(
     seed: int,
     deadline: Deadline,
 ) -> Kills:
-    """Run a pinned program in a context of the module's, each time after up to `delay` ns.
+    """Run a pinned program in one of the module's contexts, each time after up to `delay` ns.
 
-    Raises `InfraError` if the module refuses, and what running a command
-    raises: `CommandTimeout` for a run that is not ended.
+    Raises `InfraError` if the module refuses, and the errors of a command:
+    `CommandTimeout` for a run that the kernel does not end.
     """
     _run(guest, f"echo 1 > {STATS}/reset", deadline)
     order = shlex.quote(f"{context} {runs} {delay} {seed} {program}")
@@ -58,26 +58,26 @@ def kill(
     counts = dict(_COUNT.findall(_run(guest, f"cat {STATS}/stats", deadline)))
     took = parse(text)
     if len(took) != runs or "terminated" not in counts:
-        raise InfraError("the module kill answered something else", details=text[:400])
+        raise InfraError("the module kill gave an unexpected answer", details=text[:400])
     longest = counts.get("latency_max_ns")
     return Kills(took, int(counts["terminated"]), None if longest is None else int(longest))
 
 
 def busy(guest: Guest, loops: int, runs: int, deadline: Deadline) -> tuple[int, ...]:
-    """How long it takes to count to `loops` with interrupts on, in nanoseconds, `runs` times."""
+    """Count to `loops` with interrupts on, `runs` times; return each duration in nanoseconds."""
     order = shlex.quote(f"{BUSY} {runs} {loops} 0 -")
     return parse(_run(guest, f"echo {order} > {FOLDER}/run && cat {FOLDER}/results", deadline))
 
 
 def parse(text: str) -> tuple[int, ...]:
-    """The module's results in nanoseconds. Raises `InfraError` for text that is none."""
+    """Return the module's results in nanoseconds. Raises `InfraError` for malformed text."""
     try:
         took = []
         for line in text.splitlines():
             nanoseconds, _returned = (int(word) for word in line.split())
             took.append(nanoseconds)
     except ValueError as error:
-        raise InfraError("the module kill answered something else", details=str(error)) from error
+        raise InfraError("the module kill gave a malformed answer", details=str(error)) from error
     return tuple(took)
 
 

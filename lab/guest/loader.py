@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's end of the loader protocol: words out, JSON lines in."""
+"""The host's side of the loader protocol: words out, JSON lines in."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lab.guest.ssh import Running, Ssh
 
 PROTOCOL = 1
 
-# The verifier's log of a program that was rejected after 100,000 instructions
-# is some 8 MB; the loader prints no longer ones.
+# The verifier's log of a program that it rejects after 100,000 instructions
+# has about 8 MB; the loader prints no longer ones.
 MAX_ANSWER = 64 << 20
-# An empty list of three bytes is an object of 64 here: an answer has few lists and objects,
-# and a log has no more brackets than this.
+# An empty list of three bytes in the text takes 64 bytes of memory here. An answer has few
+# lists and objects, and a log has no more brackets than this.
 MAX_BRACKETS = 1 << 20
 
 
 class LoaderAnswer(dict[str, Any]):
-    """What the loader answered; `ok` says whether it did what it was told."""
+    """An answer of the loader; `ok` says whether the command succeeded."""
 
     @property
     def ok(self) -> bool:
@@ -31,12 +31,12 @@ class LoaderAnswer(dict[str, Any]):
 
     @property
     def problem(self) -> str:
-        """Its error in one line."""
+        """The error in one line."""
         return f"{self.get('stage', 'loader')}: {self.get('error', 'unknown error')}"
 
 
 def command_line(verb: str, arguments: dict[str, Any]) -> str:
-    """One line of the protocol: values are percent-encoded, what is None is left out."""
+    """Return one line of the protocol: values are percent-encoded, None is left out."""
     words = [verb]
     for name, value in arguments.items():
         if value is None:
@@ -46,21 +46,21 @@ def command_line(verb: str, arguments: dict[str, Any]) -> str:
 
 
 def parse_answer(line: bytes) -> LoaderAnswer:
-    """An answer from its line; raises `InfraError` for what is no answer."""
+    """Parse an answer from its line. Raises `InfraError` for any other text."""
     if line.count(b"[") + line.count(b"{") > MAX_BRACKETS:
-        raise InfraError(f"the loader answered more than {MAX_BRACKETS} lists and objects")
+        raise InfraError(f"the loader's answer has more than {MAX_BRACKETS} lists and objects")
     try:
         data = jsontext.parse(line)
     except ValueError as error:
         shown = line[:400].decode(errors="replace")
-        raise InfraError("the loader answered something that is no JSON", details=shown) from error
+        raise InfraError("the loader's answer is not JSON", details=shown) from error
     if not isinstance(data, dict) or not isinstance(data.get("ok"), bool):
-        raise InfraError("the loader answered something that is no answer", details=str(data)[:400])
+        raise InfraError("the loader's answer has the wrong form", details=str(data)[:400])
     return LoaderAnswer(data)
 
 
 class Loader:
-    """`kextload serve` in the guest; what it loaded is gone when it ends."""
+    """`kextload serve` in the guest; its end detaches and unloads what it loaded."""
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
         self._posted = 0
@@ -81,7 +81,7 @@ class Loader:
         Raises `CommandTimeout` if an earlier `post` still keeps the loader busy.
         """
         while self._posted:
-            # Answers come in the order of the commands; `collect` hands this one out.
+            # Answers come in the order of the commands; `collect` returns this one.
             self._early.append(self._read(deadline))
             self._posted -= 1
         self._send(verb, arguments, deadline)
@@ -94,11 +94,11 @@ class Loader:
 
     @property
     def busy(self) -> bool:
-        """Tell whether a posted command is not answered yet."""
+        """True while a posted command is not answered."""
         return self._posted > 0
 
     def collect(self, deadline: Deadline) -> LoaderAnswer:
-        """The answer to the oldest posted command."""
+        """Return the answer to the oldest posted command; wait for it if necessary."""
         if self._early:
             return self._early.popleft()
         answer = self._read(deadline)
@@ -117,6 +117,6 @@ class Loader:
         self._running.close()
 
     def finish(self, deadline: Deadline) -> None:
-        """End the loader and wait until it has gone."""
+        """End the loader and wait until it is gone."""
         self._running.close_stdin()
         self._running.wait(deadline)

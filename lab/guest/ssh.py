@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SSH into a guest: one connection, pinned keys, deadlines and bounds on everything."""
+"""SSH into a guest: one connection, pinned keys, and deadlines and bounds for everything."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from lab.deadline import Deadline
 from lab.errors import InfraError
 
 MAX_OUTPUT = 1 << 20
-# Bytes of one packet: RFC 4253, section 6.1, asks for 35,000, and servers send no larger ones.
+# Bytes of one packet. RFC 4253, section 6.1, requires 35,000; servers send no larger ones.
 MAX_PACKET = 256 << 10
-# Bytes before the server has named its protocol.
+# Bytes that a server may send before it names its protocol.
 MAX_BANNER = 64 << 10
 _TICK = 0.01
 
-# A guest that dies mid-sentence is a finding of the oracles, not a traceback.
+# If a guest dies while it sends, the oracles report it; no traceback is wanted.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class ConnectionLost(InfraError):
-    """The guest's SSH does not answer any more. Whether its kernel died is for the oracles."""
+    """The guest's SSH no longer answers. The oracles find out whether its kernel died."""
 
 
 class CommandTimeout(ConnectionLost):
@@ -42,7 +42,7 @@ class CommandTimeout(ConnectionLost):
 
 @dataclass(frozen=True)
 class Completed:
-    """A command that ended in the guest; output beyond the bound was dropped (`truncated`)."""
+    """A command that ended in the guest; `truncated` says that output was dropped."""
 
     command: str
     status: int
@@ -57,7 +57,7 @@ class Completed:
 
 
 class Running:
-    """A command that runs in the guest: its output collects, its end can be awaited."""
+    """A running command in the guest: it collects output, and its end can be waited for."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Running:
         """Write to the command's standard input."""
         self._channel.settimeout(max(0.1, deadline.remaining))
         try:
-            # A server that takes a byte now and then keeps `sendall` within its timeout forever.
+            # A server that accepts a byte now and then keeps `sendall` within its timeout forever.
             with _closed_after(self._channel, max(0.1, deadline.remaining)):
                 self._channel.sendall(data)
         except TimeoutError as error:
@@ -98,12 +98,12 @@ class Running:
             ) from error
 
     def close_stdin(self) -> None:
-        """Tell the command that no more input comes."""
+        """Close the command's standard input."""
         with contextlib.suppress(OSError, EOFError):
             self._channel.shutdown_write()
 
     def read_line(self, deadline: Deadline) -> bytes:
-        """The next whole line of standard output, without its end."""
+        """Return the next complete line of standard output, without its line end."""
         while True:
             self._collect()
             end = self._out.find(b"\n")
@@ -119,7 +119,7 @@ class Running:
             self._wait(deadline)
 
     def wait(self, deadline: Deadline) -> Completed:
-        """The command's end; raises `CommandTimeout` and `ConnectionLost`."""
+        """Wait until the command ends. Raises `CommandTimeout` and `ConnectionLost`."""
         while not self._channel.exit_status_ready():
             self._collect()
             self._wait(deadline)
@@ -141,11 +141,11 @@ class Running:
 
     @property
     def done(self) -> bool:
-        """Whether it has ended."""
+        """True if the command has ended."""
         return self._channel.exit_status_ready()
 
     def close(self) -> None:
-        """Forget the command (dropbear sends it a hang-up)."""
+        """Abandon the command (dropbear sends it SIGHUP)."""
         self._channel.close()
 
     def _alive(self) -> bool:
@@ -207,7 +207,7 @@ class Ssh:
             self._connection.open()
         except paramiko.BadHostKeyException as error:
             raise InfraError(
-                "the guest has another host key than the one the lab gave it",
+                "the guest has another host key than the one that the lab gave it",
                 hint="something else answers on its port; nothing was sent to it",
             ) from error
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -217,7 +217,7 @@ class Ssh:
 
     @property
     def alive(self) -> bool:
-        """Whether the connection stands, as far as the host can tell without asking."""
+        """True if the connection is up, as far as the host knows without a request."""
         client = self._connection.client
         transport = client.get_transport()
         return bool(transport and transport.is_active())
@@ -232,11 +232,11 @@ class Ssh:
     ) -> Running:
         """Start a command in the guest; without `stdin` its input is empty.
 
-        At most `limit` bytes of output are held at a time, the rest is dropped.
+        At most `limit` bytes of output are held at a time; the rest is dropped.
 
-        An end-of-file sent over the wire could cross the end of a short
-        command, and then hit the next channel, which has the same number: so
-        it is sent only to commands that read up to it.
+        An end-of-file on the wire could cross the end of a short command. It would
+        then reach the next channel, which has the same number. So it is sent only
+        to commands that read until the end of their input.
         """
         line = command if stdin else f"exec </dev/null\n{command}"
         transport = self._connection.client.get_transport()
@@ -255,7 +255,7 @@ class Ssh:
         return Running(channel, command, started_at, limit)
 
     def run(self, command: str, deadline: Deadline, stdin: bytes = b"") -> Completed:
-        """Run a command in the guest to its end."""
+        """Run a command in the guest until it ends."""
         running = self.start(command, deadline, stdin=bool(stdin))
         try:
             if stdin:
@@ -266,13 +266,13 @@ class Ssh:
             running.close()
 
     def push(self, files: Mapping[str, Path | bytes], deadline: Deadline) -> None:
-        """Put files into the guest, all in one go; executable if the host's file is."""
+        """Copy files into the guest in one command; they are executable if the host's file is."""
         result = self.run("tar -x -f - -C /", deadline, _archive(files))
         if not result.ok:
             raise InfraError("files could not be pushed to the guest", details=result.stderr)
 
     def interactive(self, columns: int, lines: int, term: str) -> paramiko.Channel:
-        """A login shell on a terminal of its own in the guest."""
+        """Start a login shell on its own terminal in the guest."""
         transport = self._connection.client.get_transport()
         if transport is None:
             raise ConnectionLost("the connection is gone")
@@ -282,7 +282,7 @@ class Ssh:
         return channel
 
     def piped(self, command: str) -> paramiko.Channel:
-        """A command whose input and output the caller relays."""
+        """Start a command whose input and output the caller relays."""
         transport = self._connection.client.get_transport()
         if transport is None:
             raise ConnectionLost("the connection is gone")
@@ -291,14 +291,14 @@ class Ssh:
         return channel
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with contextlib.suppress(Exception):
             self._connection.close()
 
 
 @contextlib.contextmanager
 def _closed_after(channel: paramiko.Channel, seconds: float) -> Iterator[None]:
-    """Close a channel if what is done takes longer: paramiko waits for some answers for ever."""
+    """Close a channel if the body takes longer: paramiko waits forever for some answers."""
     timer = threading.Timer(seconds, channel.close)
     timer.daemon = True
     timer.start()
@@ -322,7 +322,7 @@ def _archive(files: Mapping[str, Path | bytes]) -> bytes:
 
 
 class _BoundedPackets(paramiko.packet.Packetizer):
-    """Paramiko's reader of packets with a bound: alone it takes any length from the server."""
+    """Paramiko's reader of packets with a bound; paramiko accepts any length from the server."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         """Read `n` bytes; raise `SSHException` for a packet that is too long."""
@@ -337,15 +337,15 @@ class _BoundedPackets(paramiko.packet.Packetizer):
 
     def _read_timeout(self, timeout: float) -> bytes:
         if self._room <= 0 or time.monotonic() > self._until:
-            raise paramiko.SSHException("the server does not come to the end of its banner")
+            raise paramiko.SSHException("the server's banner does not end")
         data = bytes(super()._read_timeout(timeout))  # type: ignore[misc]
         self._room -= len(data)
         return data
 
 
 def _frugal_transport(sock: socket.socket, **options: Any) -> paramiko.Transport:
-    # Under emulation the guest pays for every byte of cryptography: only what
-    # is cheapest there is offered.
+    # Under emulation cryptography is expensive for the guest: only the cheapest
+    # algorithms are offered.
     transport = paramiko.Transport(sock, **options)
     transport.packetizer = _BoundedPackets(sock)
     security = transport.get_security_options()

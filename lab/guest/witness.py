@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The witness: a process in the guest that reads for the oracles, from before the first step.
+"""The witness: a process in the guest that reads for the oracles and precedes the first step.
 
-It runs before a step can replace a tool or mount over a file, so neither reaches what it
-reads. `extensions/loader/witness.c` is its other end.
+It starts before a step can replace a tool or mount over a file, so that neither affects
+what it reads. `extensions/loader/witness.c` is the guest's side.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _HINT = "did a step of the scenario end it, or the guest's SSH server?"
 
 
 class Witness:
-    """`kextwitness` in the guest. One for the life of an SSH connection."""
+    """`kextwitness` in the guest; there is one for each SSH connection."""
 
     def __init__(self, ssh: Ssh, deadline: Deadline) -> None:
-        # The word that it was given last: no other process in the guest knows it.
+        # The last word that the lab sent it: no other process in the guest knows it.
         self._word = ""
         self._ssh = ssh
         self._running: Running = ssh.start(
@@ -47,27 +47,27 @@ class Witness:
         except ConnectionLost as error:
             if not self._ssh.alive:
                 raise
-            # The connection still works, so the kernel runs: only this process is gone.
+            # The connection still works, so the kernel runs: only the witness is gone.
             raise InfraError(f"the guest's witness ended: {error.message}", hint=_HINT) from error
         if not answer.ok:
-            raise InfraError(f"the guest's witness can't tell: {answer.problem}", hint=_HINT)
+            raise InfraError(f"the guest's witness refused: {answer.problem}", hint=_HINT)
         return answer
 
     def do(self, words: Sequence[str], deadline: Deadline) -> dict[str, Any]:
-        """Return what `kextload WORDS` answers; a word has no comma in it."""
+        """Return the answer of `kextload WORDS`; a word must not contain a comma."""
         return self.call("do", deadline, words=",".join(words))
 
     def read_files(self, paths: Sequence[str], deadline: Deadline) -> dict[str, str | None]:
         """Return small files of the guest; None for one that can't be read."""
         files = self.call("read", deadline, paths=",".join(paths)).get("files")
         if not isinstance(files, dict) or set(files) != set(paths):
-            raise InfraError("the guest's witness answered a read with something else")
+            raise InfraError("the guest's witness answered a read in an unexpected form")
         return {path: None if files[path] is None else str(files[path]) for path in paths}
 
     def seal(self, deadline: Deadline) -> dict[str, Any]:
-        """Return what `oracle/tools.py` reads; the answer is the witness's own for certain.
+        """Return the input of `oracle/tools.py`; the answer is certain to be the witness's own.
 
-        Raises `InfraError` if it does not know the word that it was given last time.
+        Raises `InfraError` if the witness does not know the word that it was sent last time.
         """
         before, self._word = self._word, secrets.token_hex(16)
         answer = self.call("seal", deadline, next=self._word)
@@ -80,17 +80,17 @@ class Witness:
         return answer
 
     def close(self) -> None:
-        """End it."""
+        """End the witness."""
         self._running.close_stdin()
         self._running.close()
 
 
 class NoWitness(ConnectionLost):
-    """The witness went with the connection that it was started over."""
+    """The witness ended with the connection over which it was started."""
 
     def __init__(self) -> None:
         super().__init__(
-            "what the guest holds can't be told: the process that reads it from before the "
-            "first step is gone",
+            "the state of the guest can't be read: the process that was started before the "
+            "first step to read it is gone",
             hint=_HINT,
         )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host: its tools, its packages, its processes."""
+"""The host: its tools, packages and processes."""

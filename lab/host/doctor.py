@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the lab needs of its host: tools, headers, sources, memory, disk.
+"""Check what the lab needs of its host: tools, headers, sources, memory, disk.
 
-Each check says what it found and, if that is not enough, what to do. The
-accelerators are checked in lab/vm/accel.py, since that takes a guest.
+Each check reports what it found and, if that is not enough, what to do. The
+accelerators are checked in lab/vm/accel.py, because that needs a guest.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TREE_HINT = (
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found. `missing` means that the lab can't work; `remedy` says what to do."""
+    """The result of one check. `missing` means that the lab can't work."""
 
     name: str
     status: Status
@@ -50,12 +50,12 @@ class Check:
 
 
 def usable(checks: Iterable[Check]) -> bool:
-    """Whether the lab can work."""
+    """Return whether the lab can work on this host."""
     return all(check.status != "missing" for check in checks)
 
 
 def as_json(checks: Sequence[Check]) -> dict[str, Any]:
-    """The checks as plain data with a version."""
+    """Return the checks as plain data with a version."""
     return {
         "version": JSON_VERSION,
         "usable": usable(checks),
@@ -72,7 +72,7 @@ def as_json(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def host_checks(cache_root: Path) -> Iterator[Check]:
-    """All checks that need no guest, each as soon as it is known."""
+    """Yield the results of all checks that need no guest, each as soon as it is known."""
     yield python_check(tuple(sys.version_info[:3]))
     yield distribution_check(*packages.distribution())
     for tool in tools.TOOLS:
@@ -86,7 +86,7 @@ def host_checks(cache_root: Path) -> Iterator[Check]:
 
 
 def python_check(version: tuple[int, ...]) -> Check:
-    """The Python that runs the lab."""
+    """Check the version of the Python that runs the lab."""
     text = tools.dotted(version)
     if version[:2] >= MIN_PYTHON:
         return Check("python", "ok", text)
@@ -97,7 +97,7 @@ def python_check(version: tuple[int, ...]) -> Check:
 
 
 def distribution_check(name: str, version: str, pretty: str) -> Check:
-    """Whether the packages exist under the names that the lab knows."""
+    """Check that the packages exist under the names that the lab knows."""
     if (name, version) in packages.SUPPORTED:
         return Check("distribution", "ok", pretty)
     detail = f"{pretty or 'unknown'}: the lab is tested on Debian 12 and 13"
@@ -110,7 +110,7 @@ def distribution_check(name: str, version: str, pretty: str) -> Check:
 
 
 def tool_check(tool: tools.Tool, found: tools.Found | None) -> Check:
-    """A tool and its version."""
+    """Check a tool and its version."""
     bad: Status = "missing" if tool.required else "warning"
     install = f"apt-get install {tool.package}"
     if found is None:
@@ -125,7 +125,7 @@ def tool_check(tool: tools.Tool, found: tools.Found | None) -> Check:
 
 
 def package_checks(root: Path = Path("/")) -> Iterator[Check]:
-    """Packages that are no tools: headers and static libraries."""
+    """Check the packages that are not tools: headers and static libraries."""
     for package in packages.listed():
         if all(shown.startswith("/") for either in package.shown_by for shown in either):
             absent = packages.absent(package, root)
@@ -138,7 +138,7 @@ def package_checks(root: Path = Path("/")) -> Iterator[Check]:
 
 
 def source_check(package: str) -> Check:
-    """Whether apt can give the kernel source that most flavors are built from."""
+    """Check that apt can provide the kernel source from which most flavors are built."""
     name = f"package {package}"
     try:
         shown = process.run(
@@ -157,7 +157,7 @@ def source_check(package: str) -> Check:
 
 
 def processors_check(count: int) -> Check:
-    """Processors that the lab may use."""
+    """Check the number of processors that the lab may use."""
     if count >= 2:
         return Check("processors", "ok", str(count))
     return Check(
@@ -169,7 +169,7 @@ def processors_check(count: int) -> Check:
 
 
 def memory_check(total: int, available: int) -> Check:
-    """Memory, in bytes."""
+    """Check the host's memory, in bytes."""
     detail = f"{available / _GIB:.1f} GiB of {total / _GIB:.1f} GiB are free"
     if available < _MEMORY_LEAST:
         least = f"{_MEMORY_LEAST // _GIB} GiB"
@@ -182,7 +182,7 @@ def memory_check(total: int, available: int) -> Check:
 
 
 def disk_check(root: Path, free: int) -> Check:
-    """Room for the cache, in bytes."""
+    """Check the free space for the cache, in bytes."""
     detail = f"{free / _GIB:.1f} GiB are free for {root}"
     remedy = "free some space, or let LAB_CACHE name a folder on a larger disk"
     if free < _DISK_LEAST:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Debian packages that the lab uses, from `packages.txt`, and which of them are missing.
+"""The Debian packages that the lab uses, from `packages.txt`, and a check for missing ones.
 
-Whether a package is there is seen from its files, not from dpkg: so programs
-that came another way, or in another version's package, count too.
+A package counts as installed if its files exist; dpkg is not asked. So programs that
+were installed in another way, or come from another version's package, count too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ SUPPORTED = {("debian", "12"), ("debian", "13")}
 
 @dataclass(frozen=True)
 class Package:
-    """A package: whether it is needed, what shows that it is there, and why it is needed.
+    """A package, the signs that it is installed, and the reason for it.
 
-    Each of `shown_by` is a tuple of alternatives: programs, or patterns of files, which
-    may be below the home folder (`~/`).
+    Each element of `shown_by` is a tuple of alternatives: programs, or patterns of files,
+    which may be below the home folder (`~/`).
     """
 
     name: str
@@ -37,7 +37,7 @@ class Package:
 
 
 def parse(text: str) -> list[Package]:
-    """The packages of a list. Raises `ValueError` with the line that is not one."""
+    """Parse a list of packages. Raises `ValueError` that names a malformed line."""
     packages = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
@@ -51,12 +51,12 @@ def parse(text: str) -> list[Package]:
 
 
 def listed() -> list[Package]:
-    """The lab's list."""
+    """Return the lab's own list of packages."""
     return parse(LIST.read_text())
 
 
 def absent(package: Package, root: Path = Path("/")) -> list[str]:
-    """What should show that the package is there, and is not found."""
+    """Return the signs of an installed package that are missing."""
     return [
         " or ".join(alternatives)
         for alternatives in package.shown_by
@@ -65,7 +65,7 @@ def absent(package: Package, root: Path = Path("/")) -> list[str]:
 
 
 def distribution(path: Path = OS_RELEASE) -> tuple[str, str, str]:
-    """ID, version and full name of the host's distribution; empty strings if it does not say."""
+    """Return ID, version and full name of the host's distribution; "" for unknown ones."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs on the host: run one to its end, or keep one as a child that dies with the lab."""
+"""Run programs on the host: until they end, or as children that die with the lab."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import IO, Any
 
 from lab.errors import InfraError
 
-# What a tool prints is kept up to this size; the middle is dropped.
+# The limit of the output of a tool, in bytes; the middle of a longer one is dropped.
 MAX_OUTPUT = 4 << 20
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that ended: its argv, exit status (negative: signal) and output."""
+    """A program that ended. `status` is its exit status, or a negative signal number."""
 
     argv: tuple[str, ...]
     status: int
@@ -34,7 +34,7 @@ class Finished:
 
     @property
     def command(self) -> str:
-        """The command as one line for a shell."""
+        """The command as one line of shell."""
         return shlex.join(self.argv)
 
 
@@ -51,7 +51,7 @@ class ToolFailed(InfraError):
 
 
 def clip(text: str, limit: int) -> str:
-    """The text, its middle dropped where it is longer than `limit` characters."""
+    """Return the text; if it is longer than `limit` characters, its middle is dropped."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -68,12 +68,12 @@ def run(
     check: bool = True,
     hint: str = "",
 ) -> Finished:
-    """Run a program to its end and return what it printed.
+    """Run a program until it ends and return its status and output.
 
     `env` is added to the lab's own environment; `timeout` is in seconds.
     Raises `ToolFailed` on a status other than 0 (unless `check` is false) and
-    `InfraError` if it does not start or does not end in time. The program and
-    all that it started in its session are killed then.
+    `InfraError` if it does not start or does not end in time. In that case the
+    program and all other processes of its session are killed.
     """
     words = tuple(str(word) for word in argv)
     child = spawn(
@@ -112,8 +112,8 @@ def run(
 def bare_environment(**variables: str) -> dict[str, str]:
     """Return the environment of a compiler: only the search path and these variables.
 
-    Compilers and make take include folders, flags and more from the user's variables,
-    which are in no key of the cache.
+    Compilers and make read include folders, flags and more from the user's variables,
+    which no key of the cache covers.
     """
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **variables}
 
@@ -124,7 +124,7 @@ def in_environment(variables: Mapping[str, str]) -> list[str]:
 
 
 # The kernel sends the parent-death signal when the *thread* that forked ends.
-# One thread that lives as long as the process therefore starts every child.
+# Therefore one thread that lives as long as the process starts every child.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab-spawner")
 
 # Between fork and the wrapper's prctl the lab may already be dead, and then no
@@ -174,7 +174,7 @@ def spawn(
 
 
 def kill_session(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child that `spawn` started in a session of its own, with all that it started there."""
+    """Kill a child that `spawn` started in its own session, with all processes of the session."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -188,7 +188,7 @@ def stream_lines(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a program, hand each line it prints (both streams) to `on_line`, return its status."""
+    """Run a program, pass each line of both output streams to `on_line`, return its status."""
     child = spawn(
         [str(word) for word in argv],
         cwd=cwd,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The programs that the lab runs on the host: where they are, and whether they are new enough."""
+"""Find the programs that the lab runs on the host, and check their versions."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lab.host import process
 
 Version = tuple[int, ...]
 
-# Where Debian keeps administrators' programs; not in every user's PATH.
+# Debian's folders for administrators' programs; not in every user's PATH.
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _VERSION_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, its Debian package, and what it is for.
+    """A program, its Debian package, and its purpose.
 
-    `minimum` is the oldest version that works, empty if every one does;
-    `ask` are the arguments that make it print its version.
+    `minimum` is the oldest version that works, empty if all versions do.
+    `ask` holds the arguments that make it print its version.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Found:
-    """A tool that is there. `version` is empty if it did not say one."""
+    """A tool that is installed. `version` is empty if it did not print one."""
 
     tool: Tool
     path: Path
@@ -89,7 +89,7 @@ TOOLS = (
     Tool("busybox", "busybox-static", "goes into the image", ask=()),
     Tool("dropbear", "dropbear-bin", "goes into the image", ask=("-V",)),
     Tool("setpriv", "util-linux", "ties guests' lives to the lab's"),
-    Tool("git", "git", "fetches kernels, and says which version this is"),
+    Tool("git", "git", "fetches kernels, and reports the version of the lab"),
     Tool("gdb", "gdb", "`lab shell --gdb`", required=False),
     Tool("ssh", "openssh-client", "`lab shell` over SSH", ask=("-V",), required=False),
     Tool("shellcheck", "shellcheck", "`./lab.sh test`", required=False),
@@ -99,12 +99,12 @@ BY_NAME = {tool.name: tool for tool in TOOLS}
 
 
 def search_path() -> str:
-    """PATH, and the folders of administrators' programs behind it."""
+    """Return PATH with the folders of administrators' programs appended."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), *_MORE_FOLDERS])
 
 
 def locate(name: str) -> Path | None:
-    """Where a program is; for `clang` and the `llvm-…` tools the newest version there is."""
+    """Return the path of a program, or None; the newest one for `clang` and `llvm-…` tools."""
     if name == "clang" or name.startswith("llvm-"):
         return _newest(name)
     found = shutil.which(name, path=search_path())
@@ -112,13 +112,13 @@ def locate(name: str) -> Path | None:
 
 
 def find(tool: Tool) -> Found | None:
-    """A tool and its version, or None if it isn't there."""
+    """Return a tool and its version, or None if it isn't installed."""
     path = locate(tool.name)
     return Found(tool, path, version_of(path, tool.ask)) if path else None
 
 
 def require(name: str) -> Path:
-    """Where a program is. Raises `UserError` with the package to install if it isn't there."""
+    """Return the path of a program. Raises `UserError` that names the package to install."""
     path = locate(name)
     if path is None:
         tool = BY_NAME.get(name)
@@ -129,7 +129,7 @@ def require(name: str) -> Path:
 
 
 def version_of(path: Path, ask: tuple[str, ...] = ("--version",)) -> Version:
-    """The first version number that a program prints; empty if it prints none."""
+    """Return the first version number that a program prints; empty if it prints none."""
     if not ask:
         return ()
     try:
@@ -140,7 +140,7 @@ def version_of(path: Path, ask: tuple[str, ...] = ("--version",)) -> Version:
 
 
 def parse_version(text: str) -> Version:
-    """The first dotted number in a text, or else the first number after a space or a `v`."""
+    """Return the first dotted number in a text, or else the first after a space or a `v`."""
     match = re.search(r"\d+(?:\.\d+)+", text) or re.search(r"(?:^|[\sv])(\d+)\b", text)
     if not match:
         return ()
@@ -149,12 +149,12 @@ def parse_version(text: str) -> Version:
 
 
 def dotted(version: Version) -> str:
-    """A version as people write it."""
+    """Return a version as text: `1.2.3`."""
     return ".".join(map(str, version))
 
 
 def _newest(name: str) -> Path | None:
-    """The newest of `clang`, `clang-14`, `clang-19`; a name without number asks the program."""
+    """Return the newest of `clang`, `clang-14`, `clang-19`; one without a number is run."""
     pattern = re.compile(rf"{re.escape(name)}-(\d+)$")
     best: tuple[int, Path] | None = None
     for folder in dict.fromkeys(search_path().split(os.pathsep)):

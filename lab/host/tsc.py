@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How fast the host's time-stamp counter runs, which is that of emulated CPUs, too.
+"""Measure the frequency of the host's time-stamp counter, which emulated CPUs share.
 
-A guest that is told need not measure it against its own timers, which goes
-wrong on a busy host; and microvm has no timer to fall back to, so its kernel
-then waits for a tick for ever (in calibrate_delay).
+A guest that is given the frequency need not measure it against its own timers.
+That measurement fails on a busy host, and microvm has no timer to fall back to:
+its kernel then waits for a tick forever (in calibrate_delay).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 from lab.cache import Cache
 
 SECONDS = 0.1
-# Coarser than what the measurement is off by, so that the same is found each
-# time (a snapshot's key holds it); a clock that is off by 2 ppm harms nobody.
+# Coarser than the error of the measurement, so that each measurement gives the same
+# result (a snapshot's key covers it); an error of 2 ppm in a clock does no harm.
 STEP_KHZ = 10
 _TRIES = 50
 # rdtsc; shl rdx, 32; or rax, rdx; ret
@@ -29,10 +29,10 @@ _READ_COUNTER = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
 
 def frequency_khz(cache: Cache | None = None) -> int | None:
-    """The frequency in kHz, to the nearest `STEP_KHZ`, measured once per boot of the host.
+    """Return the frequency in kHz, to the nearest `STEP_KHZ`, measured once per boot of the host.
 
-    None where it can't be measured: the host is not an x86-64, or does not let
-    a process make code.
+    Return None if it can't be measured: the host is not an x86-64, or does not let
+    a process generate code.
     """
     if platform.machine() not in ("x86_64", "AMD64"):
         return None
@@ -44,7 +44,7 @@ def frequency_khz(cache: Cache | None = None) -> int | None:
         found = measure()
     except (OSError, ValueError):
         return None
-    # A cache that can't be written costs the next run a measurement, no more.
+    # If the cache can't be written, the next run has to measure again; that is all.
     with contextlib.suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True)
         aside = kept.with_name(f".{boot}.{os.getpid()}")
@@ -76,7 +76,7 @@ def measure(seconds: float = SECONDS) -> int:
 
 
 def _sample(read: Callable[[], int]) -> tuple[int, int]:
-    """The host's clock in nanoseconds and the counter, as close to each other as of 50 tries."""
+    """Return the host's clock in nanoseconds and the counter: the closest pair of 50 tries."""
     samples = []
     for _ in range(_TRIES):
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)

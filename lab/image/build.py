@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Images: a guest's root file system, built without root from Debian packages and data."""
+"""Build a guest's root file system from Debian packages and data, without root."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES_FOLDER = "lib/modules-lab"
 LOADER_PATH = "/usr/bin/kextload"
 _LOADER_LINKS = ("/usr/bin/kexttrigger", "/usr/bin/kextwitness")
 
-# Part of every key: raise it when the same inputs shall give other bytes.
+# Part of every key: increase it when the same inputs have to give other bytes.
 _FORMAT = 1
 _BUSYBOX = "/bin/busybox"
 
@@ -37,7 +37,7 @@ class Image:
 
 @dataclass(frozen=True)
 class _Content:
-    """A file that goes into the image, and where it is on the host."""
+    """A file for the image, with its source on the host."""
 
     to: str
     source: Path
@@ -54,10 +54,10 @@ def build_image(
     emit: events.Emit = events.ignore,
     folder: Path | None = None,
 ) -> Image:
-    """The image `name`, taken from the cache or built.
+    """Return the image `name` from the cache; build it if necessary.
 
     The guest's init loads `kernel_modules` in their order. `extra` maps paths
-    in the guest to files (executable if they are here). `folder` holds the
+    in the guest to files on the host, whose execute bits are kept. `folder` holds the
     images' descriptions if they are not the repository's. The same inputs
     give the same bytes. Raises `UserError` for an image or a file that is
     missing, or a result above the image's limit.
@@ -99,13 +99,13 @@ def build_image(
 
 
 def names(folder: Path | None = None) -> list[str]:
-    """The images that are described."""
+    """Return the names of all images that have a description."""
     found = (folder or paths.IMAGES).glob(f"*/{describe.DESCRIPTION}")
     return sorted(entry.parent.name for entry in found)
 
 
 def _programs(description: describe.Description, cache: Cache, emit: events.Emit) -> list[_Content]:
-    """Programs and all their libraries, each once."""
+    """Return the programs and all their libraries, each once."""
     found: dict[str, _Content] = {}
     for program in description.programs:
         roots: list[Path] = []
@@ -125,8 +125,10 @@ def _programs(description: describe.Description, cache: Cache, emit: events.Emit
 
 
 def _installed(program: describe.Program, root: Path) -> Path | None:
-    """The newest program below a root; wrappers in shell and dynamic ones (if static is asked)
-    don't count."""
+    """Return the newest program below a root, or None.
+
+    Shell wrappers do not count, nor do dynamic programs if a static one is required.
+    """
     for pattern in program.source:
         for candidate in sorted(glob.glob(str(root / pattern.lstrip("/"))), reverse=True):
             path = Path(candidate).resolve()
@@ -156,7 +158,7 @@ def _entries(description: describe.Description, contents: list[_Content]) -> lis
 
 
 def _applets(busybox: Path, taken: set[str]) -> list[cpio.Entry]:
-    """A link for each of busybox's commands; this runs the host's own busybox."""
+    """Return a link for each command of busybox; this runs the host's own busybox."""
     listed = process.run([busybox, "--list"], timeout=10).stdout.split()
     wanted = (f"bin/{applet}" for applet in sorted(set(listed)))
     return [cpio.symlink(path, "busybox") for path in wanted if path not in taken]
@@ -167,7 +169,7 @@ def _module_entries(modules: Sequence[Path]) -> list[cpio.Entry]:
     for module in modules:
         data = module.read_bytes()
         name = module.name
-        # insmod takes plain modules only; distributions compress them.
+        # insmod accepts only uncompressed modules; distributions compress them.
         if name.endswith(".xz"):
             data, name = lzma.decompress(data), name.removesuffix(".xz")
         elif name.endswith(".gz"):

@@ -19,7 +19,7 @@ _MAX_FIELD = 0xFFFFFFFF
 
 
 class CpioError(ValueError):
-    """An archive, or an entry for one, is not what the format allows."""
+    """An archive, or an entry for one, is outside the format."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +38,27 @@ class Entry:
 
 
 def directory(path: str, mode: int = 0o755) -> Entry:
-    """A folder."""
+    """Return the entry of a folder."""
     return Entry(path.strip("/"), stat.S_IFDIR | mode)
 
 
 def regular(path: str, data: bytes, mode: int = 0o644) -> Entry:
-    """A regular file."""
+    """Return the entry of a regular file."""
     return Entry(path.strip("/"), stat.S_IFREG | mode, data)
 
 
 def symlink(path: str, target: str) -> Entry:
-    """A symbolic link."""
+    """Return the entry of a symbolic link."""
     return Entry(path.strip("/"), stat.S_IFLNK | 0o777, target.encode())
 
 
 def character_device(path: str, major: int, minor: int, mode: int = 0o600) -> Entry:
-    """A character device's node; writing one into an archive needs no privilege."""
+    """Return the entry of a character device; writing it into an archive needs no privilege."""
     return Entry(path.strip("/"), stat.S_IFCHR | mode, device=(major, minor))
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """An archive of the entries, sorted, with the parent folders that are not named added.
+    """Return an archive of the entries, sorted, with missing parent folders added.
 
     Raises `CpioError` for a path that is named twice or can't be stored.
     """
@@ -81,9 +81,9 @@ def archive(entries: Iterable[Entry]) -> bytes:
 
 
 def read(data: bytes) -> Iterator[Entry]:
-    """The entries of one archive, or of several concatenated ones, in their order.
+    """Yield the entries of one archive, or of several concatenated ones, in their order.
 
-    Raises `CpioError` where the bytes are not such archives.
+    Raises `CpioError` if the bytes are not such archives.
     """
     offset = 0
     trailer_seen = True

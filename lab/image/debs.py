@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Debian packages unpacked without being installed, and without root."""
+"""Unpack Debian packages without installing them, and without root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DOWNLOAD_SECONDS = 300.0
 _HINT = "refresh apt's lists (apt-get update), or install the package"
 
 
-# What a package needs to run, and nothing that only goes well with it.
+# The packages that a package needs to run, without those that are only recommended.
 _DEPENDS = (
     *("apt-cache", "depends", "--recurse", "--no-recommends", "--no-suggests"),
     *("--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"),
@@ -24,11 +24,11 @@ _DOWNLOAD = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download")
 
 
 def unpacked(package: str, cache: Cache, emit: events.Emit = events.ignore) -> Path:
-    """A folder with the files of a package and of all that it depends on, as if it were the root.
+    """Return a folder that holds a package and all its dependencies as a root file system.
 
-    Downloaded at the first time; the entry's key holds the versions that apt
-    would fetch. Raises `UserError` where apt does not know or cannot fetch
-    a package.
+    The packages are downloaded the first time; the entry's key holds the versions
+    that apt would fetch. Raises `UserError` if apt does not know a package or cannot
+    fetch it.
     """
     try:
         depends = process.run([*_DEPENDS, package], timeout=_DOWNLOAD_SECONDS).stdout
@@ -61,7 +61,7 @@ def unpacked(package: str, cache: Cache, emit: events.Emit = events.ignore) -> P
 
 
 def parse_depends(text: str) -> list[str]:
-    """The real packages that `apt-cache depends --recurse` lists.
+    """Return the real packages that `apt-cache depends --recurse` lists.
 
     Dependencies are indented below their packages, and virtual packages are
     in angle brackets.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An image's description: `images/<name>/image.yaml`, checked."""
+"""Read and check the description of an image, `images/<name>/image.yaml`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Part(pydantic.BaseModel):
 
 
 class Program(_Part):
-    """A program of a Debian package; `source` are the places where it may be, as patterns."""
+    """A program of a Debian package; `source` holds patterns for its possible paths."""
 
     package: str
     why: str
@@ -37,7 +37,7 @@ class DataFile(_Part):
 
 
 class Directory(_Part):
-    """A folder that is empty in the image."""
+    """An empty folder in the image."""
 
     path: str
     mode: int = 0o755
@@ -53,7 +53,7 @@ class Device(_Part):
 
 
 class Description(_Part):
-    """What `image.yaml` says."""
+    """The content of an `image.yaml`."""
 
     version: int
     max_bytes: int
@@ -64,7 +64,7 @@ class Description(_Part):
 
 
 def load(name: str, folder: Path | None = None) -> tuple[Description, Path]:
-    """The description of an image and the folder it is in.
+    """Return the description of an image and the folder that contains it.
 
     Raises `UserError` for an image that does not exist or whose description
     is not valid.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which shared libraries a program needs, found by reading it, not by running it."""
+"""Find the shared libraries that a program needs: by reading it, not by running it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _DEFAULT_FOLDERS = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib6
 
 @dataclass(frozen=True)
 class Needs:
-    """What a program's dynamic section asks for; both empty for a static program."""
+    """The requirements in a program's dynamic section; both are empty for a static program."""
 
     interpreter: str
     libraries: tuple[str, ...]
 
 
 def is_elf(path: Path) -> bool:
-    """Whether the file is there and starts as an ELF file does."""
+    """Return whether the file exists and starts as an ELF file does."""
     try:
         with path.open("rb") as stream:
             return stream.read(4) == b"\x7fELF"
@@ -36,7 +36,7 @@ def is_elf(path: Path) -> bool:
 
 
 def needs(path: Path) -> Needs:
-    """The interpreter and the libraries that one ELF file names itself.
+    """Return the interpreter and the libraries that one ELF file names itself.
 
     Raises `UserError` if the file is not an x86-64 ELF file.
     """
@@ -52,7 +52,7 @@ def needs(path: Path) -> Needs:
             libraries: list[str] = []
             for section in elf.iter_sections():
                 if isinstance(section, DynamicSection):
-                    # pyelftools gives a tag an attribute named after its kind.
+                    # pyelftools gives each tag an attribute that is named after its kind.
                     libraries = [str(vars(tag)["needed"]) for tag in section.iter_tags("DT_NEEDED")]
     except (ELFError, OSError) as error:
         raise UserError(f"{path} can't be read as a program: {error}") from error
@@ -60,7 +60,7 @@ def needs(path: Path) -> Needs:
 
 
 def library_folders(roots: Iterable[Path] = ()) -> list[Path]:
-    """Where libraries are looked for: the same folders below each root, then on the host."""
+    """Return the library folders in search order: below each root, then on the host."""
     names = list(_DEFAULT_FOLDERS)
     for conf in sorted(_LD_CONF.glob("*.conf")):
         names += [line for line in conf.read_text().split("\n") if line.startswith("/")]
@@ -69,10 +69,10 @@ def library_folders(roots: Iterable[Path] = ()) -> list[Path]:
 
 
 def closure(program: Path, folders: Sequence[Path]) -> dict[str, Path]:
-    """Every library that the program needs, directly or not: its path in the guest -> the file.
+    """Return all libraries that the program needs, directly or not, by path in the guest.
 
-    The interpreter is among them. Raises `UserError` for a library that is in
-    none of the folders.
+    The values are the files on the host. The interpreter is included. Raises
+    `UserError` for a library that is in none of the folders.
     """
     found: dict[str, Path] = {}
     seen: set[str] = set()

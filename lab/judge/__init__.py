@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The judge: expectations and an observation in, a verdict with its reasons out.
+"""The judge: a pure function from expectations and an observation to a verdict with reasons.
 
-A pure function. What the kernel or an extension did wrong makes `failed`;
-what the lab could not see makes `error`; only what was seen to hold passes.
+An error of the kernel or of an extension makes `failed`; an observation that the lab
+could not make makes `error`; an item passes only if all expectations were seen to hold.
 """
 
 from lab.judge.finding import Finding

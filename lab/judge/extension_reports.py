@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports on native programs, with names: the extension's, and its functions' and lines.
+"""Reports on native programs, with the names of extension, functions and source lines.
 
-The kernel prints an id and offsets. The loader told which extension's program
-got that id, and the extension's debug information knows what is at an offset.
+The kernel prints an id and offsets. The loader reported which extension's program has
+that id, and the extension's debug information maps offsets to functions and lines.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from lab.scenario.model.base import Ref
 
 @dataclass(frozen=True)
 class ExtensionReport:
-    """A report, and its `frames` by name; those that are inlined are of the same number.
+    """A report with its `frames` by name; inlined functions share the number of their frame.
 
-    `program` is None for one that the item's loader did not load.
+    `program` is None for a program that the item's loader did not load.
     """
 
     report: RexReport
@@ -57,7 +57,7 @@ class ExtensionReport:
         return f"{named} {self.report.headline}"
 
     def evidence(self) -> Evidence:
-        """The report as evidence."""
+        """Return the report as evidence."""
         return Evidence(
             "extension-report",
             self.title,
@@ -84,11 +84,11 @@ def with_names(
     debug_files: Mapping[str, Path],
     lookup: Callable[[Path, Sequence[int]], list[Frame]] = symbolise,
 ) -> tuple[list[ExtensionReport], str]:
-    """The reports with names, and why some of them have none, "" if nothing went wrong.
+    """Return the reports with names, and why some have none ("" if nothing went wrong).
 
-    `programs` are known by the kernel's id, `debug_files` by their extension's
-    name. A name that can't be had is no reason not to show the rest. Each file is
-    looked into once.
+    The keys of `programs` are the kernel's ids, those of `debug_files` the names of
+    extensions. A missing name does not keep the rest from being shown. Each file is
+    read once.
     """
 
     def debug_file(report: RexReport) -> Path | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Findings: what was expected and what happened, and whether that holds."""
+"""Findings: an expectation, what happened, and whether the expectation holds."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Source:
 
     @property
     def is_host(self) -> bool:
-        """Tell whether the host observes it without the guest's help."""
+        """True if the host observes it without the guest's help."""
         return self.trust >= Trust.CONSOLE
 
 
-# The host runs it, before there is a guest.
+# The host runs the compiler, before there is a guest.
 COMPILER = Source("the compiler", Trust.QMP_OR_EXIT)
 QEMU = Source("QEMU's events", Trust.QMP_OR_EXIT)
 NONCE = Source("a nonce over SSH", Trust.WIRE_NONCE)
@@ -39,7 +39,7 @@ LOADER = Source("the loader's answers", Trust.GUEST_TEXT)
 GUEST_CLOCK = Source("the guest's clock", Trust.GUEST_TEXT)
 GUEST_TOOLS = Source("what tools in the guest say", Trust.GUEST_TEXT)
 
-# The source that a finding on each topic rests on, if it names none itself.
+# The source on which a finding on each topic rests, if the finding names none itself.
 SOURCE_OF: Mapping[Topic, Source] = {
     "kernel": NONCE,
     "reports": CONSOLE,
@@ -64,20 +64,18 @@ SOURCE_OF: Mapping[Topic, Source] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: what was expected, what happened, whether that holds.
-
-    `topic` is None where nothing was seen of what is expected: a step could not
-    be done, or what it is about could not be read. `source` is given where the
-    topic does not say on what the finding rests. `asked` is false where
-    the scenario expects nothing, such as the success of a step that is only to be done.
-    """
+    """The comparison of one expectation with what happened."""
 
     what: str
     expected: str
     happened: str
     holds: bool
+    #: None if the expectation could not be observed: a step could not be done, or its
+    #: subject could not be read.
     topic: Topic | None = None
+    #: The source on which it rests, if that does not follow from the topic.
     source: Source | None = None
+    #: False if the scenario itself expects nothing, as for the success of a plain step.
     asked: bool = True
 
     def __str__(self) -> str:
@@ -85,7 +83,7 @@ class Finding:
 
     @property
     def rests_on(self) -> Source:
-        """Return the source of the finding, which says how far it can be trusted."""
+        """The source of the finding, which says how far it can be trusted."""
         return self.source or (SOURCE_OF[self.topic] if self.topic else GUEST_TOOLS)
 
     def to_json(self) -> dict[str, Any]:
@@ -104,7 +102,7 @@ class Finding:
 
 
 def bound_finding(what: str, bound: Bound, value: float | None, topic: Topic) -> Finding:
-    """Whether a number is within its bound; None is a number that there is not."""
+    """Compare a number with its bound; None is a number that does not exist."""
     if value is None:
         return Finding(what, bound.describe(), "there is none", False)
     return Finding(what, bound.describe(), f"it is {value}", bound.holds(value), topic)
@@ -113,9 +111,10 @@ def bound_finding(what: str, bound: Bound, value: float | None, topic: Topic) ->
 def outcome_finding(
     what: str, outcome: str, bound: Bound, counts: Mapping[str, int], *, complete: bool
 ) -> Finding:
-    """Whether an outcome came as often as expected; if not, which others there were.
+    """Compare the count of an outcome with its bound; on failure, name the other outcomes.
 
-    `complete` says that all programs were asked: only then did none run where none is counted.
+    `complete` says that the counts of all programs were read: only then does a count of
+    zero mean that no program ran.
     """
     finding = bound_finding(f"{what} {outcome}", bound, counts.get(outcome, 0), "outcome")
     if outcome == "not_compiled":
@@ -133,7 +132,7 @@ def outcome_finding(
 def text_findings(
     what: str, expect: TextExpect, text: str, topic: Topic, *, needed: bool = False
 ) -> Iterator[Finding]:
-    """Compare a text with what is expected of it.
+    """Compare a text with the expectation of it.
 
     A text that is `needed` must not be empty, since an empty text contains nothing
     that it excludes. A missing log shows nothing about the expectation, so it has no topic.
@@ -156,7 +155,7 @@ def map_findings(
     expected: Mapping[Ref, Mapping[int | str, Bound]],
     found: Mapping[Ref, Mapping[Any, int | None]],
 ) -> Iterator[Finding]:
-    """Whether maps hold what is expected of them."""
+    """Compare the values of maps with their bounds."""
     for ref, keys in expected.items():
         for key, bound in keys.items():
             value = found.get(ref, {}).get(key)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Findings on the whole item: sums over its steps, what is left of it, its second use."""
+"""Findings on the whole item: sums over its steps, its leftovers, its second use."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lab.scenario.model.scenario import Scenario
 from lab.scenario.model.steps import BaseStep, LoadStep, RepeatStep
 from lab.words import Resources, RexCounter, Topic
 
-# How runs end that the kernel writes a report about, and counts.
+# The ends of runs that the kernel reports and counts.
 _REPORTED: tuple[RexCounter, ...] = ("terminated", "panicked", "faulted", "overflowed")
 
 
 def interruption(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """Compare the steps that were done with those of the scenario.
+    """Check that the steps of the first use were not interrupted.
 
     A kernel that is meant to stall or crash may interrupt them, but not before a step that
     expects something.
@@ -43,9 +43,9 @@ def interruption(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
 
 
 def missing_steps(what: str, scenario: Scenario, iteration: Iteration) -> Iterator[Finding]:
-    """Find out whether each step has a result, those of repetitions as well.
+    """Check that each step has a result, also in repetitions.
 
-    A pass without any recorded step is judged by its totals. The runner makes no such pass.
+    An iteration without any recorded step is judged by its totals. The runner makes none.
     """
     wanted, number = count_steps(scenario.steps), len(iteration.results)
     if number and number != wanted:
@@ -63,9 +63,9 @@ def count_steps(steps: Iterable[BaseStep]) -> int:
 
 
 def totals(expect: Expect, iteration: Iteration) -> Iterator[Finding]:
-    """What is expected of all steps together."""
+    """Compare the sums over all steps with the item's expectations."""
     for outcome, bound in (expect.outcome or {}).items():
-        # A kernel that is meant to be stuck was not asked once more at the end.
+        # The counts of a kernel that is meant to be stuck were not read again at the end.
         counts, complete = (
             iteration.outcomes,
             expect.kernel == "alive" and not iteration.interrupted,
@@ -96,7 +96,7 @@ def totals(expect: Expect, iteration: Iteration) -> Iterator[Finding]:
 
 
 def final_output(result: StepResult) -> str:
-    """The end of a log, for a reason's lines."""
+    """Return the end of a log, for the lines of a reason."""
     log = result.log or result.compiler_log
     lines = [line for line in log.splitlines() if line and not line.startswith("processed")]
     return "\n".join(f"    {line}" for line in lines[-6:]) if lines else result.problem
@@ -120,7 +120,7 @@ def is_unexpected(expect: Expect, result: StepResult) -> bool:
 
 
 def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
-    """What is left when the steps are over."""
+    """Compare the state of the guest after the steps with the item's expectations."""
     if expect.resources not in (None, "any") and seen.state == "alive":
         if seen.leaked is None and seen.left_at_unload and expect.resources == "released":
             yield left_at_unload(expect, seen)
@@ -148,7 +148,7 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
 
 
 def left_at_unload(expect: Expect, seen: Observation) -> Finding:
-    """Return what a module left as a finding, for a kernel that did not survive it."""
+    """Return a module's leftovers as a finding, for a kernel that did not survive them."""
     happened = f"left over after the unload: {', '.join(seen.left_at_unload)}"
     return Finding("resources", str(expect.resources), happened, False, "resources")
 
@@ -183,11 +183,11 @@ def _rex(expect: Expect, seen: Observation) -> Iterator[Finding]:
         yield bound_finding(f"rex: {counter}", bound, (seen.rex or {}).get(counter), "rex")
     repaired = (seen.rex_total or {}).get("repaired", 0)
     if repaired and "repaired" not in expect.rex:
-        # A program came back with the CPU in another state than it had found it in.
+        # A program returned with the CPU in another state than at its start.
         happened = f"the kernel did {repaired} times"
         yield Finding("rex: repaired", "no CPU's state to be put right", happened, False, "rex")
     if seen.near_overflow_stacks:
-        # The kernel's reserve is for more than what happened this time.
+        # The kernel's reserve must suffice for more than happened this time.
         happened = f"there were {', '.join(seen.near_overflow_stacks)}"
         wanted = f"{STACK_MARGIN} bytes of each stack never to be used"
         yield Finding("rex: stacks", wanted, happened, False, "rex")
@@ -201,7 +201,7 @@ def reuse(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
         return
     if seen.first.results and not seen.second.results and not seen.second.interrupted:
         yield Finding(what, "the steps of the first", "none of them was done", False)
-    # What never began says nothing about it.
+    # A second use that never began shows nothing about it.
     topic: Topic | None = "reusable" if seen.second.results else None
     if seen.second.interrupted:
         yield Finding(what, "the same as the first", seen.second.interrupted, False, topic)

@@ -16,7 +16,7 @@ from lab.words import FATAL_REPORTS, ReportKind
 
 
 def kernel_finding(expect: Expect, seen: Observation) -> Finding:
-    """The kernel's state, against the one that is expected."""
+    """Compare the kernel's state with the expected one."""
     why = "; ".join(
         evidence.summary for evidence in seen.evidence if evidence.kind in _STATE_EVIDENCE
     )
@@ -64,7 +64,7 @@ _STATE_EVIDENCE = ("guest-panic", "qemu-exit", "interrupts-off", "liveness", "sh
 
 
 def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """Reports on the console, taint and counters: what is wanted, and what nothing allows."""
+    """Check reports, taint and counters: the wanted ones, and those that nothing allows."""
     wanted = scenario.expect.reports
     missing = allow.missing(seen.reports, wanted)
     for kind in wanted:
@@ -85,7 +85,7 @@ def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
         )
         happened = f"the kernel is tainted: {seen.taint}"
         expected = "none that no allowed report explains"
-        # Nothing rests on a taint that is explained.
+        # No verdict rests on a taint that is explained.
         yield Finding("taint", expected, happened, explained, "reports", COUNTERS, asked=False)
     for counter, value in seen.counters.items():
         bound = scenario.expect.counters.get(counter)  # type: ignore[call-overload]
@@ -128,7 +128,7 @@ def lost_text(seen: Observation) -> str:
 
 
 def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """The reports that the scenario does not allow."""
+    """Yield a finding for each report that the scenario does not allow."""
     allowances = [
         allow.Allowance(kind, "the scenario names it") for kind in sorted(_allowed(scenario))
     ]
@@ -140,17 +140,17 @@ def unallowed_reports(scenario: Scenario, seen: Observation) -> Iterator[Finding
 
 
 def resource_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """Yield what modules left, by the kernel's reports and by the lab's look, the cause first."""
+    """Yield the leftovers of modules that the kernel or the lab found, the cause first."""
     if scenario.expect.resources != "released":
         return
-    # The lab's look counts objects: what it found about a function, the kernel need not repeat.
+    # The lab's look counts objects: the kernel's report on the same function is left out.
     causes = [
         cause
         for cause in seen.causes
         if not cause.place or not any(f"in {cause.place}" in text for text in seen.residue)
     ]
     consequences = {cause.text for cause in causes if not cause.leak}
-    # Pending timers and work come before their consequences, and memory after both: it did no
+    # Pending timers and work come before their consequences. Memory comes last: it has done no
     # harm yet.
     texts = sorted(
         dict.fromkeys([*(cause.text for cause in causes), *seen.residue]),

@@ -40,7 +40,7 @@ from lab.words import LOAD_OUTCOMES, VERIFY, LoadOutcome, Topic
 
 
 def extension_of(step: BaseStep) -> str | None:
-    """Return the extension that a step is about; None if it is about no single one."""
+    """Return the extension of a step; None if the step has no single one."""
     match step:
         case LoadStep():
             return step.load
@@ -61,7 +61,7 @@ def extension_of(step: BaseStep) -> str | None:
 
 
 def step_findings(result: StepResult) -> Iterator[Finding]:
-    """Whether a step did what it should."""
+    """Compare the result of a step with its expectation."""
     step = result.step
     what = f"{result.path} ({step.label})"
     expect = getattr(step, "expect", None)
@@ -96,11 +96,11 @@ def _done(what: str, result: StepResult) -> Finding:
 def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding]:
     logs = expect.verifier_log is not None or expect.compiler_log is not None
     if not expect.fails and not logs:
-        # An item about a failing load may say so once, at its end: see `totals`.
+        # An item about a failing load may expect that once, for the whole item: see `totals`.
         if failure_of(result) is None:
             yield _done(what, result)
         return
-    # A load that failed before the extension was looked at shows nothing about it.
+    # A load that failed before the extension was checked shows nothing about it.
     asked: Topic | None = "outcome" if failure_of(result) or not result.problem else None
     if expect.outcome is not None:
         holds = failure_of(result) == expect.outcome
@@ -129,7 +129,7 @@ def _load(what: str, expect: LoadExpect, result: StepResult) -> Iterator[Finding
 
 
 def failure_of(result: StepResult) -> LoadOutcome | None:
-    """Return how a load failed; None if that says nothing about the extension."""
+    """Return the outcome of a failed load; None if it says nothing about the extension."""
     return next((word for word in LOAD_OUTCOMES if result.outcomes[word]), None)
 
 
@@ -145,7 +145,7 @@ def _fate(result: StepResult) -> str:
 
 
 def _failed_at(what: str, expect: LoadExpect, result: StepResult) -> Finding:
-    """Judge the error of a load. The same number from another stage is another error."""
+    """Compare the error of a load. The same number from another stage is another error."""
     stage = expect.stage or VERIFY
     if not result.problem:
         happened = "it was loaded"
@@ -174,7 +174,7 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
         yield _done(what, result)
     step = result.step
     if isinstance(step, TriggerStep) and step.trigger.background and step.expect is not None:
-        # Nothing of it was counted until it was waited for.
+        # Nothing was counted before the trigger was waited for.
         over = result.status is not None or result.returns is not None or bool(result.problem)
         happened = "it ended" if over else "it was not waited for"
         yield Finding(what, "to end", happened, over, asked=False)
@@ -200,9 +200,9 @@ def _trigger(what: str, expect: TriggerExpect, result: StepResult) -> Iterator[F
 
 
 def _as_asked(bound: Bound, value: int | None) -> int | None:
-    """Read a 32-bit value as signed where a negative one is asked for.
+    """Return a 32-bit value as signed if the bound expects a negative one.
 
-    The kernel passes what a program returned on as an unsigned number (`bpf_attr.test.retval`).
+    The kernel reports a program's return value as unsigned (`bpf_attr.test.retval`).
     """
     if value is None or not any(number < 0 for number in bound.numbers):
         return value

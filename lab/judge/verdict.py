@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From an item's findings to its verdict."""
+"""Derive the verdict on an item from its findings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from lab.words import TrustLevel, Verdict
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on an item, and every finding behind it."""
+    """The verdict on an item, with all findings behind it."""
 
     verdict: Verdict
     findings: tuple[Finding, ...]
@@ -42,9 +42,9 @@ class Judgement:
 
     @property
     def rests_on(self) -> Source | None:
-        """Return the least trusted source of a pass, or the most trusted one of a failure.
+        """The least trusted source of a pass, or the most trusted one of a failure.
 
-        A pass needs all of its findings, a failure any one. None for an `error`.
+        A pass needs all of its findings, a failure only one. None for an `error`.
         """
         if self.verdict == "error" or not self.findings:
             return None
@@ -56,28 +56,28 @@ class Judgement:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the verdict is not `passed`, one line each."""
+        """The reasons why the verdict is not `passed`, one line each."""
         if self.infra_error:
             return (self.infra_error,)
         return tuple(str(finding) for finding in self.findings if not finding.holds)
 
 
 def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
-    """Judge what was seen by what the scenario expects.
+    """Judge an observation by the expectations of its scenario.
 
-    A negative `twin` passes when what it says does not hold, because a
-    protection was switched off.
+    A negative `twin` passes if one of the expectations that it names does not hold,
+    because a protection was switched off.
     """
     infra_error = lost_text(seen) if seen.infra_error is None else str(seen.infra_error)
     if infra_error:
-        # What the kernel did wrong is certain, whatever could not be seen after it.
+        # Errors of the kernel that were seen are certain, even if the lab saw no more after them.
         certain = () if twin else _cause_first(tuple(_certain(scenario, seen)))
         if not certain:
             return Judgement("error", (), infra_error)
         rest = Finding("the rest", "to be looked at, too", infra_error, False)
         return Judgement("failed", (*certain, rest))
     if seen.state is None:
-        return Judgement("error", (), "the state of the kernel could not be told")
+        return Judgement("error", (), "the state of the kernel could not be determined")
     findings = _cause_first(tuple(_all(scenario, seen)))
     if twin is not None:
         return _twin(twin, seen, findings, scenario.trust)
@@ -108,7 +108,7 @@ def _by_the_host(findings: tuple[Finding, ...]) -> Judgement:
 def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Put leftovers before everything that they may have caused: reports, a crash.
 
-    Named objects come first: the memory that they are made of says less.
+    Named objects come first: they say more than the memory of which they are made.
     """
 
     def place(one: Finding) -> int:
@@ -122,7 +122,7 @@ def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 def _twin(
     twin: Twin, seen: Observation, findings: tuple[Finding, ...], trust: TrustLevel
 ) -> Judgement:
-    """A twin's verdict: it shows nothing if its protection was still on, or for another reason."""
+    """Judge a twin: it must fail for its own reason, and with its protection switched off."""
     wrong = [finding for finding in findings if not finding.holds]
     still_on = any(
         result.step.verb == "set" and result.ended and result.problem
@@ -177,7 +177,7 @@ def _without(expect: Expect, absent: set[str]) -> Expect:
 
 
 def _certain(scenario: Scenario, seen: Observation) -> Iterator[Finding]:
-    """What fails the item even if the lab saw no more than this."""
+    """Yield the findings that fail the item even if the lab saw no more than this."""
     yield from resource_findings(scenario, seen)
     if seen.left_at_unload and scenario.expect.resources == "released":
         yield left_at_unload(scenario.expect, seen)

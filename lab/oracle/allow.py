@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which console reports a scenario allows: by kind, each with how many, never by pattern."""
+"""Find the console reports that a scenario does not allow: by kind and number, not by pattern."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.words import ReportKind
 
 @dataclass(frozen=True)
 class Allowance:
-    """Reports of a kind that are allowed; `at_most` of them, any number if None."""
+    """A kind of report that is allowed: at most `at_most` of them, any number if None."""
 
     kind: ReportKind
     reason: str
@@ -20,7 +20,7 @@ class Allowance:
 
 
 def unallowed(reports: Sequence[Report], allowances: Iterable[Allowance]) -> list[Report]:
-    """The reports that no allowance covers, in their order.
+    """Return the reports that no allowance covers, in their order.
 
     An allowance of a wider kind (`oops`) covers its special cases. A narrow
     allowance is used up first, so that the wider one is left for the rest.
@@ -45,7 +45,7 @@ def unallowed(reports: Sequence[Report], allowances: Iterable[Allowance]) -> lis
 
 
 def missing(reports: Iterable[Report], wanted: Iterable[ReportKind]) -> list[ReportKind]:
-    """The wanted kinds of which there is no report."""
+    """Return the wanted kinds of which there is no report."""
     seen: set[ReportKind] = set()
     for report in reports:
         seen |= report.kinds

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The counter oracle: the kernel's own books, as differences to a baseline. Trust: COUNTER.
+"""The counter oracle: the kernel's own counters against a baseline. Trust: COUNTER.
 
 Pure functions over the texts of the guest's files (`FILES`, `GAUGE_FILES`).
-What a kernel does not have is left out; what every kernel has and could not be
-read is an `InfraError`, never a pass.
+A counter that a kernel does not have is left out. If a file that every kernel
+has can't be read, that is an `InfraError`, never a pass.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from lab.words import Counter, Gauge
 
 _TAINT = "/proc/sys/kernel/tainted"
 
-# Where a counter is, from which version on. The first two are in every kernel
-# that the lab builds; a kernel without the others has fewer counters.
+# The file of each counter, and the first version that has it. The first two are in
+# every kernel that the lab builds; a kernel without the others has fewer counters.
 _COUNTERS: dict[Counter, str] = {
     "oops": "/sys/kernel/oops_count",  # 6.2
     "warn": "/sys/kernel/warn_count",  # 6.2
@@ -76,7 +76,7 @@ class Snapshot:
 
 
 def snapshot(files: Mapping[str, str | None]) -> Snapshot:
-    """The books from the texts of `FILES`; None stands for a file that can't be read."""
+    """Parse the texts of `FILES`; None stands for a file that can't be read."""
     counters = {}
     for name, path in _COUNTERS.items():
         text = files.get(path)
@@ -87,7 +87,7 @@ def snapshot(files: Mapping[str, str | None]) -> Snapshot:
 
 
 def modules_ran(now: Snapshot) -> bool:
-    """Tell whether a module from outside the kernel's tree was ever loaded.
+    """Return whether a module from outside the kernel's tree was ever loaded.
 
     All modules under test are out of tree; the flag stays when they are unloaded.
     """
@@ -95,7 +95,7 @@ def modules_ran(now: Snapshot) -> bool:
 
 
 def flags(mask: int) -> list[TaintFlag]:
-    """The flags of a taint mask; a bit that nobody knows counts as fatal."""
+    """Return the flags of a taint mask; an unknown bit counts as fatal."""
     found = []
     for bit in range(mask.bit_length()):
         if mask >> bit & 1:
@@ -107,19 +107,19 @@ def flags(mask: int) -> list[TaintFlag]:
 
 
 def added(baseline: Snapshot, now: Snapshot) -> list[TaintFlag]:
-    """The flags that were set since the baseline. Flags are sticky: none ever goes."""
+    """Return the flags that were set since the baseline. The kernel never clears a flag."""
     return flags(now.taint & ~baseline.taint)
 
 
 def new_taint(baseline: Snapshot, now: Snapshot) -> str:
-    """Letters of the new flags that say that something went wrong, empty if there are none."""
+    """Return the letters of the new fatal flags, "" if there are none."""
     return "".join(flag.letter for flag in added(baseline, now) if flag.fatal)
 
 
 def increase(baseline: Snapshot, now: Snapshot) -> dict[str, int]:
-    """The increase of each counter that both have.
+    """Return the increase of each counter that both snapshots have.
 
-    Raises `InfraError` if a counter went backwards: then it is not the same kernel.
+    Raises `InfraError` if a counter decreased: then it is not the same kernel.
     """
     changes: dict[str, int] = {}
     for name, before in baseline.counters.items():
@@ -133,7 +133,7 @@ def increase(baseline: Snapshot, now: Snapshot) -> dict[str, int]:
 
 
 def evidence(baseline: Snapshot, now: Snapshot) -> list[Evidence]:
-    """New taint and increased counters as evidence; an empty list if nothing changed."""
+    """Return new taint and increased counters as evidence; an empty list if nothing changed."""
     found = []
     new = added(baseline, now)
     if new:
@@ -149,7 +149,7 @@ def evidence(baseline: Snapshot, now: Snapshot) -> list[Evidence]:
 
 
 def gauges(files: Mapping[str, str | None]) -> dict[Gauge, float]:
-    """Amounts of memory in KiB from /proc/meminfo."""
+    """Return amounts of memory in KiB from /proc/meminfo."""
     text = files.get("/proc/meminfo")
     sizes: dict[str, float] = {}
     for line in (text or "").splitlines():

@@ -60,10 +60,10 @@ EVIDENCE_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
 
 
 class Trust(enum.IntEnum):
-    """How far a source can be trusted, most first.
+    """The trust in a source, the highest first.
 
-    An extension may run with the kernel's rights: whatever comes out of the
-    guest can be forged, only the host's own observations can't.
+    An extension may run with the kernel's rights: all output of the guest can be
+    forged, only the host's own observations can't.
     """
 
     QMP_OR_EXIT = 5
@@ -73,7 +73,7 @@ class Trust(enum.IntEnum):
     GUEST_TEXT = 1
 
 
-# Whatever a module says, evidence of a kind never has more trust than its source.
+# The trust follows from the kind: evidence never has more trust than its source.
 TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
     {
         "guest-panic": Trust.QMP_OR_EXIT,
@@ -122,7 +122,7 @@ SOURCE_OF_KIND: Mapping[EvidenceKind, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Evidence:
-    """One fact. `at` is seconds since the machine's start, on the host's clock."""
+    """A fact. `at` is in seconds since the machine's start, on the host's clock."""
 
     kind: EvidenceKind
     summary: str
@@ -139,7 +139,7 @@ class Evidence:
         return TRUST_OF[self.kind]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, for events and the dossier."""
+        """Return plain data, for events and the dossier."""
         return {
             "kind": self.kind,
             "source": self.source,

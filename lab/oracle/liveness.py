@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The liveness oracle: which CPUs echoed a fresh nonce, on the host's clock. Trust: WIRE_NONCE.
+"""The liveness oracle: the CPUs that echoed a fresh nonce, on the host's clock.
 
-The guest runs `kextload alive NONCE`: a child pinned to each online CPU prints
-one line of JSON. The nonce is new each time, so that an answer recorded before
-is worth nothing. What a guest can still do is let one CPU speak for another:
-that a task ran on the CPU it names is the guest's word.
+Trust: WIRE_NONCE. The guest runs `kextload alive NONCE`: a child pinned to each
+online CPU prints one line of JSON. The nonce is new each time, so that a recorded
+answer is worthless. A guest can still let one CPU answer for another: only the
+guest itself says that a task ran on the CPU that it names.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _NONCE = re.compile(r"[0-9a-zA-Z]{16,}")
 
 
 def judge(nonce: str, answer: str, cpus: int, seconds: float) -> Evidence:
-    """Evidence from an answer: `cpus` CPUs were asked, `seconds` passed on the host's clock.
+    """Return evidence from an answer of `cpus` CPUs after `seconds` on the host's clock.
 
-    Lines that are no JSON, that have another nonce or name a CPU that the
-    machine does not have count for nothing.
+    Lines that are not JSON, have another nonce or name a CPU that the machine does not
+    have are ignored.
     """
     if not _NONCE.fullmatch(nonce):
         raise ValueError("a nonce is at least 16 letters and digits")
@@ -42,17 +42,17 @@ def judge(nonce: str, answer: str, cpus: int, seconds: float) -> Evidence:
 
 
 def silence(nonce: str, cpus: int, why: str, seconds: float) -> Evidence:
-    """Evidence that nobody answered, and why (the connection's own words)."""
+    """Return evidence that no CPU answered; `why` is the connection's own error."""
     return _evidence(nonce, cpus, set(), why, seconds, heard=False)
 
 
 def all_answered(evidence: Evidence) -> bool:
-    """Whether every CPU answered."""
+    """Return whether every CPU answered."""
     return bool(evidence.data["asked"]) and not evidence.data["missing"]
 
 
 def was_heard(evidence: Evidence) -> bool:
-    """Whether the guest said anything: then it could be asked, and what is missing is missing."""
+    """Return whether the guest answered at all: then missing CPUs are really missing."""
     return bool(evidence.data["heard"])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine oracle: what QEMU's events and its end say about the guest. Trust: QMP_OR_EXIT."""
+"""The machine oracle: evidence from QEMU's events and its end. Trust: QMP_OR_EXIT."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def evidence(
     exit_status: int | None,
     stderr: str,
 ) -> list[Evidence]:
-    """What QEMU's events (name, data, seconds since the start) and its end tell.
+    """Return evidence from QEMU's events (name, data, seconds since the start) and its end.
 
-    `exit_status` is None while QEMU runs. No evidence means: QEMU has seen
-    nothing, which says nothing about a guest that hangs. Raises `InfraError`
-    if QEMU itself broke down, because then nothing is known about the guest.
+    `exit_status` is None while QEMU runs. No evidence means that QEMU has seen nothing;
+    the guest may hang all the same. Raises `InfraError` if QEMU itself failed, because
+    then nothing is known about the guest.
     """
     found = [one for name, data, at in events if (one := _event(name, data, at))]
     last = max((at for _, _, at in events), default=0.0)
@@ -35,7 +35,7 @@ def evidence(
 
 
 def check_exit(exit_status: int, stderr: str) -> None:
-    """Raise `InfraError` if QEMU ended by itself in a way that tells nothing about the guest.
+    """Raise `InfraError` if QEMU ended in a way that shows nothing about the guest.
 
     With no event before it, a status of 0 is a guest that ended unseen (a
     triple fault, a power-off); a signal or another status is QEMU's own fault.
@@ -81,7 +81,7 @@ def in_kernel(cpus: Iterable[Cpu]) -> frozenset[int]:
 def interrupts_off_evidence(
     cpus: Collection[int], looks: int, seconds: float, at: float
 ) -> Evidence:
-    """Evidence that CPUs had interrupts off whenever they were looked at."""
+    """Return evidence that CPUs had interrupts off in each look at them."""
     named = ", ".join(str(cpu) for cpu in sorted(cpus))
     return Evidence(
         "interrupts-off",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The slope of an amount over repetitions, robust against the noise that guests make.
 
-A single number of free memory says nothing: caches fill and empty. What grows
-by about as much with each repetition is a leak. The Theil-Sen estimate (the
-median of the slopes of all pairs of samples) bears up to 29 % of outliers.
+A single number of free memory says nothing: caches fill and empty. An amount that
+grows by about as much with each repetition is a leak. The Theil-Sen estimate (the
+median of the slopes of all pairs of samples) tolerates up to 29 % of outliers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MIN_SAMPLES = 4
 
 
 def slope(samples: Sequence[float | tuple[float, float]]) -> float:
-    """Increase per repetition.
+    """Return the increase per repetition.
 
     Samples are amounts, one per repetition, or pairs (repetition, amount).
     Raises `ValueError` if there are fewer than two repetitions.

@@ -37,12 +37,14 @@ class Mount:
 
 @dataclass(frozen=True)
 class Tools:
-    """Files by path, each as text that changes with it; mounts; interference with the witness."""
+    """The files, mounts and processes that the lab relies on, at one moment."""
 
+    #: By path: a text that changes whenever the file does.
     files: Mapping[str, str]
     mounts: frozenset[Mount]
-    # All mounts since the last look, also those that are gone.
+    #: All mounts since the last look, also those that are gone.
     passing: frozenset[Mount] = frozenset()
+    #: Signs of interference with the witness or the SSH server, one sentence each.
     interference: tuple[str, ...] = ()
 
 
@@ -50,7 +52,7 @@ def parse(answer: Mapping[str, Any]) -> Tools:
     """Return the tools from the witness's answer. Raises `InfraError` for another form."""
     files, mounts = answer.get("files"), answer.get("mounts")
     if not isinstance(files, dict) or not files or not isinstance(mounts, str):
-        raise InfraError("the guest's witness does not tell what the lab's tools are")
+        raise InfraError("the guest's witness does not report the state of the lab's tools")
     return Tools(
         {str(path): str(state) for path, state in files.items()},
         _table(mounts),
@@ -88,7 +90,7 @@ def _plain(place: str) -> str:
 def _is_traced(status: str) -> bool:
     found = _TRACER.search(status)
     if found is None:
-        raise InfraError("the guest's witness does not tell whether it is traced")
+        raise InfraError("the guest's witness does not report whether it is traced")
     return found[1] != "0"
 
 

@@ -24,6 +24,9 @@ from lab.report.result import Result, explain, forgery_line
 KEPT_RUNS = 20
 # Most characters of one file. A guest can print more than a disk should hold.
 MAX_TEXT = 8 << 20
+# A larger observation is not stored: its console alone has the size of the other files.
+MAX_OBSERVATION = 4 * MAX_TEXT
+OBSERVATION = "observation.json"
 RUN_VARIABLE = "LAB_RUN"
 _RUN = re.compile(r"^\d{8}-\d{6}-\d+$")
 
@@ -66,6 +69,8 @@ class Dossier:
     steps: Sequence[dict[str, Any]] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     events: Sequence[events.Event] = ()
+    # One line of JSON, or "": see `lab.judge.stored`.
+    observation: str = ""
 
     def write(self, folder: Path) -> Path:
         """Write it below `folder`, in a subfolder named after the item."""
@@ -86,6 +91,9 @@ class Dossier:
             if text:
                 safe = bounded(plain(bounded(text, MAX_TEXT)), MAX_TEXT)
                 (target / name).write_text(safe, encoding="utf-8")
+        # ASCII already, and worth nothing if a part of it is missing.
+        if 0 < len(self.observation) <= MAX_OBSERVATION:
+            (target / OBSERVATION).write_text(self.observation + "\n", encoding="ascii")
         return target
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One item, from its plan to what was observed."""
+"""Run one item: from its plan to its observation."""

@@ -27,7 +27,7 @@ from lab.oracle.console.lines import Line, Origin, Shape
 
 # Seconds on the reference host.
 FENCE_SECONDS = 5.0
-READ_SECONDS = 20.0  # of a log that is full
+READ_SECONDS = 20.0  # for a log that is full
 # More than the kernel's log can hold.
 KEPT_LINES = 20_000
 
@@ -43,7 +43,7 @@ class _Answer:
 
 
 class Audit:
-    """Compares a guest's console with its log. Give each line of the console to `hear`."""
+    """An audit of a guest's console. Pass each line of the console to `hear`."""
 
     def __init__(self, guest: Guest, shape: Shape) -> None:
         self._guest = guest
@@ -72,7 +72,7 @@ class Audit:
         """Make sure that all that the kernel printed until now has reached the host.
 
         Raises `InfraError` if the fence arrives in another form, `DeadlineExceeded` if it
-        does not arrive, and `ConnectionLost` if the guest does not take it.
+        does not arrive, and `ConnectionLost` if the guest does not accept it.
         """
         self._put_up(None)
 
@@ -113,13 +113,13 @@ class Audit:
             self._word = secrets.token_hex(6)
             self._fence = None
         answer = self._ask(since)
-        # Compare the settings first: no fence arrives on a console that was made quiet.
+        # Compare the settings first: no fence arrives on a console that was silenced.
         if self._begun is not None:
             changed = settings.changes(self._begun.files, answer.files, excused)
             if changed:
                 raise _changed(changed)
         if answer.fence is None:
-            raise InfraError("the kernel's log does not take what is written to /dev/kmsg")
+            raise InfraError("the kernel's log does not accept writes to /dev/kmsg")
         arrived = self._guest.machine.console.wait_for(
             lambda _lines: self._fence,
             scaled(FENCE_SECONDS),

@@ -23,7 +23,7 @@ from lab.oracle.inventory.memory import STRUCTURES
 from lab.oracle.modules.layout import Layouts, parse_sections
 from lab.vm.symbols import Symbols, data_symbols
 
-# A function's name has no offset at its first byte.
+# The offset of a function's first byte; the name is shown without it.
 _BEGIN = "+0x0"
 # The request for the lists of BPF objects.
 BPF_OBJECTS = b"ledger name=ledger\n"
@@ -43,9 +43,9 @@ class Found:
 
     #: One text for each object that is left over.
     left: list[str]
-    #: Kind of object, in plain words -> why it was not looked at.
+    #: Kinds of objects that were not looked at, in plain words, each with the reason.
     not_looked_at: dict[str, str]
-    #: A network device is left whose code may be gone: the kernel may not be asked to list them.
+    #: A network device is left whose code may be gone: the lab must not let the kernel list them.
     touchy: bool = False
     #: The BPF objects, if they were read with the rest.
     bpf_objects: BpfObjects | None = None
@@ -53,7 +53,7 @@ class Found:
 
 @dataclass
 class Census:
-    """Takes inventories of one guest and compares them with the first."""
+    """A census of one guest: it takes inventories and compares them with the first."""
 
     guest: Guest
     reading: Reading
@@ -61,8 +61,8 @@ class Census:
     before: Inventory = field(init=False)
     bpf_objects: BpfObjects = field(init=False)
     unloaded: list[str] = field(default_factory=list)
-    #: The leftovers of the last module that was unloaded, and possible ones where a look is not
-    #: safe: they are the cause if the kernel does not live to the end.
+    #: The leftovers of the last module that was unloaded, and possible ones if a look is not
+    #: safe: they are the cause if the kernel does not survive the item.
     left_at_unload: list[str] = field(default_factory=list)
     _doubtful: list[str] = field(default_factory=list)
     _functions: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Census:
         self.before, self.bpf_objects = self._ask_all()
 
     def look_at_module(self, name: str, path: Path | None) -> None:
-        """Note what a module has registered before it is unloaded, as it has names only now.
+        """Record what a module has registered before its unload, while names are still known.
 
         `path` is the module's file on the host, with its symbols.
         """
@@ -98,10 +98,10 @@ class Census:
         self._layouts.add(name, parse_sections(done.stdout), module_symbols(path))
 
     def look_after_unload(self) -> None:
-        """Note what is left over just after a module was unloaded, by the safe sources.
+        """Record what is left over just after a module was unloaded, from the safe sources.
 
-        The loader answers, as it runs already: a process that is started now may run into
-        the leftovers (an SSH server reads /proc/interrupts), and hide the cause.
+        The loader answers because it runs already: a new process might run into the
+        leftovers (an SSH server reads /proc/interrupts), and hide the cause.
         """
         found = Found([], {})
 
@@ -117,9 +117,9 @@ class Census:
         self.left_at_unload[:] = found.left or self._doubtful
 
     def look(self, *, modules_ran: bool) -> Found:
-        """Compare what the kernel has now with the baseline.
+        """Compare the kernel's objects with the baseline.
 
-        `modules_ran` says that modules which are gone may have left something: sources that
+        `modules_ran` says that modules that are gone may have left something: sources that
         could run their code are read only if the others found nothing. Raises `InfraError` if a
         source of files can no longer be read.
         """
@@ -167,7 +167,7 @@ class Census:
         return None if name.startswith("0x") else (name.removesuffix(_BEGIN), "")
 
     def _ask_all(self) -> tuple[Inventory, BpfObjects]:
-        """Read everything at once, the BPF objects with it."""
+        """Read everything at once, including the BPF objects."""
         sources = (*self.reading.safe, *self.reading.careful)
         report = self.guest.inventory(BPF_OBJECTS + inventory.request(sources))
         return inventory.parse(report, sources), bpf_objects.parse(_bpf_objects(report))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Extensions in a guest: loaded, attached, read, counted, unloaded."""
+"""Extensions in a guest: load, attach, read, count and unload them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lab.scenario.model.steps import AttachStep, LoadStep, PinStep, ReadStep, Wr
 from lab.words import OUTCOMES, VERIFY, Outcome
 
 # Seconds on the reference host. A verifier that explores a million
-# instructions takes some 10 s under emulation.
+# instructions takes about 10 s under emulation.
 LOAD_SECONDS = 60.0
 
 # A context for the unload of a module, from the module's name and its file.
@@ -33,7 +33,7 @@ Unloading = Callable[[str, Path | None], contextlib.AbstractContextManager[None]
 
 WORK_FOLDER = "/root"
 
-# Beside the outcomes in counts of runs; it is no outcome itself, but one kind of `refused`.
+# A key in counts of runs, next to the outcomes; it is not an outcome, but a kind of `refused`.
 MISSED = "missed"
 
 
@@ -52,42 +52,39 @@ _ERRORS = {os.strerror(number).lower(): name for number, name in errno.errorcode
 
 
 def _errname(said: str) -> str:
-    """Return the name of the error that insmod's last words tell; "" if they tell none."""
+    """Return the name of the error in insmod's final output; "" if there is none."""
     return _ERRORS.get(said.strip().rpartition(": ")[2].lower(), "")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A built extension: its file on the host, or None and all that its compiler printed.
+    """A built extension."""
 
-    `debug` is the file with the names of its functions by offset, if there is one.
-    """
-
-    path: Path | None
-    compiler_log: str = ""
-    debug: Path | None = None
+    path: Path | None  #: its file on the host; None if it was not compiled
+    compiler_log: str = ""  #: the compiler's output, if it was not compiled
+    debug: Path | None = None  #: the file with the names of its functions by offset, if any
 
     @property
     def in_guest(self) -> str:
-        """Where the guest finds it."""
+        """Its path in the guest."""
         assert self.path is not None
         return f"{WORK_FOLDER}/{self.path.name}"
 
 
 def run_counts(program: Mapping[str, Any]) -> dict[str, int]:
-    """How a program's runs ended since its load, from its entry in the answer to `stats`.
+    """Return a program's runs since its load by outcome, from its entry in `stats`.
 
     Native programs have `outcomes`, by word. The kernel counts the runs of
-    eBPF programs (`run_cnt`), which all return. What it dropped because a
-    program was running already (`recursion_misses`) was dropped before either
-    could count it. Raises `InfraError` for an outcome that nobody knows.
+    eBPF programs (`run_cnt`), which all return. Runs that it dropped because the
+    program was running already (`recursion_misses`) are in neither of these counts.
+    Raises `InfraError` for an unknown outcome.
     """
     counts = program.get("outcomes")
     if counts is None:
         counts = {"returned": program["run_cnt"]}
     strange = sorted(set(counts) - set(OUTCOMES))
     if strange:
-        raise InfraError(f"the loader counts outcomes that nobody knows: {', '.join(strange)}")
+        raise InfraError(f"the loader counts unknown outcomes: {', '.join(strange)}")
     found = {word: int(count) for word, count in counts.items()}
     return found | {MISSED: int(program.get("recursion_misses", 0))}
 
@@ -101,7 +98,7 @@ def _increase(name: str, before: Mapping[str, int], now: Mapping[str, int]) -> d
 
 
 class LoadedExtensions:
-    """The extensions of one pass; what runs is counted into the pass."""
+    """The extensions that one iteration loads; their runs are added to its counts."""
 
     def __init__(
         self,
@@ -227,7 +224,7 @@ class LoadedExtensions:
     def read(self, step: ReadStep, result: StepResult) -> None:
         ref = step.read.map
         key = step.read.key
-        # Of a queue or a ring buffer what is read is gone: no more than is asked for.
+        # A read removes entries from a queue or a ring buffer: read no more than necessary.
         limit = 1 if key is None else None
         answer = self.call("read", result, handle=ref.extension, map=ref.name, key=key, limit=limit)
         if answer.ok:
@@ -276,7 +273,7 @@ class LoadedExtensions:
     # Counting
 
     def account(self, result: StepResult | None = None) -> None:
-        """Add what ran since the last look to the totals, and to a step's result."""
+        """Add the runs since the last call to the totals, and to a step's result."""
         for handle, extension in self.loaded.items():
             if isinstance(extension, ModuleExtension):
                 continue
@@ -290,7 +287,7 @@ class LoadedExtensions:
                 self._add(_increase(f"{handle}.{program['name']}", before, now), result)
 
     def _add(self, more: Mapping[str, int], result: StepResult | None) -> None:
-        """Add counts of runs to the pass, and to a step's result."""
+        """Add counts of runs to the iteration, and to a step's result."""
         for total in (self._iteration, result):
             if total is None:
                 continue
@@ -314,7 +311,7 @@ class LoadedExtensions:
 
 
 def _autoload(extension: BaseExtension) -> str | None:
-    """The programs to load as the loader is told them; None is all."""
+    """Return the loader's argument for the programs to load; None means all."""
     if not isinstance(extension, ProgramExtension) or extension.programs is None:
         return None
     return ",".join(extension.programs)

@@ -29,14 +29,14 @@ from lab.scenario.model.steps import ConsoleStep, LoadStep
 from lab.vm.accel import Accel, choose
 from lab.vm.argv import Shape
 
-# Makes the image's init offer a shell on the console.
+# A boot argument: the image's init then offers a shell on the console.
 CONSOLE_SHELL = "lab.console=shell"
-# The emulator's counter then tells nanoseconds of the guest's time.
+# With `icount` the emulator's counter counts nanoseconds of the guest's time.
 ICOUNT_KHZ = 1_000_000
-# What a kernel needs for native programs.
+# The option that a kernel needs for native programs.
 REX = "CONFIG_BPF_REX"
-# Each console line then says whether the kernel wrote it or a program did,
-# through /dev/kmsg: a forged report can be told from a real one.
+# Each console line then shows whether the kernel wrote it or a program did,
+# through /dev/kmsg: the lab can distinguish a forged report from a real one.
 MARKED_CONSOLE = "console_msg_format=syslog"
 
 
@@ -65,7 +65,7 @@ class Planner:
     _accel: Accel | None = None
 
     def plan(self, item: Item, *, gdb: bool = False) -> Plan:
-        """The plan of an item. Raises `UserError` for what the user has to mend."""
+        """Return the plan of an item. Raises `UserError` for errors that the user has to fix."""
         scenario = item.scenario
         kernel = self.kernel(item.flavor)
         image = self.image(kernel)
@@ -91,11 +91,11 @@ class Planner:
         return Plan(item, kernel, image, spec, artifacts)
 
     def has(self, flavor: str) -> bool:
-        """Whether a flavor's kernel is at hand."""
+        """Return whether a flavor's kernel is resolved already."""
         return flavor in self._kernels
 
     def kernel(self, flavor: str) -> Kernel:
-        """The kernel of a flavor, built if it has to be."""
+        """Return the kernel of a flavor; build it if necessary."""
         if flavor in self._failed:
             raise self._failed[flavor]
         if flavor not in self._kernels:
@@ -108,7 +108,7 @@ class Planner:
         return self._kernels[flavor]
 
     def image(self, kernel: Kernel) -> Image:
-        """The image for a kernel (it holds the modules that the kernel needs)."""
+        """Return the image for a kernel, with the modules that the kernel needs."""
         if kernel.key not in self._images:
             self._images[kernel.key] = build_image(
                 "minimal",
@@ -132,7 +132,7 @@ class Planner:
         gdb: bool = False,
         icount: int | None = None,
     ) -> GuestSpec:
-        """What to boot; `icount` is that of `Shape`."""
+        """Return the specification of a guest; `icount` is that of `Shape`."""
         accel = self.chosen_accel()
         shape = Shape(
             machine=machine or kernel.machine,
@@ -154,7 +154,7 @@ class Planner:
         return (f"tsc_early_khz={khz}",) if khz else ()
 
     def chosen_accel(self) -> Accel:
-        """The accelerator, chosen once."""
+        """Return the accelerator; it is chosen once."""
         if self._accel is None:
             self._accel = choose(self.accel, self.emit)
         return self._accel
@@ -222,7 +222,7 @@ def _expected_log(scenario: Scenario, name: str) -> TextExpect | None:
 
 
 def pushed_files(plan: Plan) -> dict[str, Path | bytes]:
-    """What goes into the guest before the first step."""
+    """Return the files to copy into the guest before the first step, by path in the guest."""
     return {
         artifact.in_guest: artifact.path
         for artifact in plan.artifacts.values()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A warm pool: while one item runs, the guest of the next is being made.
+"""A warm pool: while one item runs, the guest of the next item is being made.
 
-Guests of one spec are all alike until they are used, so whoever asks first
-gets the first. How many wait is bounded as running guests are: by the host's
-cores and memory, over all processes of the user's labs.
+Guests of one spec are all alike until they are used, so any item with that spec can
+have any of them. The number of waiting guests is bounded like that of running ones:
+by the host's cores and memory, over all lab processes of the user.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Waiting:
 
 @dataclass
 class Pool:
-    """Guests that wait for whoever comes next. Use as a context manager, or `close` it."""
+    """A pool of guests that wait for the next items. It is a context manager; or `close` it."""
 
     forks: Forks
     folder: Path
@@ -48,9 +48,9 @@ class Pool:
         self.close()
 
     def prepare(self, find: Callable[[], GuestSpec | None]) -> None:
-        """Begin to make a guest of the spec that `find` returns, if there is room; never waits.
+        """Begin to make a guest of the spec that `find` returns, if there is room; do not wait.
 
-        What goes wrong is left to whoever starts such a guest in earnest.
+        An error is ignored here: it appears again when an item starts such a guest.
         """
         if self.forks.cold:
             return
@@ -80,7 +80,7 @@ class Pool:
                 self._drop(waiting)
 
     def start(self, spec: GuestSpec) -> Guest:
-        """A guest of `spec` that nobody has used: one that waits, or a new one."""
+        """Return an unused guest of `spec`: a waiting one, or a new one."""
         while (waiting := self._take(spec)) is not None:
             with waiting.slot:
                 try:
@@ -101,7 +101,7 @@ class Pool:
         return None
 
     def close(self) -> None:
-        """End all guests that still wait."""
+        """End all waiting guests."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = self._waiting, []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Find what kernel modules leave in a guest: memory, timers and work items.
+"""Find leftovers of kernel modules in a guest: memory, timers and work items.
 
-Only items with a module get this: their kernels have boot arguments that make
-each allocation a little slower, and their guests are snapshots of their own.
+This is done only for items with a module: their kernels have boot arguments that
+make each allocation a little slower, and their guests have snapshots of their own.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ _GONE = "0xffffffff[a-f]"
 
 
 def arguments(kernel: Kernel, chosen: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the boot arguments that let a kernel see what modules leave.
+    """Return the boot arguments that make a kernel record leftovers of modules.
 
-    Arguments that the scenario has `chosen` itself are not changed.
+    Arguments that the scenario itself has `chosen` are not changed.
     """
     names = {word.partition("=")[0] for word in chosen}
     names |= {_SYNONYMS.get(name, name) for name in names}
@@ -76,14 +76,14 @@ def arguments(kernel: Kernel, chosen: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def not_looked_at(kernel: Kernel) -> list[str]:
-    """Return what a kernel can't show because of its configuration."""
+    """Return the kinds of leftovers that a kernel's configuration keeps it from showing."""
     if kernel.has("CONFIG_LOCKDEP"):
         return ["delayed work items (CONFIG_LOCKDEP changes their form)"]
     return []
 
 
 def insert_line(path: str, words: Sequence[str], module: str) -> str:
-    """Return the shell line that loads a module and prints where its sections are.
+    """Return the shell line that loads a module and prints the addresses of its sections.
 
     It prints `STARTED` if the load fails after the kernel has accepted the module: for some
     errors of the module's own function, insmod prints the same text as for a refused module.
@@ -107,10 +107,10 @@ _READ_STARTS = (
 
 @dataclass
 class Residue:
-    """Follows one guest's modules from the baseline on.
+    """The leftovers of one guest's modules since the baseline.
 
-    `armed` describes what was still armed at an unload, `found` all that is left, `missing`
-    the kinds that this kernel can't show.
+    `armed` describes timers and work items that were armed at an unload, `found` all
+    leftovers, `missing` the kinds that this kernel can't show.
     """
 
     guest: Guest
@@ -123,7 +123,7 @@ class Residue:
     def begin(self) -> None:
         """Switch the tracepoints on, and read the allocations that exist before the item.
 
-        This and the other readers raise `InfraError` if the guest's answer is not whole.
+        This and the other readers raise `InfraError` if the guest's answer is incomplete.
         """
         words = set(self._run(_BEGIN).stdout.split())
         self.missing += [text for word, text in _MISSING.items() if word in words]
@@ -131,7 +131,7 @@ class Residue:
             self._before = self._allocations()
 
     def inserted(self, module: str, file: Path, output: str) -> None:
-        """Note the place of a module from the `output` of its `insert_line`."""
+        """Record the addresses of a module from the `output` of its `insert_line`."""
         self.layouts.add(module, parse_sections(output), module_symbols(file))
 
     def removed(self, module: str) -> None:
@@ -151,7 +151,7 @@ class Residue:
         self.found = list(self.armed)
 
     def settle(self, *, leak_expected: bool = False) -> Evidence:
-        """Find what the modules have left, with time for late frees.
+        """Find the leftovers of modules, with time for late frees.
 
         The guest is asked again until nothing is left, or the time is up. The time is shorter
         if something is expected to stay. `found` then describes it.
@@ -209,7 +209,7 @@ class Residue:
         return found + pending.per_cpu(traced)
 
     def _run(self, line: str) -> Completed:
-        """Run a command that ends well unless it is killed."""
+        """Run a command that can fail only by being killed."""
         done = self.guest.run(line, scaled(READ_SECONDS))
         if not done.ok:
             raise InfraError(

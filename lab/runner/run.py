@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One item, run: boot, baseline, steps, watch. What comes out are facts for the judge."""
+"""Run one item: boot, baseline, steps, watch. The result is an observation for the judge."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class Run:
         seen.seconds["watch"] = time.monotonic() - start
 
     def _look_inside(self, guest: Guest) -> None:
-        """Where the CPUs of a kernel are that does not answer."""
+        """Record the positions of the CPUs of a kernel that does not answer."""
         if guest.machine.ended or guest.machine.panicked:
             return
         with contextlib.suppress(InfraError):

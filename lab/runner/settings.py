@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sysctls and debug knobs: set for an item, undone after it."""
+"""Set sysctls and debug knobs for an item, and undo them after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lab.scenario.model.steps import Settings
 
 
 def apply(guest: Guest, wanted: Settings, undo: list[tuple[str, str]], limit: Deadline) -> str:
-    """Set all; old values go to `undo`. Returns what could not be set, in words."""
+    """Set all values and add the old ones to `undo`; return an error text, or ""."""
     targets = {shell.sysctl_path(name): value for name, value in wanted.sysctl.items()}
     targets |= {shell.debug_path(name): value for name, value in wanted.debug.items()}
     old = guest.read_files(list(targets), limit)

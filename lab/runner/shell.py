@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Triggers, background work and settings as lines for the guest's shell: pure functions."""
+"""Pure functions from triggers, background work and settings to lines of shell."""
 
 from __future__ import annotations
 
@@ -76,14 +76,17 @@ def _packet_words(trigger: PacketsTrigger, received: bool) -> list[str]:
 
 
 def on_cpu(line: str, cpu: int | None) -> str:
-    """A shell line, pinned to a CPU if one is given."""
+    """Return a shell line, pinned to a CPU if one is given."""
     if cpu is None:
         return line
     return f"taskset {1 << cpu:x} sh -c {shlex.quote(line)}"
 
 
 def background_line(work: BaseBackground, paths: Mapping[str, str]) -> str:
-    """The endless shell line of background work; `paths` maps extensions to paths in the guest."""
+    """Return the endless shell line of background work.
+
+    `paths` maps extensions to paths in the guest.
+    """
     match work:
         case LoadUnload():
             path = paths[work.load_unload]
@@ -110,20 +113,20 @@ def background_line(work: BaseBackground, paths: Mapping[str, str]) -> str:
 
 
 def sysctl_path(name: str) -> str:
-    """`kernel.foo` -> `/proc/sys/kernel/foo`; a name with slashes keeps its dots."""
+    """Return `/proc/sys/kernel/foo` for `kernel.foo`; a name with slashes keeps its dots."""
     return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
 
 
 def debug_path(name: str) -> str:
-    """A path below debugfs."""
+    """Return a path below debugfs."""
     return f"/sys/kernel/debug/{name}"
 
 
 def scalar_text(value: Scalar) -> str:
-    """A scalar of YAML as the kernel's files take it."""
+    """Return a scalar of YAML in the form that the kernel's files accept."""
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def write_line(path: str, value: str) -> str:
-    """The line that writes a value into a file of the kernel's."""
+    """Return the shell line that writes a value to a file of the kernel."""
     return f"printf '%s\\n' {shlex.quote(value)} > {shlex.quote(path)}"

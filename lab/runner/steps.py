@@ -59,7 +59,7 @@ LEAST_OUTPUT = 400
 
 @dataclass
 class StepDriver:
-    """Does an item's steps in a guest; one driver per pass."""
+    """A driver that does an item's steps in a guest; there is one per iteration."""
 
     guest: Guest
     extensions: Mapping[str, BaseExtension]
@@ -111,10 +111,10 @@ class StepDriver:
             "wait_for": self._do_wait_for,
         }
 
-    # The pass
+    # The iteration
 
     def run(self, steps: tuple[BaseStep, ...]) -> Iteration:
-        """Do the steps; what interrupts them is written into the pass."""
+        """Do the steps; an interruption is recorded in the iteration."""
         try:
             for number, step in enumerate(steps, 1):
                 self._step(step, f"step {number}")
@@ -176,7 +176,7 @@ class StepDriver:
         result.problem = self._loaded.unload(step.unload)
 
     def _read_final_maps(self, name: str) -> None:
-        """The values that the item's expectation asks for: they go with the extension."""
+        """Read the values that the item's expectation needs: they vanish with the extension."""
         if name in self._loaded.loaded:
             wanted = {ref: keys for ref, keys in self.final_maps.items() if ref.extension == name}
             self.iteration.maps.update(self._loaded.read_maps(wanted))
@@ -202,7 +202,7 @@ class StepDriver:
         self._count(step, result)
 
     def _count(self, step: TriggerStep, result: StepResult) -> None:
-        """What ran because of a trigger that ended, and what it left in maps."""
+        """Record the runs of a trigger that ended, and the values that it left in maps."""
         self._loaded.account(result)
         expected = step.expect.maps if step.expect else {}
         result.maps = self._loaded.read_maps(expected)
@@ -236,7 +236,7 @@ class StepDriver:
         self._count(result.step, result)
 
     def _drop_trigger(self, name: str) -> None:
-        """End a trigger that nobody waited for."""
+        """End a trigger that no step waited for."""
         job, _ = self._triggers.pop(name)
         if job is None:
             self.guest.loader.collect(self._limit(STEP_SECONDS))
@@ -294,7 +294,10 @@ class StepDriver:
             self._end_trigger(step.stop)
 
     def _stop(self, name: str) -> str:
-        """End background work; says so if it had ended by itself, which only a shell line may."""
+        """End background work; return an error text if it had ended before, or "".
+
+        Only a shell line may end before it is stopped.
+        """
         work = self.background[name]
         ended = self._running.pop(name).end(self._limit(STEP_SECONDS))
         if isinstance(work, CpuHotplug):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check that a guest's tools, which the lab relies on, are the same at the end as at first."""
+"""Check that the tools in a guest on which the lab relies do not change during an item."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.oracle import tools
 
 
 class ToolCheck:
-    """Looks at a guest's tools before the first step; `end` looks again."""
+    """A check of a guest's tools, once before the first step and again in `end`."""
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""After the steps: is the kernel alive, and was everything given back?
+"""Check after the steps whether the kernel is alive and has released everything.
 
-Asked from outside, in the order of trust: what QEMU says, then a fresh nonce
-that every CPU has to echo against the host's clock, then the console, then
-what the guest counts.
+The checks run from outside, in the order of trust: QEMU's events, then a fresh nonce
+that every CPU has to echo against the host's clock, then the console, then the
+guest's counters.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-s
 
 @dataclass
 class Baseline:
-    """What the guest held and counted before the first step."""
+    """The objects and counters of the guest before the first step."""
 
     counters: counters_oracle.Snapshot
     bpf_objects: BpfObjects
@@ -70,20 +70,16 @@ class Baseline:
 
 @dataclass
 class Aftermath:
-    """What is left over, by name; increases by kind; new fatal taint; counters' increases.
+    """The difference between a guest after the steps and its baseline."""
 
-    `deferred` says that the kernel will still free some of what is left.
-    `near_overflow_stacks` are those of native programs that were used nearly to their end.
-    """
-
-    left: list[str]
-    bpf_objects: dict[str, int]
-    rex: dict[RexCounter, int]
-    near_overflow_stacks: list[str]
-    taint: str
-    counters: dict[str, int]
+    left: list[str]  #: leftover objects, by name
+    bpf_objects: dict[str, int]  #: the increase of BPF objects, by kind
+    rex: dict[RexCounter, int]  #: the increase of the counters of native programs
+    near_overflow_stacks: list[str]  #: stacks of native programs that nearly overflowed
+    taint: str  #: letters of new fatal taint flags
+    counters: dict[str, int]  #: the increase of the kernel's counters
     evidence: list[Evidence]
-    deferred: bool = False
+    deferred: bool = False  #: the kernel will still free some of the leftovers
 
 
 def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
@@ -100,7 +96,7 @@ def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
 
 @dataclass
 class Watch:
-    """Watches one guest from its baseline on."""
+    """A watch over one guest, from its baseline on."""
 
     guest: Guest
     baseline: Baseline
@@ -134,7 +130,7 @@ class Watch:
         self._audit.hear(line)
 
     def state(self) -> tuple[KernelState | None, list[Evidence]]:
-        """The kernel's state, and the evidence for it; None if it could not be told."""
+        """Return the kernel's state and the evidence for it; None if it is unknown."""
         dead = self._dead()
         if dead:
             return "crashed", dead
@@ -163,11 +159,11 @@ class Watch:
         if stuck and self._running():
             return "stalled", evidence
         dead = self._dead()
-        # Nobody answered, and nothing says why: SSH may be all that is gone.
+        # There is no answer, and no known reason: perhaps only SSH is gone.
         return ("crashed", dead) if dead else (None, evidence)
 
     def _stall_is_reported(self) -> bool:
-        """Whether a detector reports a stall; the slowest of them is waited for."""
+        """Wait for the slowest detector; return whether one has reported a stall."""
 
         def found(_lines: object) -> bool:
             kinds = {kind for report in self.reports() for kind in report.kinds}
@@ -180,9 +176,9 @@ class Watch:
         return self._running()
 
     def _interrupts_off(self) -> Evidence | None:
-        """The CPUs that take no interrupts, which no detector of the kernel's may be left to see.
+        """Return evidence on CPUs that keep interrupts off: no detector may be left to report them.
 
-        None as soon as each CPU was seen to take them, or if QEMU can't be asked.
+        None as soon as each CPU was seen with interrupts on, or if QEMU can't be asked.
         """
         return self._always(machine.interrupts_off, machine.interrupts_off_evidence)
 
@@ -210,14 +206,14 @@ class Watch:
         return found(always, looks, limit.seconds, vm.age)
 
     def wait_for_late_panic(self) -> None:
-        """The connection broke: give the panic that may have broken it time to be reported."""
+        """Wait, after a broken connection, for the report of a panic that may have broken it."""
         with contextlib.suppress(DeadlineExceeded):
             self.guest.machine.console.wait_for(
                 lambda lines: not self._running(), scaled(LATE_PANIC_SECONDS), "a panic"
             )
 
     def wait_for_quiet(self) -> None:
-        """Until the console has been quiet for a moment: what is late must not be missed."""
+        """Wait until the console is quiet for a moment, so that no late text is missed."""
         self.guest.machine.console.wait_for_quiet(QUIET_SECONDS, scaled(QUIET_LIMIT))
 
     def begin(self) -> None:
@@ -253,7 +249,7 @@ class Watch:
             raise InfraError(found.problem, hint=found.hint)
 
     def reports(self) -> list[Report]:
-        """The reports on the console since the baseline."""
+        """Return the reports on the console since the baseline."""
         self._check_parser()
         return [one for one in self._parser.reports if one.first_line not in self._unknown]
 
@@ -296,7 +292,7 @@ class Watch:
             return not last[0].left or (soon.expired and not last[0].deferred)
 
         with contextlib.suppress(DeadlineExceeded):
-            limit.poll(settled, "resources to be given back", interval=0.15)
+            limit.poll(settled, "resources to be released", interval=0.15)
         self.evidence += last[0].evidence
         return last[0]
 
@@ -356,12 +352,12 @@ class Watch:
         census.look_after_unload()
 
     def rex(self) -> dict[RexCounter, int]:
-        """What the counters of native programs rose by until now."""
+        """Return the increase of the counters of native programs until now."""
         now = rex_oracle.snapshot(self.guest.read_files(rex_oracle.FILES))
         return rex_oracle.increase(self.baseline.rex, now)
 
     def gauges(self) -> dict[str, float]:
-        """Amounts whose slope over repetitions may be asked for."""
+        """Return the amounts whose slope over repetitions can be bounded."""
         files = self.guest.read_files(list(counters_oracle.GAUGE_FILES))
         sizes = bpf_objects.sizes(bpf_objects.parse(self.guest.bpf_objects()))
         found: dict[str, float] = {}

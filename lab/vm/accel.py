@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which accelerator guests run on. Only a guest that ran proves one.
+"""Choose the accelerator of guests. Only a guest that ran proves that it works.
 
 `/dev/kvm` can exist, open and answer, and still never run a guest in useful
-time. So a tiny guest (probe.S) is booted on it, under a deadline. What came
-out is kept in the cache until the host boots again or QEMU changes.
+time. So the lab boots a tiny guest (probe.S) on it, with a deadline. The result
+is kept in the cache until the host reboots or QEMU changes.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Status = Literal["usable", "absent", "no-permission", "no-guest", "aborts"]
 DEVICE = Path("/dev/kvm")
 NAMES = ("auto", "kvm", "tcg")
 
-# On TCG, `max` has SMEP, SMAP and UMIP. 5-level paging is left out: it makes
-# each page walk of the emulator longer and no guest has that much memory.
-# On KVM, `host` without what could not be moved to another process.
+# On TCG, `max` has SMEP, SMAP and UMIP. 5-level paging is switched off: it makes
+# each page walk of the emulator longer, and no guest has that much memory.
+# On KVM, `host` without the features that can't be migrated to another process.
 CPU_MODELS = {"tcg": "max,la57=off", "kvm": "host,migratable=on"}
 
 # Emulation needs 0.3 s for the tiny guest on the reference host. An
-# accelerator that needs ten times as long is none.
+# accelerator that needs ten times as long is of no use.
 PROBE_SECONDS = 4.0
 _EXIT_STATUS = 33  # isa-debug-exit: what the guest wrote (0x10), doubled, plus one
 _STAGES = {
@@ -64,7 +64,7 @@ PAYLOAD = base64.b64decode(
 
 @dataclass(frozen=True)
 class AccelReport:
-    """What came of probing one accelerator; `seconds` is what the tiny guest took."""
+    """The result of probing one accelerator; `seconds` is the duration of the tiny guest."""
 
     accel: str
     status: Status
@@ -79,7 +79,7 @@ class AccelReport:
 
 @dataclass(frozen=True)
 class Accel:
-    """The accelerator that guests are given, its CPU model, and why this one."""
+    """The accelerator of the guests, its CPU model, and the reason for the choice."""
 
     name: str
     cpu_model: str
@@ -87,10 +87,10 @@ class Accel:
 
 
 def choose(requested: str, emit: events.Emit = events.ignore, cache: Cache | None = None) -> Accel:
-    """The accelerator for `auto`, `kvm` or `tcg`.
+    """Return the accelerator for `auto`, `kvm` or `tcg`.
 
-    `auto` takes KVM if it is usable and says so in one line if not. Raises
-    `UserError` if `kvm` is asked for and is not usable.
+    `auto` chooses KVM if it is usable, and emits one notice if it is not. Raises
+    `UserError` if `kvm` is requested and not usable.
     """
     if requested not in NAMES:
         raise UserError(f"unknown accelerator {requested!r}", hint=f"one of {', '.join(NAMES)}")
@@ -98,7 +98,7 @@ def choose(requested: str, emit: events.Emit = events.ignore, cache: Cache | Non
         return Accel("tcg", CPU_MODELS["tcg"], "asked for")
     report = probe("kvm", cache)
     if report.usable:
-        reason = "asked for" if requested == "kvm" else report.explanation
+        reason = "requested" if requested == "kvm" else report.explanation
         return Accel("kvm", CPU_MODELS["kvm"], reason)
     if requested == "kvm":
         raise UserError(f"KVM is not usable: {report.explanation}", hint=report.remedy)
@@ -107,9 +107,9 @@ def choose(requested: str, emit: events.Emit = events.ignore, cache: Cache | Non
 
 
 def probe(accel: str, cache: Cache | None = None, *, refresh: bool = False) -> AccelReport:
-    """Boot the tiny guest on `kvm` or `tcg`, or return what came of it since the host booted.
+    """Boot the tiny guest on `kvm` or `tcg`, or return the result since the host's last boot.
 
-    `refresh` boots it in any case. Raises `UserError` if QEMU is not installed.
+    With `refresh` it is booted in any case. Raises `UserError` if QEMU is not installed.
     """
     qemu = tools.require("qemu-system-x86_64")
     if accel == "kvm":
@@ -122,14 +122,14 @@ def probe(accel: str, cache: Cache | None = None, *, refresh: bool = False) -> A
         with contextlib.suppress(OSError, ValueError, TypeError):
             return AccelReport(**json.loads(kept.read_text()))
     report = boot_probe(accel, qemu, PROBE_SECONDS * host_factor())
-    # Emulation fails only where something is wrong that will be mended.
+    # If emulation fails, something is wrong that the user will fix.
     if report.usable or accel == "kvm":
         _keep(kept, report)
     return report
 
 
 def kvm_barred(device: Path) -> AccelReport | None:
-    """Why the KVM device can't even be opened; None if it can."""
+    """Return why the KVM device can't be opened; None if it can."""
     if not device.exists():
         return AccelReport("kvm", "absent", f"there is no {device}", absent_remedy())
     try:
@@ -147,7 +147,7 @@ def kvm_barred(device: Path) -> AccelReport | None:
 
 
 def probe_argv(accel: str, qemu: Path, payload: Path) -> list[str]:
-    """QEMU's command line for the tiny guest."""
+    """Return QEMU's command line for the tiny guest."""
     return [
         str(qemu), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-machine", "q35", "-accel", accel, "-cpu", CPU_MODELS[accel], "-m", "16",
@@ -157,7 +157,7 @@ def probe_argv(accel: str, qemu: Path, payload: Path) -> list[str]:
 
 
 def boot_probe(accel: str, qemu: Path, seconds: float) -> AccelReport:
-    """Boot the tiny guest now, and say what came of it."""
+    """Boot the tiny guest and return the result."""
     with tempfile.NamedTemporaryFile(prefix="kextlab-probe-") as payload:
         payload.write(PAYLOAD)
         payload.flush()
@@ -189,7 +189,7 @@ def boot_probe(accel: str, qemu: Path, seconds: float) -> AccelReport:
 
 
 def judge(accel: str, status: int | None, marks: str, stderr: str, seconds: float) -> AccelReport:
-    """What QEMU's exit status (None: the deadline passed), the guest's marks and stderr mean."""
+    """Interpret QEMU's exit status (None: the deadline passed), the guest's marks and stderr."""
     name = "KVM" if accel == "kvm" else "emulation"
     if status == _EXIT_STATUS and marks.endswith("w"):
         text = f"a tiny guest ran on {name} in {seconds:.1f} s"
@@ -202,7 +202,7 @@ def judge(accel: str, status: int | None, marks: str, stderr: str, seconds: floa
             f"a tiny one did not reach {missed} within {seconds:.1f} s"
         )
         remedy = (
-            "use --accel tcg; if this host is itself a virtual machine, ask whoever runs it "
+            "use --accel tcg; if this host is itself a virtual machine, ask its operator "
             "for nested virtualization"
             if accel == "kvm"
             else "check that the host is not overloaded, then run `lab doctor` again"
@@ -224,7 +224,7 @@ def _trim(line: str) -> str:
 
 
 def absent_remedy(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """What to do where there is no KVM device, by what the CPU offers."""
+    """Return the remedy for a missing KVM device, by the features of the CPU."""
     try:
         flags = set(re.findall(r"\b(?:vmx|svm)\b", cpuinfo.read_text()))
     except OSError:
@@ -274,7 +274,7 @@ def _key(accel: str, qemu: Path) -> str:
 
 
 def _keep(path: Path, report: AccelReport) -> None:
-    # A cache that can't be written costs the next run a probe, no more.
+    # If the cache can't be written, the next run has to probe again; that is all.
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's command line, from small pure functions that return lists.
+"""QEMU's command line, built by small pure functions that return lists.
 
-Nothing here has a path or a port of its own: files, sockets and consoles are
-handed over as descriptors, so that nothing is left behind when the lab is
-killed, and the SSH port is picked by QEMU.
+Nothing here chooses a path or a port: files, sockets and consoles are passed as
+descriptors, so that nothing is left behind when the lab is killed, and QEMU picks
+the SSH port.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MACHINES = ("q35", "microvm")
 
 @dataclass(frozen=True)
 class Shape:
-    """What a machine looks like to its kernel: everything that a snapshot depends on.
+    """A machine as its kernel sees it: everything that a snapshot depends on.
 
-    `threads` of the CPUs are one core: they share its caches. `memory` is in MiB.
-    `cpu` is QEMU's CPU model. With `icount` the emulator counts instructions,
-    and each takes 2 to the power of `icount` nanoseconds of the guest's time: of
-    all CPUs together, so only on one CPU are instructions counted by the clock.
+    `threads` CPUs form a core and share its caches. `memory` is in MiB. `cpu` is
+    QEMU's CPU model. With `icount` the emulator counts instructions: each takes 2 to
+    the power of `icount` nanoseconds of the guest's time. The count is that of all
+    CPUs together, so the clock counts a program's instructions only on a single CPU.
     """
 
     machine: str = "q35"
@@ -48,7 +48,7 @@ class Shape:
 
 
 def machine_args(shape: Shape) -> list[str]:
-    """Machine type; nothing on it that no scenario uses."""
+    """Return the arguments for the machine type, without devices that no scenario uses."""
     if shape.machine == "microvm":
         options = "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,auto-kernel-cmdline=on"
         return ["-M", options]
@@ -56,33 +56,33 @@ def machine_args(shape: Shape) -> list[str]:
 
 
 def accel_args(shape: Shape) -> list[str]:
-    """Accelerator and CPU model.
+    """Return the arguments for the accelerator and the CPU model.
 
-    Emulated CPUs take turns in one thread of the host. With a thread each,
-    QEMU 7.2 runs code that another CPU has patched away meanwhile: guests died
-    of the int3 of text_poke when programs were attached under traffic (2 of 24
-    runs, 0 of 24 so). A second guest makes better use of a second core.
+    Emulated CPUs take turns in one thread of the host. With one thread per CPU,
+    QEMU 7.2 runs code that another CPU has already patched: guests died of the
+    int3 of text_poke when programs were attached under traffic (in 2 of 24 runs;
+    with a single thread in 0 of 24). A second guest makes better use of a second core.
     """
     accel = "tcg,thread=single,tb-size=64" if shape.accel == "tcg" else shape.accel
     return ["-accel", accel, "-cpu", shape.cpu, *icount_args(shape)]
 
 
 def icount_args(shape: Shape) -> list[str]:
-    """Time by instructions, where the shape says so.
+    """Return the arguments for a clock that counts instructions, if the shape has one.
 
-    An idle guest still sleeps in real time (`sleep=on`): else its clock would
-    leap from timer to timer, and detectors fire while the host is at work.
+    An idle guest still sleeps in real time (`sleep=on`). Otherwise its clock would
+    leap from timer to timer, and detectors would fire while the host works.
     """
     return [] if shape.icount is None else ["-icount", f"shift={shape.icount},sleep=on"]
 
 
 def size_args(shape: Shape) -> list[str]:
-    """CPUs and memory."""
+    """Return the arguments for CPUs and memory."""
     return ["-smp", f"{shape.cpus},threads={shape.threads}", "-m", f"{shape.memory}M"]
 
 
 def memory_args(shape: Shape, path: str, *, shared: bool) -> list[str]:
-    """Memory that is a file: written to (`shared`), or a private copy of what it holds."""
+    """Return the arguments for memory in a file: written to it (`shared`), or a private copy."""
     share = "on" if shared else "off"
     return [
         "-object", f"memory-backend-file,id=ram,size={shape.memory}M,mem-path={path},share={share}",
@@ -91,32 +91,35 @@ def memory_args(shape: Shape, path: str, *, shared: bool) -> list[str]:
 
 
 def restore_args() -> list[str]:
-    """Wait for a saved machine's state instead of starting one."""
+    """Return the arguments to wait for a saved machine's state instead of booting."""
     return ["-incoming", "defer"]
 
 
 def kernel_args(boot: Path, initrd: Path, command_line: str) -> list[str]:
-    """Direct boot: a PVH vmlinux or a bzImage, the image, and the boot arguments."""
+    """Return the arguments to boot a PVH vmlinux or a bzImage directly."""
     return ["-kernel", str(boot), "-initrd", str(initrd), "-append", command_line]
 
 
 def quiet_args() -> list[str]:
-    """No display, no default devices, no configuration of the host's; a reboot is an exit."""
+    """Return the arguments to omit display, default devices and the host's configuration."""
     return ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
 
 
 def console_args() -> list[str]:
-    """The first serial port on QEMU's own standard input and output."""
+    """Return the arguments for the first serial port, on QEMU's standard input and output."""
     return ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
 
 
 def qmp_args(fd: int) -> list[str]:
-    """QMP on an inherited socket."""
+    """Return the arguments for QMP on an inherited socket."""
     return ["-chardev", f"socket,id=qmp,fd={fd}", "-mon", "chardev=qmp,mode=control"]
 
 
 def channel_args(fd: int) -> list[str]:
-    """The second serial port on an inherited socket: a line into the guest without its network."""
+    """Return the arguments for the second serial port, on an inherited socket.
+
+    It is a line into the guest that needs no network.
+    """
     return [
         "-chardev", f"socket,id=channel,fd={fd}",
         "-device", "isa-serial,chardev=channel,index=1",
@@ -124,7 +127,10 @@ def channel_args(fd: int) -> list[str]:
 
 
 def network_args(shape: Shape) -> list[str]:
-    """User networking, closed but for SSH on a loopback port that QEMU picks."""
+    """Return the arguments for user networking, closed except for SSH.
+
+    QEMU picks the loopback port.
+    """
     return [
         "-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22",
         "-device", _virtio("virtio-net", shape, "netdev=net", rom=False),
@@ -132,23 +138,23 @@ def network_args(shape: Shape) -> list[str]:
 
 
 def entropy_args(shape: Shape) -> list[str]:
-    """Randomness from the host."""
+    """Return the arguments for randomness from the host."""
     return ["-device", _virtio("virtio-rng", shape)]
 
 
 def panic_args(shape: Shape) -> list[str]:
-    """A panic becomes a QMP event; the machine stops when the guest restarts or ends.
+    """Make a panic a QMP event, and stop the machine when the guest restarts or ends.
 
     It must not stop at the panic itself: printk is deferred in NMI-like
-    context, and the report of a stack overflow would never be flushed. Stopped
-    and not gone, the machine can still be dumped.
+    context, and the report of a stack overflow would never be flushed. A machine
+    that is stopped, not ended, can still be dumped.
     """
     device = "pvpanic-pci" if shape.machine == "q35" else "pvpanic"
     return ["-device", device, "-action", "panic=none,reboot=shutdown,shutdown=pause"]
 
 
 def gdb_args(path: Path) -> list[str]:
-    """A gdb stub on a Unix socket; the machine runs until a debugger attaches."""
+    """Return the arguments for a gdb stub on a Unix socket; the machine does not wait for gdb."""
     return ["-chardev", f"socket,id=gdb,path={path},server=on,wait=off", "-gdb", "chardev:gdb"]
 
 
@@ -160,7 +166,7 @@ def _virtio(name: str, shape: Shape, *options: str, rom: bool = True) -> str:
 
 @dataclass(frozen=True)
 class Descriptors:
-    """The descriptors that QEMU inherits: sockets of QMP and of the channel."""
+    """The descriptors that QEMU inherits: the sockets of QMP and of the channel."""
 
     qmp: int
     channel: int
@@ -192,7 +198,7 @@ def command(
     memory: Path | None = None,
     gdb_socket: Path | None = None,
 ) -> list[str]:
-    """The whole command line of a machine that boots; its memory is kept in `memory`, if given."""
+    """Return the command line of a machine that boots; `memory` is the file of its memory."""
     return [
         *_machine(qemu, shape),
         *(memory_args(shape, str(memory), shared=True) if memory else []),
@@ -203,9 +209,9 @@ def command(
 
 
 def fork_command(qemu: str, shape: Shape, inherited: Descriptors, *, memory_fd: int) -> list[str]:
-    """The whole command line of a machine that is restored from a saved one.
+    """Return the command line of a machine that is restored from a saved one.
 
-    It has no kernel: that is in its memory. Without one, QEMU starts sooner.
+    It names no kernel: the kernel is in its memory. Without it QEMU starts sooner.
     """
     return [
         *_machine(qemu, shape),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's own line into a guest: its second serial port, read by lines.
+"""The host's private line into a guest: its second serial port, read line by line.
 
-It needs no network and no module in the guest, and it is there before SSH is.
+It needs no network and no module in the guest, and it works before SSH does.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Callable
 
 _CHUNK = 4096
-# What is written there is a few short lines; a guest that floods it is cut off.
+# A guest writes a few short lines there; one that floods the channel is cut off.
 MAX_BYTES = 64 << 10
 
 
 class Channel:
-    """Lines from and to a guest over a connected socket; `news` is called when one came."""
+    """Lines from and to a guest over a connected socket; each arrival calls `news`."""
 
     def __init__(self, sock: socket.socket, news: Callable[[], None]) -> None:
         self._socket = sock
@@ -29,23 +29,23 @@ class Channel:
         self._thread.start()
 
     def take_line(self) -> bytes | None:
-        """The next whole line, without its end, None if there is none yet."""
+        """Return the next complete line, without its line end; None if there is none yet."""
         with contextlib.suppress(IndexError):
             return self._lines.popleft()
         return None
 
     @property
     def has_line(self) -> bool:
-        """Whether a whole line is there to be taken."""
+        """True if there is a complete line to take."""
         return bool(self._lines)
 
     def send(self, data: bytes) -> None:
-        """Write to the guest. What a dead machine can't take is dropped."""
+        """Write to the guest. Data that a dead machine can't accept is dropped."""
         with contextlib.suppress(OSError):
             self._socket.sendall(data)
 
     def close(self) -> None:
-        """Hang up; what the guest writes from now on goes nowhere."""
+        """Close the channel; all that the guest writes from now on is lost."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join(1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine's serial console: read as it comes, stamped, bounded, and open to a conversation."""
+"""A machine's serial console: read at once, stamped, bounded, and open to conversations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from lab.deadline import Deadline, DeadlineExceeded
 HEAD_LINES = 4000
 TAIL_LINES = 8000
 MAX_LINE = 4096
-# Bytes that were printed and that a conversation has not looked at.
+# Printed bytes that a conversation has not read yet.
 MAX_WAITING = 4 << 20
 
 _CHUNK = 65536
-# Colours and cursor movements of an interactive shell are no text.
+# Colours and cursor movements of an interactive shell are not text.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -39,9 +39,9 @@ class Line:
 
 
 class Console:
-    """Collects a machine's console from a stream, in a thread of its own.
+    """A console that a thread collects from a stream.
 
-    `history` is what was printed before: by the machine that this one is a fork of.
+    `history` is the text before that: of the machine from which this one is forked.
     """
 
     def __init__(
@@ -69,24 +69,24 @@ class Console:
     # Reading
 
     def lines(self, since: int = 0) -> list[Line]:
-        """The lines kept, from the `since`-th line ever printed on, an unfinished one last."""
+        """Return the lines kept, from the `since`-th printed line on; an unfinished one is last."""
         with self._changed:
             return self._lines(since)
 
     @property
     def count(self) -> int:
-        """How many lines were printed so far, kept or not: a mark for `lines(since=...)`."""
+        """The number of lines printed so far, kept or not: a mark for `lines(since=...)`."""
         with self._changed:
             return self._count
 
     @property
     def dropped(self) -> int:
-        """How many lines were dropped because there were too many."""
+        """The number of lines that were dropped because there were too many."""
         with self._changed:
             return self._count - len(self._head) - len(self._tail)
 
     def text(self, since: int = 0) -> str:
-        """The lines kept, as text, with a line in place of those dropped."""
+        """Return the lines kept, as text, with one line in place of those dropped."""
         with self._changed:
             kept = [line.text for line in self._lines(since)]
             dropped = self._count - len(self._head) - len(self._tail)
@@ -95,11 +95,11 @@ class Console:
         return "\n".join(kept)
 
     def stamped(self) -> str:
-        """The whole console as text, each line with the host's seconds since the start."""
+        """Return the console as text, each line with the host's seconds since the start."""
         return "\n".join(f"[{line.at:9.3f}] {line.text}" for line in self.lines()) + "\n"
 
     def tail(self, count: int = 25) -> str:
-        """The last lines, as text."""
+        """Return the last lines, as text."""
         return "\n".join(line.text for line in self.lines()[-count:])
 
     def wait_for(
@@ -110,7 +110,7 @@ class Console:
         *,
         since: int = 0,
     ) -> Any:
-        """Wait until `found(lines since the mark)` is true, and return that.
+        """Wait until `found(lines since the mark)` is true, and return its value.
 
         Returns None if the console closes first; raises `DeadlineExceeded`.
         """
@@ -141,24 +141,24 @@ class Console:
     # Writing and conversations
 
     def send(self, data: bytes) -> None:
-        """Type into the console. What a dead machine can't take is dropped."""
+        """Type into the console. Data that a dead machine can't accept is dropped."""
         if self._sink is not None:
             with contextlib.suppress(OSError, ValueError):
                 self._sink.write(data)
                 self._sink.flush()
 
     def tap(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Hand each chunk of raw output to `listener` too; returns the call that ends it."""
+        """Pass each chunk of raw output to `listener`, too; return the call that ends this."""
         with self._changed:
             self._taps.append(listener)
         return lambda: self._taps.remove(listener)
 
     def talk(self) -> Conversation:
-        """A pexpect conversation that sees what is printed from now on."""
+        """Return a pexpect conversation that sees the output from now on."""
         return Conversation(self)
 
     def wake(self) -> None:
-        """Make waiters look again (something other than the console changed)."""
+        """Make waiters check again (something other than the console changed)."""
         with self._changed:
             self._changed.notify_all()
 
@@ -183,7 +183,7 @@ class Console:
                 data = os.read(descriptor, _CHUNK)
             except OSError:
                 data = b""
-            # Listeners first: whoever is woken finds that they know as much.
+            # Listeners first: a thread that is woken may rely on their state.
             with self._changed:
                 taps = list(self._taps)
             for tap in taps:
@@ -226,12 +226,12 @@ class Console:
 
 def _clean(raw: bytes) -> str:
     # A carriage return inside a line redraws the line in a terminal. Here the text before it is
-    # kept: a task's name may hold one, and would hide the kernel's words about the task.
+    # kept: a task's name may contain one, and would hide the kernel's text about the task.
     return _ESCAPES.sub("", raw[: MAX_LINE * 2].decode("utf-8", errors="replace"))
 
 
 class Conversation(SpawnBase):  # type: ignore[misc]
-    """pexpect on a guest's console."""
+    """A pexpect conversation on a guest's console."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(timeout=10, maxread=2000, searchwindowsize=None, encoding="utf-8")
@@ -256,7 +256,7 @@ class Conversation(SpawnBase):  # type: ignore[misc]
             self._arrived.notify_all()
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> str:
-        """What was printed, at most `size` characters (pexpect's contract)."""
+        """Return printed text, at most `size` characters (pexpect's contract)."""
         import pexpect
 
         limit = Deadline(self.timeout if timeout == -1 else (timeout if timeout else 0.0))
@@ -290,7 +290,7 @@ class Conversation(SpawnBase):  # type: ignore[misc]
         return self.send(text + "\n")
 
     def close(self) -> None:
-        """Stop listening; the console goes on."""
+        """End the conversation; the console continues."""
         if not self.closed:
             self.closed = True
             self._untap()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One virtual machine: started, watched from outside, stopped."""
+"""One virtual machine: start it, watch it from outside, stop it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LAUNCH_SECONDS = 20.0
 
 
 class LaunchError(InfraError):
-    """QEMU did not start: its status, whole command and output."""
+    """QEMU did not start; the error has its status, whole command and output."""
 
     def __init__(self, status: int | None, command: str, output: str) -> None:
         ended = f"status {status}" if status is not None else "no answer on QMP"
@@ -47,18 +47,18 @@ class LaunchError(InfraError):
 
 @dataclass(frozen=True)
 class Boot:
-    """What a machine starts from: kernel, initramfs, arguments."""
+    """The origin of a machine that boots: kernel, initramfs, arguments."""
 
     kernel: Path
     initrd: Path
     arguments: tuple[str, ...]
-    # Where the machine's memory is kept while it runs, if it is to be saved.
+    # The file of the machine's memory while it runs, if it is to be saved.
     memory: Path | None = None
 
 
 @dataclass(frozen=True)
 class Restore:
-    """What a fork starts from: a saved machine's memory, state and console so far."""
+    """The origin of a fork: a saved machine's memory, state and console so far."""
 
     memory: Path
     state: Path
@@ -66,7 +66,7 @@ class Restore:
 
 
 class Machine:
-    """A running QEMU. Use as a context manager: leaving it leaves nothing behind."""
+    """A running QEMU; it is a context manager that leaves nothing behind."""
 
     def __init__(self, shape: argv.Shape, origin: Boot | Restore, *, gdb: bool = False) -> None:
         self.shape = shape
@@ -90,7 +90,7 @@ class Machine:
     # Life
 
     def start(self) -> Machine:
-        """Start QEMU and shake hands over QMP; raises `LaunchError`."""
+        """Start QEMU and connect to its QMP. Raises `LaunchError`."""
         try:
             with self._stack.pop_all() as stack:
                 self._start(stack)
@@ -172,10 +172,10 @@ class Machine:
             self.mark("load")
 
     def stop(self) -> None:
-        """End the machine; harmless when it has ended already."""
+        """End the machine; this does no harm if it has ended already."""
         stack, self._stack = self._stack.pop_all(), contextlib.ExitStack()
         if self.running:
-            # Nothing in the guest deserves an orderly end, and SIGKILL is quick.
+            # Nothing in the guest needs an orderly shutdown, and SIGKILL is quick.
             kill_session(self._child)
         stack.close()
 
@@ -212,36 +212,36 @@ class Machine:
         return time.monotonic() - self.started_at
 
     def mark(self, part: str) -> None:
-        """A part of the start has just ended: note how long it took."""
+        """Record the duration of a part of the start that has just ended."""
         self.parts[part] = self.age - sum(self.parts.values())
 
     @property
     def stderr(self) -> str:
-        """What QEMU itself printed."""
+        """The output of QEMU itself."""
         return b"".join(self._stderr).decode(errors="replace")
 
     @property
     def panicked(self) -> bool:
-        """Whether QEMU reported a panic of the guest."""
+        """True if QEMU reported a panic of the guest."""
         return self._had("GUEST_PANICKED")
 
     @property
     def ended(self) -> bool:
-        """Whether the guest restarted or switched itself off, or QEMU is gone."""
+        """True if the guest restarted or powered off, or QEMU is gone."""
         return self._had("SHUTDOWN") or not self.running
 
     def _had(self, name: str) -> bool:
         return any(event.name == name for event in self.events)
 
     def wait_for_final_output(self, deadline: Deadline) -> None:
-        """After a panic: wait until the guest has ended, and with it its report."""
+        """Wait, after a panic, until the guest has ended and its report is complete."""
         with contextlib.suppress(DeadlineExceeded):
             self.wait(lambda: self.ended, deadline, "the end of a panic")
-        # What the serial port took before the end is in the pipe already.
+        # All text that the serial port accepted before the end is in the pipe already.
         self.console.wait_for_quiet(0.1, deadline)
 
     def wait(self, found: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        """Wait until `found()`, looked at whenever an event or a line comes, or QEMU ends."""
+        """Wait until `found()` is true; it is checked at each event or line, and when QEMU ends."""
         with self.changed:
             while not found():
                 if deadline.expired:
@@ -257,7 +257,7 @@ class Machine:
     # Doing
 
     def ssh_port(self) -> int:
-        """The loopback port that QEMU picked for the guest's SSH."""
+        """Return the loopback port that QEMU picked for the guest's SSH."""
         text = self.qmp.monitor("info usernet")
         found = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22", text)
         if not found:
@@ -271,8 +271,8 @@ class Machine:
     def ask_backtraces(self, deadline: Deadline) -> str:
         """Ask the kernel, over the serial line, for a backtrace of every CPU (sysrq l, by NMI).
 
-        Returns what it printed, which is nothing if the CPU that serves the
-        serial line takes no interrupts.
+        Returns its output, which is empty if the CPU that serves the
+        serial line has interrupts off.
         """
         mark = self.console.count
         self.qmp.execute("chardev-send-break", id="console")
@@ -306,7 +306,7 @@ class Machine:
             self.changed.notify_all()
 
     def _drain(self, stream: IO[bytes]) -> None:
-        # QEMU says little; what a loop of warnings says beyond this is no news.
+        # QEMU prints little; more than this comes from a loop of warnings.
         limit = 64 << 10
         size = 0
         for chunk in iter(lambda: os.read(stream.fileno(), 4096), b""):
@@ -329,7 +329,7 @@ class Machine:
 
 
 def _opened(stack: contextlib.ExitStack, path: Path, flags: int) -> int:
-    """A descriptor that is closed with the stack: what QEMU maps is what was looked at."""
+    """Return a descriptor that the stack closes: QEMU maps the same file that was checked."""
     descriptor = os.open(path, flags | os.O_CLOEXEC)
     stack.callback(os.close, descriptor)
     return descriptor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QMP without asyncio on the caller's side: commands block, events are collected."""
+"""QMP without asyncio on the caller's side: commands block, and events are collected."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from lab.errors import InfraError
 
 T = TypeVar("T")
 
-# The library reports each disconnect as an error on stderr; a machine that
-# exits is daily business here.
+# The library reports each disconnect as an error on stderr; here machines
+# exit all the time.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 
 class QmpFailed(InfraError):
-    """QEMU refused a command, or is gone."""
+    """QEMU refused a command, or has ended."""
 
 
 @dataclass(frozen=True)
 class QmpEvent:
-    """An event of QEMU's; `at` is seconds on the host's monotonic clock."""
+    """An event from QEMU; `at` is in seconds on the host's monotonic clock."""
 
     name: str
     data: dict[str, Any]
@@ -43,7 +43,7 @@ _loop_lock = threading.Lock()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
-    """One event loop in one thread serves all machines of the process."""
+    """Return the event loop, in one thread, that serves all machines of the process."""
     global _loop
     with _loop_lock:
         if _loop is None:
@@ -66,7 +66,7 @@ def _call(work: Coroutine[Any, Any, T], timeout: float, what: str) -> T:
 
 
 class Qmp:
-    """One machine's QMP connection over a connected socket."""
+    """A machine's QMP connection over a connected socket."""
 
     def __init__(self, on_event: Callable[[QmpEvent], None]) -> None:
         self._client = QMPClient("lab")
@@ -74,17 +74,17 @@ class Qmp:
         self._pump: concurrent.futures.Future[None] | None = None
 
     def connect(self, sock: socket.socket, timeout: float) -> None:
-        """Greet and negotiate; events are handed on from here on."""
+        """Read the greeting and negotiate; from then on events are passed on."""
         _call(self._client.connect(sock), timeout, "QMP greeting")
         self._pump = asyncio.run_coroutine_threadsafe(self._events(), _running_loop())
 
     def execute(self, command: str, /, timeout: float = 10.0, **arguments: Any) -> Any:
-        """Run a QMP command and return its result; dashes are written as in QMP's own names."""
+        """Run a QMP command and return its result; names have dashes, as in QMP."""
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
         return _call(self._client.execute(command, named or None), timeout, command)
 
     def monitor(self, line: str, timeout: float = 10.0) -> str:
-        """Run a command of the human monitor, for what QMP does not offer."""
+        """Run a command of the human monitor that QMP does not offer; return its output."""
         return str(
             _call(
                 self._client.execute("human-monitor-command", {"command-line": line}),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many guests may run at once on this host, over all processes of the user's labs."""
+"""Bound the number of guests on this host, over all lab processes of the user."""
 
 from __future__ import annotations
 
@@ -19,20 +19,26 @@ from lab import events
 from lab.deadline import Deadline, DeadlineExceeded
 from lab.errors import InfraError, Stopped
 
+# The folder of slots, below the cache's root.
+FOLDER = "slots"
 # Besides its own memory a guest costs QEMU's translation buffers and devices.
 OVERHEAD_MIB = 192
-# Whoever waits this long goes on only if a holder is known to live: a soak takes hours.
+# After this time a waiter continues to wait only if a holder is known to live: a soak
+# takes hours.
 WAIT_SECONDS = 3600.0
-# Items that run one after the other wait this long without a word.
+# Shorter waits, as between consecutive items, are not reported.
 TELL_SECONDS = 2.0
-# Of a holder's command, so many characters are shown.
+# The number of characters of a holder's command that are shown.
 _MOST_SHOWN = 80
 _MOST_BYTES = 1 << 14
 _INTERVAL = 0.1
 
 
 def capacity(memory: int) -> int:
-    """How many guests of `memory` MiB this host runs at once: one per core, if memory allows."""
+    """Return how many guests of `memory` MiB this host runs at once.
+
+    There is one per core, if memory allows.
+    """
     cores = len(os.sched_getaffinity(0))
     available = psutil.virtual_memory().available >> 20
     return max(1, min(cores, available // (memory + OVERHEAD_MIB)))
@@ -45,13 +51,13 @@ def slot(
     stop: threading.Event | None = None,
     emit: events.Emit = events.ignore,
 ) -> Iterator[int]:
-    """Hold one of the host's slots for a guest of `memory` MiB; waits until one is free.
+    """Wait for one of the host's slots for a guest of `memory` MiB, and hold it.
 
-    A wait of more than `TELL_SECONDS` is told once, with who holds the slots.
+    A wait of more than `TELL_SECONDS` is reported once, with the holders of the slots.
     Raises `Stopped` if `stop` is set meanwhile, and `InfraError` if none is free
     within `WAIT_SECONDS` and no holder is known to live.
 
-    The slots are locked files in `folder`; the operating system drops a lock
+    The slots are locked files in `folder`; the operating system releases a lock
     when its holder dies.
     """
     descriptor, number = _wait(folder, memory, stop, emit)
@@ -87,7 +93,7 @@ def _wait(
 
 
 def _waiting(folder: Path, count: int) -> str:
-    """What is waited for, and for whom; the same text as long as the holders are the same."""
+    """Return the notice of a wait; the text is the same as long as the holders are."""
     holders = {_holder(folder, number) for number in range(count)}
     own = [holder for holder in holders if holder and holder[0] == os.getpid()]
     named = [
@@ -103,9 +109,9 @@ def _waiting(folder: Path, count: int) -> str:
 
 
 def _holder(folder: Path, number: int) -> tuple[int, str] | None:
-    """Pid and command of a slot's holder; None if it is not known to live.
+    """Return the pid and command of a slot's holder; None if it is not known to live.
 
-    The file tells of the last holder that could write it. One that was killed leaves it.
+    The file names the last holder that could write to it. A killed holder leaves it behind.
     """
     try:
         with (folder / f"slot-{number}").open("rb") as stream:
@@ -126,7 +132,10 @@ def _own_command() -> str:
 
 
 def try_slot(stack: contextlib.ExitStack, folder: Path, memory: int, prefix: str) -> bool:
-    """Hold a slot of another kind until `stack` ends, if one is free; never waits."""
+    """Hold a slot of another kind until `stack` ends, if one is free; do not wait.
+
+    Return whether a slot was free.
+    """
     taken = _take(folder, memory, prefix)
     if taken is None:
         return False
@@ -135,7 +144,10 @@ def try_slot(stack: contextlib.ExitStack, folder: Path, memory: int, prefix: str
 
 
 def _take(folder: Path, memory: int, prefix: str) -> tuple[int, int] | None:
-    """The descriptor and number of a free slot; it is free again when that is closed."""
+    """Take a free slot and return its descriptor and number, or None if there is none.
+
+    The slot is free again when the descriptor is closed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(capacity(memory)):
         descriptor = os.open(folder / f"{prefix}-{number}", os.O_RDWR | os.O_CREAT, 0o666)
@@ -155,7 +167,7 @@ def _release(descriptor: int) -> None:
 
 
 def _write(descriptor: int, text: str) -> None:
-    # It is for those who wait, and a full disk is no reason not to run.
+    # The text only informs waiters: a full disk is no reason not to run.
     with contextlib.suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(errors="replace"), 0)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Snapshots: a machine's state and memory on disk, for others to be forked from.
+"""Snapshots: the state and the memory of a machine on disk, from which guests are forked.
 
-The memory is the very file that the saved machine ran on. Forks map it
-privately, so what none of them writes is in the host's memory once. QEMU's
-own part (devices, CPUs) is a stream of less than a megabyte beside it.
+The memory is the file that the saved machine itself used as memory. Forks map it
+privately, so the host's memory holds pages that no fork writes only once. QEMU's
+own part (devices, CPUs) is a separate stream of less than a megabyte.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _CHUNK = 1 << 20
 
 
 class SnapshotDamaged(InfraError):
-    """A snapshot's files are not what was saved."""
+    """The files of a snapshot are not those that were saved."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A saved machine; `console` is what it had printed, with times before the save (negative)."""
+    """A saved machine; the times of its `console` are relative to the save, so negative."""
 
     folder: Path
     console: tuple[Line, ...]
@@ -48,7 +48,7 @@ class Snapshot:
 
 
 def seal(folder: Path) -> None:
-    """Write down what the files of a saved machine are; the machine must have ended."""
+    """Write the manifest of a saved machine's files; the machine must have ended."""
     files = {name: _fingerprint(folder / name) for name in _FILES}
     (folder / MANIFEST).write_text(json.dumps({"version": 1, "files": files}))
 
@@ -58,8 +58,9 @@ _verifying = threading.Lock()
 
 
 def load(folder: Path) -> Snapshot:
-    """A saved machine, checked: whole once per process, by time stamp and size after that.
+    """Return a saved machine after a check of its files.
 
+    The first check in a process covers their content, later ones time stamp and size.
     Raises `SnapshotDamaged`.
     """
     try:
@@ -87,7 +88,7 @@ def _signature(path: Path) -> tuple[int, ...]:
 
 
 def _fingerprint(path: Path) -> str:
-    """Size and checksum. Blocks of zeros count by their place only, be they holes or not."""
+    """Return size and checksum. Blocks of zeros, holes or not, count by their position only."""
     digest = hashlib.blake2b(digest_size=20)
     zeros = bytes(_CHUNK)
     with path.open("rb") as stream:
@@ -97,7 +98,7 @@ def _fingerprint(path: Path) -> str:
             try:
                 at = os.lseek(stream.fileno(), at, os.SEEK_DATA) // _CHUNK * _CHUNK
             except OSError:
-                break  # nothing but a hole up to the end
+                break  # only a hole up to the end
             block = os.pread(stream.fileno(), _CHUNK, at)
             if block != zeros[: len(block)]:
                 digest.update(at.to_bytes(8, "big"))

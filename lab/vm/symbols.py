@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Addresses of a kernel as names, read from its vmlinux on the host."""
+"""Translate addresses of a kernel to names, read from its vmlinux on the host."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Symbols:
 
     @classmethod
     def of(cls, vmlinux: Path) -> Symbols:
-        """Read a vmlinux's symbol table; empty if it has none."""
+        """Read the symbol table of a vmlinux; it is empty if there is none."""
         return _read(vmlinux, vmlinux.stat().st_mtime_ns)
 
     def name(self, address: int) -> str:
-        """`function+0x12`, or the bare address where it is in no function."""
+        """Return `function+0x12`, or the bare address if it is in no function."""
         index = bisect.bisect_right(self._starts, address) - 1
         if index < 0 or address - self._starts[index] > 1 << 20:
             return f"{address:#x}"

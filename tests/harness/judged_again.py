@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A pytest plugin that judges each item that passes again, with all its mutants.
+"""A pytest plugin that judges each item again: stored and read back, and with all its mutants.
 
-Load it with `-p harness.judged_again` and this folder on PYTHONPATH. The guest has run already, so
+Load it with `-p harness.judged_again` and `tests/` on PYTHONPATH. The guest has run already, so
 this costs milliseconds. The results go below the folder in LAB_MUTANTS.
 """
 
@@ -14,14 +14,17 @@ from typing import Any
 
 import lab.jobs.session
 from harness import mutants
-from lab.judge import Judgement, judge
+from lab.judge import Judgement, judge, stored
 from lab.judge.observation import Observation
+from lab.scenario.items import Item
 from lab.scenario.model.scenario import Scenario, Twin
 
 
 def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
-    """Judge as the lab does, and record which mutants pass."""
+    """Judge as the lab does; record which mutants pass, and what the stored observation gets."""
     found = judge(scenario, seen, twin)
+    item = Item(f"{scenario.id}@any", scenario, "any", twin=twin)
+    restored = stored.from_json(stored.to_json(seen, item), item)
     if found.verdict == "passed":
         number, survivors = mutants.survivors(scenario, seen, twin)
         _write({
@@ -30,6 +33,7 @@ def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None)
             "parameters": scenario.parameters,
             "mutants": number,
             "survivors": survivors,
+            "stored_alike": judge(scenario, restored, twin) == found and restored == seen,
         })  # fmt: skip
     return found
 

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,16 @@ from harness.rex_programs import build
 from lab.cache import Cache
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
+from lab.jobs.session import Session
 from lab.kernel.artifact import Kernel
+from lab.report.result import Result
+from lab.runner.attempt import Attempts
 from lab.runner.plan import Planner
+from lab.runner.pool import Pool
+from lab.scenario.catalog import Catalog
+from lab.scenario.items import items
+from lab.scenario.load import load_scenarios
+from lab.vm import slots
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +56,22 @@ def guest(spec: GuestSpec, forks: Forks) -> Iterator[Guest]:
     """A guest that the tests of a module share; none of them may harm it."""
     with forks.start(spec) as guest:
         yield guest
+
+
+@pytest.fixture
+def judged(planner: Planner, forks: Forks, tmp_path: Path) -> Callable[[str], Result]:
+    """Return a function that runs a scenario's text as a user would, with a dossier."""
+
+    def run(text: str) -> Result:
+        path = tmp_path / "tests" / "case.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        (scenario,) = load_scenarios(path, Catalog.from_repo())
+        (item,) = items(scenario)
+        attempts = Attempts(planner, Pool(forks, tmp_path / slots.FOLDER))
+        return Session(attempts, folder=tmp_path / "results", keep=True).run(item)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.jobs.session import command
+from lab.report.rerun import command
 from lab.report.result import Result
 from lab.words import Verdict
 

@@ -23,7 +23,6 @@ from lab.errors import InfraError
 from lab.guest import job
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest
-from lab.jobs.session import SLOTS, to_result, write_dossier
 from lab.jobs.soak import crosscheck, scenario_file
 from lab.jobs.soak import plan as soak_plan
 from lab.jobs.soak.crosscheck import Books
@@ -36,9 +35,9 @@ from lab.judge.observation import Observation
 from lab.oracle.console.lines import Shape
 from lab.oracle.slopes import slope
 from lab.report.dossier import host_facts, new_run
-from lab.report.result import append
+from lab.report.record import record
+from lab.runner.attempt import attempt_within
 from lab.runner.plan import Plan, Planner, pushed_files
-from lab.runner.run import Run
 from lab.runner.shell import debug_path, write_line
 from lab.runner.watch import Baseline, Watch, take_baseline
 from lab.scenario.expand import expand
@@ -67,7 +66,6 @@ class Soak:
     folder: Path = field(default_factory=new_run)
 
     def __post_init__(self) -> None:
-        self._history: list[events.Event] = []
         self._before: Mapping[str, int] = {}
         # The rounds since books were last read, this one among them.
         self._unread: list[int] = []
@@ -83,13 +81,13 @@ class Soak:
         soaked = Soaked(self.order, self._about(plan))
         start = time.monotonic()
         stop = threading.Event()
-        folder = self.planner.cache.root / SLOTS
+        folder = self.planner.cache.root / slots.FOLDER
         try:
             with (
-                slots.slot(folder, plan.guest.shape.memory, stop, self._emit),
+                slots.slot(folder, plan.guest.shape.memory, stop, self.emit),
                 self.forks.start(plan.guest) as guest,
             ):
-                self._emit(events.GuestReady(PROPERTY, guest.ready_after, guest.how, self._accel))
+                self.emit(events.GuestReady(PROPERTY, guest.ready_after, guest.how, self._accel))
                 guest.push(pushed_files(plan))
                 start = time.monotonic()
                 try:
@@ -133,35 +131,27 @@ class Soak:
         soaked: Soaked,
     ) -> bool:
         """One round; whether another may follow."""
-        self._history.clear()
         item = item_of(drawn, self.order.flavor)
         plan = Plan(item, base.kernel, base.image, base.guest, base.artifacts)
-        start = time.monotonic()
-        run = Run(plan, self._emit)
-        seen = run.within(guest, baseline)
+        attempt = attempt_within(guest, baseline, plan, self.emit)
+        seen, seconds = attempt.observation, attempt.seconds
         judgement, books = self._judge(drawn, item, seen, always)
-        seconds = time.monotonic() - start
         counts = self._counts(seen)
         self._add(soaked, drawn, judgement, books, counts, seconds)
-        self._emit(events.RoundFinished(item.id, drawn.number, judgement.verdict, seconds, counts))
+        self.emit(events.RoundFinished(item.id, drawn.number, judgement.verdict, seconds, counts))
         if judgement.verdict == "passed":
             # The lab's own files, of jobs that are over, would grow from round to round.
             guest.run(f"rm -f {job.FOLDER}/kextlab-job-*")
             gauges = always.gauges()
             soaked.gauges.append({"turn": float(drawn.number), **gauges})
             soaked.rounds[-1]["gauges"] = gauges
-            run.end_watch()
             return True
         soaked.verdict, soaked.reasons = judgement.verdict, judgement.reasons
         seen.facts["round"] = soak_plan.as_scenario(drawn)
         seen.facts["soak"] = self.order.line()
         # Hundreds of them, which the dossier has by themselves.
         seen.evidence = [one for one in seen.evidence if one.kind != "extension-report"]
-        line = self.order.line()
-        result = to_result(item, judgement, seen, seconds, dict(seen.seconds), line)
-        release = plan.kernel.release
-        result = write_dossier(self.folder, result, seen, release, list(self._history))
-        append(self.folder, result)
+        result = record(self.folder, attempt, judgement, rerun=self.order.line())
         soaked.result = result
         soaked.file = scenario_file.write(
             Path(result.dossier),
@@ -284,10 +274,6 @@ class Soak:
             "without": list(self.order.without),
             "beyond": self.order.beyond,
         }
-
-    def _emit(self, event: events.Event) -> None:
-        self._history.append(event)
-        self.emit(event)
 
 
 def item_of(drawn: Round, flavor: str) -> Item:

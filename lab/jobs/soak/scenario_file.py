@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from lab.jobs.session import command
 from lab.jobs.soak.plan import NUMBERS, Round, as_scenario
+from lab.report.rerun import command
 
 NAME = "round.yaml"
 PROPERTY = "soak"

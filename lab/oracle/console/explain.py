@@ -53,19 +53,15 @@ _KERNELS_WORDS = re.compile(
 
 @dataclass(frozen=True)
 class Explanation:
-    """The reports of a log, by line; `more` reports were left out. `lines` counts all lines.
-
-    `forgeries` are the first texts in a report's form that are not the kernel's, and
-    `forged` counts all; `losses` are the first signs that text of the kernel is missing.
-    """
+    """The reports of a log."""
 
     form: Form
-    lines: int
-    reports: tuple[Report, ...]
-    more: int = 0
-    forged: int = 0
-    forgeries: tuple[str, ...] = ()
-    losses: tuple[str, ...] = ()
+    lines: int  #: the number of lines of the log
+    reports: tuple[Report, ...]  #: by their first line
+    more: int = 0  #: the number of reports that were left out
+    forged: int = 0  #: the number of texts in a report's form that are not the kernel's
+    forgeries: tuple[str, ...] = ()  #: the first of them
+    losses: tuple[str, ...] = ()  #: the first signs that text of the kernel is missing
 
 
 def explain(log: bytes | BinaryIO, form: str | None = None) -> Explanation:

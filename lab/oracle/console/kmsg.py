@@ -54,36 +54,33 @@ class Record:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of comparing the console with the log.
+    """The result of comparing the console with the log."""
 
-    `records` were compared; `hidden` are in the log and not on the console. Of the lines that
-    were believed to begin a report, `unknown` are not in the log, and `inner` are inside
-    other records. Of the lines in a report's form that were taken for more of another record,
-    `torn` are records of their own in the log. `overwritten` records were gone when the log
-    was read, and `undecided` reports are as old as those.
-    """
-
-    records: int
-    hidden: tuple[Record, ...] = ()
+    records: int  #: the number of records that were compared
+    hidden: tuple[Record, ...] = ()  #: records that are in the log and not on the console
+    #: Lines that were believed to begin a report, and are not in the log.
     unknown: tuple[Line, ...] = ()
+    #: Lines that were believed to begin a report, and are inside other records.
     inner: tuple[Line, ...] = ()
+    #: Lines in a report's form that were taken for a part of another record, and are records
+    #: of their own in the log.
     torn: tuple[Line, ...] = ()
-    overwritten: int = 0
-    undecided: int = 0
+    overwritten: int = 0  #: records that were gone when the log was read
+    undecided: int = 0  #: reports that are as old as those records
 
     @property
     def hint(self) -> str:
-        """Say what to do about a problem; "" if nothing helps."""
+        """The remedy for a problem; "" if nothing helps."""
         if not self.overwritten:
             return ""
         return "print less, or give the kernel more room: machine: {boot: [log_buf_len=4M]}"
 
     @property
     def problem(self) -> str:
-        """Say why the console can't be relied on; "" if it can."""
+        """The reason why the console can't be relied on; "" if it can."""
         found = []
         if self.hidden:
-            # A line that begins a report says the most.
+            # A line that begins a report is the most useful example.
             first = next((one for one in self.hidden if claims(one.lines[0])), self.hidden[0])
             found.append(
                 f"the console does not show {len(self.hidden)} records of the kernel's own log, "
@@ -105,7 +102,7 @@ class Comparison:
         if self.torn:
             first_line = self.torn[0]
             found.append(
-                f"the console shows {len(self.torn)} reports of the kernel as if they were more of "
+                f"the console shows {len(self.torn)} reports of the kernel as if they were part of "
                 f"other records, such as line {first_line.number}, {first_line.text[:200]!r}: text "
                 "was written around them, straight to the serial device"
             )
@@ -166,7 +163,7 @@ def compare(
     """Compare a console's lines with the log's records after number `since`.
 
     The console shows records below `level`; `believed` are the numbers of the lines that
-    begin reports, and `quoted` those of lines that were taken for more of another record
+    begin reports, and `quoted` those of lines that were taken for a part of another record
     and have a report's form. `marked` says that the console shows priorities; the reader of
     the log left out `omitted` records.
     """
@@ -214,7 +211,7 @@ def compare(
 
 
 def _take(left: Counter[_Key], *keys: _Key) -> bool:
-    """Take one from the first key that has any left."""
+    """Remove one line from the first key that has any left; return whether there was one."""
     for key in keys:
         if left[key] > 0:
             left[key] -= 1

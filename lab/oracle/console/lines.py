@@ -49,12 +49,12 @@ _PRIORITY = r"<(?P<priority>0|[1-9][0-9]{0,2})>"
 _STAMP = r"\[ {0,5}(?P<stamp>[0-9]{1,7}\.[0-9]{6})\]"
 _CALLER = r"\[ {0,5}(?P<caller>[CT][0-9]{1,10})\]"
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# Looks like a prefix to a person, whatever its characters are.
+# Text that looks like a prefix to a person, with any characters in it.
 _LOOSE = re.compile(r"(?:<\d{1,3}>\s*)?\[\s*(?:\d+\.\d+|[CT]\d+)\](?:\s*\[\s*[CT]\d+\])?\s?")
 
 
 class Origin(enum.Enum):
-    """Who wrote a line, as far as the console can tell."""
+    """The writer of a line, as far as the console shows it."""
 
     KERNEL = "kernel"  # the kernel's prefix, with facility 0 where priorities are shown
     USER = "user"  # a program, through /dev/kmsg
@@ -63,27 +63,22 @@ class Origin(enum.Enum):
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its text without prefix, `at` in host's seconds, `stamp` in the kernel's.
+    """A line of the console."""
 
-    `shaped` says that the prefix has the parts that are expected of it. `part` is set on a
-    later line of the record before it (`lab.oracle.console.records`). `damage` says what is
-    wrong with the line, so that text of the kernel may be lost.
-    """
-
-    number: int
-    at: float
-    text: str
+    number: int  #: from 1, over the whole console
+    at: float  #: seconds on the host's clock
+    text: str  #: without the prefix
     origin: Origin = Origin.KERNEL
-    stamp: float | None = None
-    caller: str = ""
-    shaped: bool = True
-    part: bool = False
-    damage: str = ""
+    stamp: float | None = None  #: seconds on the kernel's clock
+    caller: str = ""  #: `T123` (a task) or `C1` (a CPU), "" if the console does not show it
+    shaped: bool = True  #: the prefix has the expected parts
+    part: bool = False  #: a later line of the record before it (`lab.oracle.console.records`)
+    damage: str = ""  #: a defect of the line, by which text of the kernel may be lost
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Which parts the kernel's prefix has."""
+    """The parts that the kernel's prefix has."""
 
     priority: bool
     stamp: bool
@@ -91,7 +86,7 @@ class Shape:
 
     @classmethod
     def of_kernel(cls, options: Mapping[str, str], boot_args: Sequence[str]) -> Shape:
-        """The shape that a kernel's configuration and boot arguments give."""
+        """Return the shape that follows from a kernel's configuration and boot arguments."""
         stamp = options.get("CONFIG_PRINTK_TIME") == "y"
         priority = False
         for argument in boot_args:
@@ -137,14 +132,13 @@ _MOST_INSIDE = 64
 
 
 class Splitter:
-    """Cuts a stream into lines; the same lines however the stream is chunked.
+    """A splitter of a stream into lines; they do not depend on how the stream is chunked.
 
-    Without a given `shape` the first `Linux version` line tells it. Until
-    then each prefix that a kernel could write counts as one, and after it a
-    program can't change it any more. `prefixed` says that the stream is known
-    to have prefixes, whatever their shape: then a line without one is a
-    program's from the first line on. `before` is the number of lines that came before the
-    stream: its own are counted from there.
+    If no `shape` is given, the first `Linux version` line shows it. Until then each
+    prefix that a kernel could write counts as a prefix; after that a program can't
+    change the shape. `prefixed` says that the stream is known to have prefixes of
+    some shape: then a line without one is a program's, from the first line on.
+    `before` is the number of lines that precede the stream: its own are counted from there.
     """
 
     def __init__(
@@ -154,7 +148,7 @@ class Splitter:
         self._patterns = shape.patterns() if shape else ((_ANY, True),)
         self._prefixes = (parts(*astuple(shape)),) if shape else _ANY_PARTS
         self._shaped = shape is not None or prefixed
-        # True once the time was switched on or off; until then it is looked for at the start only.
+        # True once the time was switched on or off; until then it is expected only at the start.
         self._changed = False
         self._buffer = bytearray()
         self._cut = self._owned = False
@@ -162,7 +156,7 @@ class Splitter:
         self._number = before
 
     def feed(self, data: bytes, at: float) -> Iterator[Line]:
-        """The lines that `data`, which arrived at `at`, completes."""
+        """Yield the lines that `data`, which arrived at `at`, completes."""
         position = 0
         while position < len(data):
             if not self._buffer:
@@ -181,7 +175,7 @@ class Splitter:
                 yield from self._line()
 
     def finish(self) -> Iterator[Line]:
-        """The unfinished line at the end of the stream, if there is one."""
+        """Yield the unfinished line at the end of the stream, if there is one."""
         if self._buffer:
             yield from self._line()
 

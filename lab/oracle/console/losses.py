@@ -63,9 +63,9 @@ def loss_of(line: Line) -> Loss | None:
 
 
 class Orphans:
-    """Finds ends of reports whose beginnings are missing.
+    """A detector of reports whose beginnings are missing.
 
-    It takes the kernel's lines that belong to no open report, by caller.
+    It reads the kernel's lines that belong to no open report, by caller.
     """
 
     def __init__(self) -> None:

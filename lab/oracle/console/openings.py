@@ -16,19 +16,14 @@ from lab.words import ReportKind
 
 @dataclass(frozen=True)
 class Opening:
-    """A line that begins a report of a kind; the groups are used in its title.
-
-    `inner`: the line is inside a report, and begins one only if the first lines of that
-    report were lost. `whole`: the line alone is the report, though more may follow.
-    `head`: the line comes before the rule of a BUG or a warning that is the same report.
-    """
+    """A line that begins a report of a kind."""
 
     kind: ReportKind
     pattern: re.Pattern[str]
-    title: str
-    inner: bool = False
-    whole: bool = False
-    head: bool = False
+    title: str  #: a format with the pattern's groups
+    inner: bool = False  #: it is inside a report, and begins one only if earlier lines were lost
+    whole: bool = False  #: it alone is the report, although more lines may follow
+    head: bool = False  #: it comes before the rule of a BUG or a warning of the same report
 
 
 def _opening(

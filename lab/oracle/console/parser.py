@@ -27,10 +27,10 @@ from lab.oracle.console.losses import MAX_LOSSES, Loss, Orphans, loss_of
 from lab.oracle.console.records import Joiner
 from lab.oracle.console.reports import MAX_LINES, Backtrace, Draft, Report, evidence
 
-# A report is printed at once: after so many seconds of the kernel's time a
-# line of the same task or CPU is no part of it any more.
+# A report is printed at once: after this many seconds of the kernel's time a
+# line of the same task or CPU is no longer part of it.
 _GAP = 2.0
-# A panic waits for the other CPUs before it goes on.
+# A panic waits for the other CPUs before it continues.
 _PANIC_GAP = 30.0
 
 # Where lines do not name their caller, lines of others may be between a report's: at most
@@ -47,9 +47,9 @@ MAX_AWAITED = 8192
 
 
 class Parser:
-    """Finds reports in a stream of console bytes. Safe to feed and read from two threads.
+    """A parser that finds reports in a stream of console bytes; two threads may use it.
 
-    `before` is the number of lines of the console that are not in the stream. `listener` gets
+    `before` is the number of lines of the console that precede the stream. `listener` gets
     each line as the console has it, before records are joined.
     """
 
@@ -70,7 +70,7 @@ class Parser:
         self._forgeries: list[Forgery] = []
         self._losses: list[Loss] = []
         self._orphans = Orphans()
-        # Who is printing what; one draft may have several writers (NMIs).
+        # The open report of each caller; a draft may have several writers (NMIs).
         self._open: dict[str, Draft] = {}
         self._drafts: list[Draft] = []
         self._traces: dict[str, tuple[int, Line, list[str]]] = {}
@@ -78,10 +78,10 @@ class Parser:
         self.dropped = 0
         self.forged = 0
 
-    # What a user of the parser sees
+    # The interface
 
     def feed(self, data: bytes, at: float = 0.0) -> list[Report]:
-        """Take what the console printed at `at` (host's seconds); returns reports now complete."""
+        """Parse text that was printed at `at` (host's seconds); return completed reports."""
         with self._lock:
             before = len(self._done)
             for line in self._splitter.feed(data, at):
@@ -89,7 +89,7 @@ class Parser:
             return self._done[before:]
 
     def feed_lines(self, lines: Iterable[Line]) -> list[Report]:
-        """Take lines of a log in another form than the console's; returns reports now complete."""
+        """Parse lines of a log in another form than the console's; return completed reports."""
         with self._lock:
             before = len(self._done)
             for line in lines:
@@ -97,7 +97,7 @@ class Parser:
             return self._done[before:]
 
     def finish(self) -> list[Report]:
-        """Say that the console has ended; returns the reports that this completes or cuts off."""
+        """End the console; return the reports that this completes or cuts off."""
         with self._lock:
             before = len(self._done)
             for line in self._splitter.finish():
@@ -119,7 +119,7 @@ class Parser:
 
     @property
     def backtraces(self) -> tuple[Backtrace, ...]:
-        """Backtraces that somebody asked for."""
+        """The backtraces that were requested."""
         with self._lock:
             return tuple(self._backtraces)
 
@@ -214,7 +214,7 @@ class Parser:
             self._lose(self._orphans.take(line))
 
     def _over(self, draft: Draft, line: Line) -> bool:
-        """Whether time alone says that a line can't belong to the draft."""
+        """Return whether a line comes too late to belong to the draft."""
         if line.stamp is None or draft.last_stamp is None:
             return False
         gap = _PANIC_GAP if draft.kind == "panic" else _GAP
@@ -312,7 +312,7 @@ class Parser:
             draft.complete = True
         body = bool(patterns.BODY.match(text))
         if line.caller != draft.first.caller:
-            # A CPU that was asked for its backtrace, and has other things to say now.
+            # A CPU that was asked for its backtrace, and prints something else now.
             if body:
                 draft.add(line)
             else:
@@ -373,10 +373,10 @@ class Parser:
 
 
 def parse(log: bytes | Iterable[str], shape: Shape | None = None) -> list[Report]:
-    """The reports in a whole log, or in lines of one.
+    """Return the reports in a whole log, or in lines of one.
 
-    Give the kernel's `shape` where it is known: without it, a part of a log
-    that has no `Linux version` line leaves open who wrote what.
+    Give the kernel's `shape` if it is known. Without it, the writer of a line is
+    unknown in a part of a log that has no `Linux version` line.
     """
     if not isinstance(log, bytes):
         log = "".join(f"{line}\n" for line in log).encode()

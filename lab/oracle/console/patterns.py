@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Patterns on the text of a line for how the kernel's reports go on and end.
+"""Patterns on the text of a line for the bodies and the ends of the kernel's reports.
 
-The patterns for how they begin are in `lab.oracle.console.openings`. Both are from the
-sources of Linux 5.15, 6.1, 6.12 and 7.x.
+The patterns for their first lines are in `lab.oracle.console.openings`. Both are from
+the sources of Linux 5.15, 6.1, 6.12 and 7.x.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lab.words import ReportKind
 
 __all__ = ["Opening", "cpu_list", "opening_of"]
 
-# A rule before a report whose kind a later line tells.
+# A rule before a report whose kind a later line shows.
 CUT = re.compile(r"^-+\[ cut here \]-+$")
 
 END_TRACE = re.compile(r"^---\[ end trace [0-9a-f]+ \]---")
@@ -23,7 +23,7 @@ END_PANIC = re.compile(r"^---\[ end Kernel panic - not syncing: ")
 END_PANIC_SHORT = re.compile(r"^Kernel Offset: |^Rebooting in ")
 END_RULE = re.compile(r"^(?:={20,}|-{20,}|---\[ end trace \]---)$")
 
-# What the kernel prints once more after an oops has ended.
+# Text that the kernel prints again after an oops has ended.
 SUMMARY = re.compile(
     r"^(?:RIP|RSP|RAX|RDX|RBP|R\d\d|FS|CS|CR2|DR\d|PKRU|Code): |^note: .+ exited with"
 )
@@ -87,7 +87,7 @@ TASK_LINE = re.compile(r"^task:(?P<comm>\S+)\s+state:\S+ .*?pid:\s*(?P<pid>\d+)"
 
 
 def cpu_list(text: str) -> set[int]:
-    """The CPUs in a list such as `0,2-4`."""
+    """Return the CPUs in a list such as `0,2-4`."""
     cpus: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -8,8 +8,8 @@ they follow each other on the console, with the same caller and the same time.
 
 If a name follows a record's head, and the text that the kernel prints after the
 name is known, too, the lines between are joined by a space.
-A line that is whole without the next is handed out at once; later lines of the
-same record are marked (`Line.part`), so that they open no report. The same holds
+A line that is complete without the next is passed on at once; later lines of the
+same record are marked (`Line.part`), so that they begin no report. The same holds
 for text that the kernel quotes, such as a mount option.
 """
 
@@ -32,7 +32,7 @@ _SPAN = 0.1
 
 @dataclass(frozen=True)
 class _Named:
-    """A record with a name in it: how it begins, and what follows the name."""
+    """A record with a name in it: the patterns before and after the name."""
 
     head: re.Pattern[str]
     tail: re.Pattern[str]
@@ -86,15 +86,15 @@ _NAMELESS = re.compile(r"^ ?invoked oom-killer: ")
 
 
 class Joiner:
-    """Joins the lines of a record. Holds back at most a record's head and 15 lines."""
+    """A joiner of the lines of records. It holds back at most a record's head and 15 lines."""
 
     def __init__(self) -> None:
         self._held: list[Line] = []
         self._kind: _Named | None = None
         self._last: Line | None = None
-        # The head was whole without what follows, and was handed out.
+        # The head was complete without the next lines, and was passed on.
         self._out = False
-        #: The first lines that were taken for more of a record begun before them.
+        #: The first lines that were taken for a part of an earlier record.
         self.inner: list[Line] = []
 
     def take(self, line: Line) -> Iterator[Line]:
@@ -131,13 +131,13 @@ class Joiner:
 
     def _goes_on(self, kind: _Named, last: Line, line: Line) -> bool:
         """Return True if a line may be more of the record whose last line is known."""
-        # Behind a whole record another of its form is more likely than a name in that form:
-        # of one record all lines have the same time.
+        # After a complete record another one of its form is more likely than a name in that
+        # form: all lines of a record have the same time.
         again = self._out and bool(kind.head.match(line.text))
         return _follows(last, line, kind.last or again)
 
     def _with_name(self, line: Line) -> Line:
-        """Insert a name where none is left: a name of control characters only is not shown."""
+        """Insert a name if none is left: one of only control characters is not shown."""
         head = self._kind.head.match(line.text) if self._kind else None
         if self._kind is None or head is None or self._kind.last:
             return line

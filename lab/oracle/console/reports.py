@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reports of the kernel's detectors: what is known of one, while it comes and when it is there."""
+"""Reports of the kernel's detectors: as drafts while they are printed, then complete."""
 
 from __future__ import annotations
 
@@ -23,29 +23,21 @@ _LONG_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]{9,16}\b")
 
 @dataclass(frozen=True)
 class Report:
-    """What a detector of the kernel printed about one finding.
-
-    `first_line` counts the console's lines from 1; `at` is the host's time in
-    seconds as `feed` was told it, `stamp` the kernel's. `caller` is who
-    printed it (T: task, C: CPU outside of tasks), `cpu` and `task` whom it is
-    about. `complete` is false while it is being printed, and stays false if the
-    console ended before the report did. `marked` says that the console shows
-    priorities, and that these lines have the kernel's.
-    """
+    """A report that a detector of the kernel printed about one finding."""
 
     kind: ReportKind
     title: str
     lines: tuple[str, ...]
-    first_line: int
-    at: float = 0.0
-    stamp: float | None = None
-    caller: str = ""
-    cpu: int | None = None
-    task: str = ""
-    function: str = ""
-    frames: tuple[str, ...] = ()
-    complete: bool = True
-    marked: bool = False
+    first_line: int  #: number of its first line; the console's lines count from 1
+    at: float = 0.0  #: seconds on the host's clock, as passed to `feed`
+    stamp: float | None = None  #: seconds on the kernel's clock
+    caller: str = ""  #: the writer: `T123` (a task) or `C1` (a CPU outside of tasks)
+    cpu: int | None = None  #: the CPU that the report is about
+    task: str = ""  #: the task that the report is about
+    function: str = ""  #: the function at fault, "" if unknown
+    frames: tuple[str, ...] = ()  #: functions that may be at fault, innermost first
+    complete: bool = True  #: false while it is being printed, and if the console ended before it
+    marked: bool = False  #: the console shows priorities, and these lines have the kernel's
 
     @property
     def kinds(self) -> frozenset[ReportKind]:
@@ -60,7 +52,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Backtrace:
-    """Where a CPU was, printed because somebody asked (NMI, sysrq): no finding."""
+    """The position of a CPU, printed on request (NMI, sysrq); it is not a finding."""
 
     cpu: int
     lines: tuple[str, ...]
@@ -70,7 +62,7 @@ class Backtrace:
 
 @dataclass
 class Draft:
-    """A report while its lines come."""
+    """A report while its lines arrive."""
 
     first: Line
     kind: ReportKind | None = None
@@ -122,12 +114,12 @@ class Draft:
 
     @property
     def has_body(self) -> bool:
-        """Tell whether registers or a stack followed the first lines."""
+        """Return whether registers or a stack followed the first lines."""
         return any(patterns.BODY.match(line) for line in self.lines[1:])
 
     @property
     def lacks_stack(self) -> bool:
-        """Tell whether the report is open, of a known kind, and has no stack yet."""
+        """Return whether the report is open, of a known kind, and has no stack yet."""
         if self.kind in (None, "panic") or self.summing_up:
             return False
         return not stacks.has_stack(stacks.relevant(self.lines))
@@ -137,9 +129,9 @@ class Draft:
         return bool(self.lines) and self.lines[-1].strip() == "</TASK>"
 
     def report(self, marked: bool) -> Report:
-        """The report as far as it has come."""
+        """Return the report from the lines so far."""
         self.identify()
-        # A rule may have nothing behind it that this module has a name for.
+        # The text after a rule may be of no known kind.
         kind: ReportKind = self.kind or "other-splat"
         search = stacks.Search(
             stalled=self.kind in _STALLS,
@@ -172,7 +164,7 @@ class Draft:
 
 
 def evidence(report: Report) -> Evidence:
-    """A report as evidence."""
+    """Return a report as evidence."""
     return Evidence(
         "report",
         report.title,

@@ -141,20 +141,16 @@ def relevant(lines: Iterable[str]) -> list[str]:
 
 @dataclass
 class _Stack:
-    """The functions of a report's first stack, innermost first, and those of its other stacks.
+    """The functions of a report's first stack, innermost first, and those of its other stacks."""
 
-    `named` comes from a line that is not a frame, `frames` counts the frames, `inner` the
-    functions of `sure` that ran in an interrupt on top of a task. `modules` are functions
-    of a module: whatever their names are, they are not machinery of the kernel.
-    """
-
-    named: str = ""
-    frames: int = 0
-    inner: int = 0
+    named: str = ""  #: the function in a line that is not a frame
+    frames: int = 0  #: the number of frames
+    inner: int = 0  #: the number of functions of `sure` that ran in an interrupt on top of a task
+    #: Functions of a module, which are not machinery of the kernel under any name.
     modules: set[str] = field(default_factory=set)
-    sure: list[str] = field(default_factory=list)
-    unsure: list[str] = field(default_factory=list)
-    elsewhere: list[str] = field(default_factory=list)
+    sure: list[str] = field(default_factory=list)  #: certain functions of the stack
+    unsure: list[str] = field(default_factory=list)  #: frames that the unwinder marks with `?`
+    elsewhere: list[str] = field(default_factory=list)  #: functions of the other stacks
 
 
 def _read(lines: Iterable[str], search: Search) -> _Stack:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ledger oracle: which BPF objects are there that were not there before. Trust: COUNTER.
+"""The oracle of BPF objects that did not exist at the baseline. Trust: COUNTER.
 
-Objects have ids that the kernel never uses twice, so that a program that went
-and came again is not mistaken for the old one. Frees are deferred (grace
-periods, workqueues): the runner asks again until nothing is left, under a
-deadline.
+Objects have ids that the kernel never uses twice, so that a program that is loaded
+again is not mistaken for the old one. Frees are deferred (grace periods,
+workqueues): the runner asks again until nothing is left, with a deadline.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _SINGULAR: dict[BpfObjectKind, str] = {
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One object. `key` identifies it (an id, a path, a place), `name` is for people."""
+    """An object. `key` identifies it (an id, a path, a place), `name` is for people."""
 
     kind: BpfObjectKind
     key: str
@@ -41,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True)
 class BpfObjects:
-    """All objects at one moment."""
+    """All BPF objects at one moment."""
 
     items: frozenset[Item]
 
@@ -50,22 +49,23 @@ class BpfObjects:
 
 
 def parse(report: Mapping[str, Any]) -> BpfObjects:
-    """The ledger from `kextload ledger`.
+    """Return the BPF objects from the answer of `kextload ledger`.
 
-    Raises `InfraError` if a list is missing or malformed: a ledger that can't
-    be read in full proves nothing.
+    Raises `InfraError` if a list is missing or malformed: an answer that can't be
+    read in full proves nothing.
     """
     items: set[Item] = set()
     for kind in BPF_OBJECT_KINDS:
         entries = report.get(kind)
         if not isinstance(entries, list):
-            raise InfraError(f"the guest's ledger has no list of {kind}")
+            raise InfraError(f"the guest's list of BPF objects lacks {kind}")
         for entry in entries:
             try:
                 item = _item(kind, entry)
             except (KeyError, TypeError, ValueError) as error:
                 raise InfraError(
-                    f"the guest's ledger has a malformed entry in {kind}: {str(entry)[:100]}"
+                    f"the guest's list of BPF objects has a malformed entry in {kind}: "
+                    f"{str(entry)[:100]}"
                 ) from error
             if item is not None:
                 items.add(item)
@@ -83,7 +83,7 @@ def _item(kind: BpfObjectKind, entry: Any) -> Item | None:
         return Item(kind, key, f"{place}, program {entry['prog_id']}")
     number = int(entry["id"])
     if kind == "btfs":
-        # The kernel's own and its modules' types are nobody's leak.
+        # The types of the kernel and of its modules are not leaks.
         return None if entry["kernel"] else Item(kind, str(number), _named(number, entry))
     if kind == "links":
         name = f"{number} ({entry.get('type', '?')}, program {entry.get('prog_id')})"
@@ -97,28 +97,28 @@ def _named(number: int, entry: Mapping[str, Any]) -> str:
 
 
 def leaked(baseline: BpfObjects, now: BpfObjects) -> list[Item]:
-    """What is there now and was not there at the baseline, in a fixed order."""
+    """Return the objects that did not exist at the baseline, in a fixed order."""
     return sorted(now.items - baseline.items)
 
 
 def settled(baseline: BpfObjects, now: BpfObjects) -> bool:
-    """Whether nothing is left over."""
+    """Return whether nothing is left over."""
     return not leaked(baseline, now)
 
 
 def sizes(objects: BpfObjects) -> dict[BpfObjectKind, int]:
-    """The number of objects of each kind."""
+    """Return the number of objects of each kind."""
     return {kind: len(objects.of(kind)) for kind in BPF_OBJECT_KINDS}
 
 
 def increase(baseline: BpfObjects, now: BpfObjects) -> dict[str, int]:
-    """How many objects of each kind are there that were not there before."""
+    """Return the number of objects of each kind that did not exist at the baseline."""
     left = leaked(baseline, now)
     return {kind: sum(item.kind == kind for item in left) for kind in BPF_OBJECT_KINDS}
 
 
 def evidence(baseline: BpfObjects, now: BpfObjects) -> Evidence:
-    """What is left over, as evidence."""
+    """Return the leftover objects as evidence."""
     left = [str(item) for item in leaked(baseline, now)]
-    summary = f"left over: {', '.join(left)}" if left else "every BPF object was given back"
+    summary = f"left over: {', '.join(left)}" if left else "every BPF object was freed"
     return Evidence("ledger", summary, {"leaked": left, **increase(baseline, now)})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Items of the inventory: one object that the kernel has at one moment."""
+"""Items of the inventory: objects that the kernel has at one moment."""
 
 from __future__ import annotations
 
@@ -96,42 +96,33 @@ KINDS: Mapping[ItemKind, Kind] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Item:
-    """One object.
-
-    `key` identifies it within its kind, `name` is for people. `place` is the list in the
-    kernel's memory that it is on, `node` and `value` are addresses there: of the object, and
-    of the function or text that it points to (0: none, or no longer readable).
-    """
+    """An object of the kernel."""
 
     kind: ItemKind
-    key: str
-    name: str = field(default="", compare=False)
-    place: str = ""
-    node: int = field(default=0, compare=False)
+    key: str  #: identifies it within its kind
+    name: str = field(default="", compare=False)  #: for people
+    place: str = ""  #: the list in the kernel's memory that contains it
+    node: int = field(default=0, compare=False)  #: its address in that list
+    #: The address of the function or text to which it points (0: none, or no longer readable).
     value: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """All objects at one moment.
-
-    `unseen` maps a kind to the reason why it was not looked at. `folders` are those of
-    /proc/sys; `tasks` are the processes (not kernel threads) by pid; `open_files` counts the
-    system's open files, None if it is not known. `packets` are those that network devices
-    took in. `links` are slab caches that share another's
-    objects: alias -> the shared cache. `made_by_processes` names network devices that a
-    process asked for.
-    """
+    """All objects at one moment."""
 
     items: frozenset[Item]
+    #: Kinds that were not looked at, each with the reason.
     unseen: Mapping[ItemKind, str] = field(default_factory=dict)
-    folders: tuple[str, ...] = ()
-    tasks: frozenset[str] = frozenset()
-    open_files: int | None = None
+    folders: tuple[str, ...] = ()  #: the folders of /proc/sys
+    tasks: frozenset[str] = frozenset()  #: pid and name of each process (not kernel threads)
+    open_files: int | None = None  #: the number of open files in the system, None if unknown
+    #: Packets that each network device received.
     packets: Mapping[str, int] = field(default_factory=dict)
+    #: Slab caches that share the objects of another one: alias -> the shared cache.
     links: Mapping[str, str] = field(default_factory=dict)
-    made_by_processes: frozenset[str] = frozenset()
-    # Sources of files of which nothing could be read, by name.
+    made_by_processes: frozenset[str] = frozenset()  #: network devices that processes created
+    #: Sources of files of which nothing could be read, by name.
     absent: frozenset[str] = frozenset()
 
     def joined(self, other: Inventory) -> Inventory:

@@ -72,14 +72,14 @@ def left_over(before: Inventory, now: Inventory, *, modules_ran: bool = True) ->
 
 
 def _is_foreign(item: Item, now: Inventory, *, modules_ran: bool) -> bool:
-    """Tell whether a process, not an extension, made an item."""
+    """Return whether a process, not an extension, made an item."""
     if not modules_ran:
         return item.kind in MODULES_ONLY
     return item.kind == "netdev" and item.name in now.made_by_processes
 
 
 def _is_certain(item: Item, before: Inventory, now: Inventory) -> bool:
-    """Tell whether an item is more than a trace of packets: cached routes refer to devices."""
+    """Return whether an item is more than a trace of packets: cached routes refer to devices."""
     return item.kind != "netdev-reference" or _was_quiet(item.name, before, now)
 
 
@@ -97,7 +97,7 @@ def _has_parent(path: str, paths: set[str]) -> bool:
 
 
 def _is_echo(item: Item, names: set[str]) -> bool:
-    """Tell whether an item only shows another one in a second place (a device in sysfs)."""
+    """Return whether an item only shows another one in a second place (a device in sysfs)."""
     if item.name.startswith("/sys/dev/"):
         return True
     return item.name.startswith(_ECHOES) and item.name.rpartition("/")[2] in names
@@ -111,7 +111,7 @@ def _open_files(before: Inventory, now: Inventory) -> list[Item]:
 
 
 def unseen(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> dict[str, str]:
-    """Return kind -> why it was not looked at."""
+    """Return the kinds that were not looked at, each with the reason."""
     found = {**before.unseen, **now.unseen}
     if before.tasks != now.tasks:
         found.setdefault("open-file", "other processes run than at the baseline")
@@ -125,7 +125,7 @@ def unseen(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> di
 
 
 def texts(items: Iterable[Item], before: Inventory, now: Inventory, about: Context) -> list[str]:
-    """Return one line for each item, the same ones counted."""
+    """Return one line for each item; equal lines are counted."""
     lines: dict[str, int] = {}
     for item in items:
         line = _text(item, before, now, about)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What kernel modules leave: memory, timers, work items, and reports about them."""
+"""Leftovers of kernel modules: memory, timers, work items, and reports about them."""

@@ -100,7 +100,7 @@ def armed(candidate: Candidate, memory: bytes | None, layouts: Layouts) -> Armed
 
 
 def _same(printed: str, address: int, layouts: Layouts) -> bool:
-    """Tell whether an address is the function that the kernel printed, by name or address."""
+    """Return whether an address is the function that the kernel printed, by name or address."""
     if printed.startswith("0x"):
         return int(printed, 16) == address
     place = layouts.at(address)

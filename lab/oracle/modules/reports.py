@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Recognise kernel reports about what a module left, and describe what that is.
+"""Recognise kernel reports about leftovers of a module, and describe the leftovers.
 
-Some reports say that something was not given back: DEBUG_OBJECTS when memory
+Some reports say that something was not released: DEBUG_OBJECTS when memory
 with an armed timer is freed, the profiling of allocations when a module is
 unloaded, a slab cache that is destroyed with objects in it. Others are the
 consequence: code or data of a module is used after it is gone. Pure functions

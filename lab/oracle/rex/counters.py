@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The books that the kernel keeps of native (Rex) programs, against a baseline. Trust: COUNTER.
+"""The kernel's counters of native (Rex) programs, against a baseline. Trust: COUNTER.
 
-Pure functions over the texts of `FILES`, lines `NAME NUMBER`. `stats` counts
-what happened since boot, `ledger` what programs hold at this moment: between
-two runs that is nothing, so that what stays there is lost. A kernel that can't
-run native programs has neither file; one that had them and lost them, or has
-only one, is an `InfraError`.
+Pure functions over the texts of `FILES`, with lines `NAME NUMBER`. `stats` counts
+events since boot. `ledger` counts the resources that programs hold at this moment:
+none between two runs, so that a resource that stays there has leaked. A kernel that
+can't run native programs has neither file. If a file disappears, or there is only
+one of the two, that is an `InfraError`.
 
-`stacks` says how many bytes at the lower end of each stack nobody has written to
-since it was made, lines `cpu 0 depth 0 untouched 57320`: the canary. What lies below
-is an unmapped page, so that whoever came there is known. A kernel without the
-file has books all the same.
+`stacks` is a canary: the number of bytes at the lower end of each stack that were
+never written to, with lines `cpu 0 depth 0 untouched 57320`. Below them is an
+unmapped page, so that an overflow faults. A kernel without this file still has the
+other two.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ FOLDER = "/sys/kernel/debug/rex"
 STATS, LEDGER, STACKS = f"{FOLDER}/stats", f"{FOLDER}/ledger", f"{FOLDER}/stacks"
 FILES: tuple[str, ...] = (STATS, LEDGER, STACKS)
 
-# Bytes of a stack's end that no run may have come to, nor what the kernel did on top of
-# it: the kernel keeps 8 KiB free of programs for that, and this much of it was too much.
+# The minimum of untouched bytes at the low end of a stack. The kernel reserves 8 KiB there
+# for its own work on top of a run. If less than this is left, it is a failure.
 STACK_MARGIN = 1 << 10
 
 _STACK = re.compile(r"^cpu (\d{1,5}) depth (\d{1,3}) untouched (\d{1,10})$", re.A)
@@ -39,10 +39,10 @@ _STACK = re.compile(r"^cpu (\d{1,5}) depth (\d{1,3}) untouched (\d{1,10})$", re.
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The counters since boot, and what is held, at one moment.
+    """The counters since boot and the resources that are held, at one moment.
 
-    `untouched` has the bytes of each stack, by CPU and depth of nesting; None if the kernel
-    does not say. There is none before the first program is loaded.
+    `untouched` has the untouched bytes of each stack, by CPU and depth of nesting; None if
+    the kernel does not report them. There are no stacks before the first program is loaded.
     """
 
     counters: Mapping[RexCounter, int]
@@ -51,10 +51,10 @@ class Snapshot:
 
 
 def snapshot(files: Mapping[str, str | None]) -> Snapshot | None:
-    """The books from the texts of `FILES` (None: can't be read); None if the kernel has none.
+    """Parse the texts of `FILES` (None: can't be read); return None if the kernel has none.
 
-    Names that nobody knows are a later kernel's, and left out. Raises
-    `InfraError` if one that is known is missing, or a line is malformed.
+    Unknown names belong to a later kernel, and are left out. Raises `InfraError` if a
+    known name is missing, or a line is malformed.
     """
     stats, ledger = files.get(STATS), files.get(LEDGER)
     if stats is None and ledger is None:
@@ -95,9 +95,9 @@ def _numbers(path: str, text: str | None, words: Iterable[_Word]) -> dict[_Word,
 
 
 def increase(baseline: Snapshot | None, now: Snapshot | None) -> dict[RexCounter, int]:
-    """How much each counter rose; empty for a kernel that keeps no such books.
+    """Return the increase of each counter; empty for a kernel that has none.
 
-    Raises `InfraError` if the books came or went, or if a counter went backwards.
+    Raises `InfraError` if the files appeared or disappeared, or if a counter decreased.
     """
     if not _comparable(baseline, now):
         return {}
@@ -115,15 +115,16 @@ def increase(baseline: Snapshot | None, now: Snapshot | None) -> dict[RexCounter
     return changes
 
 
-# The ends of runs that both count. Not `refused`: only one of the two counts nested runs.
+# The ends of runs that `stats` and the programs both count. Not `refused`: only one of the
+# two counts nested runs.
 _ENDINGS: tuple[RexCounter, ...] = ("returned", "panicked", "faulted", "terminated", "overflowed")
 
 
 def check_counted(counted: Mapping[str, int], rose: Mapping[RexCounter, int]) -> None:
     """Raise `InfraError` if more runs were counted for programs than for all of them.
 
-    `counted` are runs by outcome, as the programs' own files have them; `rose` is what
-    `increase` gave. A write to rex/reset shows no other trace where all began at zero.
+    `counted` are runs by outcome, as the programs' own files have them; `rose` is the result
+    of `increase`. If all counters began at zero, a write to rex/reset leaves no other trace.
     """
     for word in _ENDINGS:
         count = counted.get(word, 0)
@@ -136,7 +137,7 @@ def check_counted(counted: Mapping[str, int], rose: Mapping[RexCounter, int]) ->
 
 
 def left_held(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
-    """What is held now and was not at the baseline: `rex spin_lock 1`. Raises as `increase`."""
+    """Return what is held beyond the baseline: `rex spin_lock 1`. Raises as `increase`."""
     if not _comparable(baseline, now):
         return []
     assert baseline is not None
@@ -146,9 +147,9 @@ def left_held(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
 
 
 def near_overflow_stacks(baseline: Snapshot | None, now: Snapshot | None) -> list[str]:
-    """The stacks of which less than `STACK_MARGIN` bytes were left, and how much.
+    """Return the stacks with fewer than `STACK_MARGIN` untouched bytes, with what is left.
 
-    Raises as `increase`, and if the kernel no longer tells.
+    Raises as `increase`, and if the kernel no longer reports stacks.
     """
     if not _comparable(baseline, now):
         return []
@@ -171,7 +172,7 @@ def _comparable(baseline: Snapshot | None, now: Snapshot | None) -> bool:
 
 
 def evidence(baseline: Snapshot | None, now: Snapshot | None) -> list[Evidence]:
-    """What rose and what is still held, as evidence; an empty list if there is nothing."""
+    """Return increased counters and held resources as evidence; an empty list if none."""
     rose: dict[str, int] = {name: value for name, value in increase(baseline, now).items() if value}
     held, stacks = left_held(baseline, now), near_overflow_stacks(baseline, now)
     if not rose and not held and not stacks:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the kernel's log says of native (Rex) programs that it ended. Trust: CONSOLE.
+"""Reports in the kernel's log on native (Rex) programs that it ended. Trust: CONSOLE.
 
     rex: NAME[ID]: panicked on CPU 1: index out of bounds (src/lib.rs:12)
     rex: NAME[ID]:   #0 0x1602
     rex: NAME[ID]:   released: spin_lock 1 task 2
 
 NAME is cut to 15 characters; frames are offsets into the image, innermost
-first. The kernel prints at most 40 such reports in 5 seconds: counts are of
-fewer than there were. Only lines that the kernel wrote count. A program's own
-words come after `rex: NAME: `, with no ID, and so are no report whatever they
-say; text in them, or in a panic's message, that has the form of the kernel's
+first. The kernel prints at most 40 such reports in 5 seconds, so that there may
+be fewer reports than ended runs. Only lines that the kernel wrote count. A
+program's own output comes after `rex: NAME: `, without an ID, and so is never a
+report. Text in it, or in a panic's message, that has the form of the kernel's
 prefix begins no line of its own.
 """
 
@@ -28,7 +28,7 @@ from lab.words import REX_ENDINGS, REX_RESOURCES, RexEnding, RexResource
 MAX_REPORTS = 200
 MAX_FRAMES = 64
 
-# What a program may be called, of which the kernel keeps 15 characters.
+# The name of a program, of which the kernel keeps 15 characters.
 _NAME = r"[A-Za-z0-9_.]{0,15}"
 _LINE = re.compile(rf"^rex: (?P<name>{_NAME})\[(?P<id>[0-9]{{1,10}})\]: (?P<rest>.*)$")
 _HEAD = re.compile(
@@ -44,26 +44,21 @@ _PLACE = re.compile(r"^(?P<message>.*) \((?P<place>[^()]*:\d+)\)$")
 
 @dataclass(frozen=True)
 class RexReport:
-    """What the kernel printed about one run that it ended.
+    """The kernel's report on one run that it ended."""
 
-    `program` may be cut short, `id` is the kernel's. `place` is FILE:LINE as
-    the compiler wrote it, "" where the kernel does not know one. `released` is
-    what it gave back for the program, `held` what it left where that is
-    switched off. `first_line` counts the console's lines, `at` is in the
-    host's seconds.
-    """
-
-    program: str
-    id: int
+    program: str  #: its name, cut to 15 characters
+    id: int  #: the kernel's id of the program
     ending: RexEnding
     cpu: int
     message: str
-    place: str = ""
-    frames: tuple[int, ...] = ()
+    place: str = ""  #: FILE:LINE as the compiler wrote it, "" if the kernel knows none
+    frames: tuple[int, ...] = ()  #: offsets into the image, innermost first
+    #: The resources that the kernel released for the program.
     released: Mapping[RexResource, int] = field(default_factory=dict)
+    #: The resources that it left held, because their release is switched off.
     held: Mapping[RexResource, int] = field(default_factory=dict)
-    first_line: int = 0
-    at: float = 0.0
+    first_line: int = 0  #: number of its first line; the console's lines count from 1
+    at: float = 0.0  #: seconds on the host's clock
 
     @property
     def headline(self) -> str:
@@ -73,7 +68,7 @@ class RexReport:
 
     @property
     def resources(self) -> list[str]:
-        """The lines about what it held, as the kernel has them."""
+        """The lines about its resources, as the kernel prints them."""
         lists = (("released", self.released), ("left held", self.held))
         return [
             f"{what}: {' '.join(f'{name} {count}' for name, count in some.items())}"
@@ -84,7 +79,7 @@ class RexReport:
 
 @dataclass
 class _Draft:
-    """A report while its lines come."""
+    """A report while its lines arrive."""
 
     first: Line
     program: str
@@ -96,11 +91,11 @@ class _Draft:
     lists: dict[str, dict[RexResource, int]] = field(default_factory=dict)
 
     def takes(self, line: Line, program: str, id: int) -> bool:
-        """Whether a line can be of this report: one run is reported by one task or CPU."""
+        """Return whether a line may belong to this report: one task or CPU reports a run."""
         return (self.first.caller, self.program, self.id) == (line.caller, program, id)
 
     def add(self, text: str) -> None:
-        """Add a line behind the first, if it is one that may come now."""
+        """Add a line after the first, if such a line may come now."""
         frame, listed = _FRAME.match(text), _RESOURCES.match(text)
         if frame and int(frame["number"]) == len(self.frames) < MAX_FRAMES and not self.lists:
             self.frames.append(int(frame["offset"], 16))
@@ -129,7 +124,7 @@ class _Draft:
 
 
 class Collector:
-    """Makes reports of a console's lines. Safe to feed and read from two threads."""
+    """A collector of the reports in a console's lines; two threads may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -153,8 +148,8 @@ class Collector:
             return tuple(draft.report() for draft in self._drafts)
 
     def _own(self, line: Line, program: str, id: int, text: str) -> None:
-        # Whoever begins another report is done with the one before. Where the console does
-        # not show who wrote a line, nothing tells which of two a line continues.
+        # A writer that begins another report has finished the one before. If the console
+        # does not show the writers, it is unknown which of two reports a line continues.
         before = [draft for draft in self._open if draft.takes(line, program, id)]
         head = _HEAD.match(text)
         if head:
@@ -178,7 +173,7 @@ def is_head(text: str) -> bool:
 
 
 def collect(lines: Iterable[Line]) -> tuple[RexReport, ...]:
-    """The reports in a console's lines."""
+    """Return the reports in a console's lines."""
     collector = Collector()
     for line in lines:
         collector.take(line)

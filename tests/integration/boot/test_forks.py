@@ -112,7 +112,9 @@ def test_a_damaged_snapshot_is_made_anew(spec: GuestSpec, own: Cache, name: str,
     with forks.start(spec) as guest:
         assert guest.how == "fork"
     assert made(said) == 1
-    assert any("made anew" in event.text for event in said if isinstance(event, events.Notice))
+    assert any(
+        "makes a new one" in event.text for event in said if isinstance(event, events.Notice)
+    )
 
 
 def damage(path: Path, harm: str) -> None:

@@ -19,14 +19,8 @@ import pytest
 from lab.errors import InfraError
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
-from lab.jobs.session import Session
 from lab.report.result import Result, explain
-from lab.runner.plan import Planner
-from lab.runner.pool import Pool
 from lab.runner.tool_check import ToolCheck
-from lab.scenario.catalog import Catalog
-from lab.scenario.items import items
-from lab.scenario.load import load_scenarios
 
 pytestmark = pytest.mark.integration
 
@@ -40,23 +34,6 @@ STUB = """\
 printf '%s\\n' '#!/bin/sh' 'echo {{\\"ok\\":true,\\"seconds\\":0.1}}' > {0}.new
 chmod +x {0}.new
 mv {0}.new {0}"""
-
-
-@pytest.fixture
-def judged(planner: Planner, tmp_path: Path) -> Judged:
-    """Run a scenario's text on the stock kernel."""
-
-    def run(text: str) -> Result:
-        path = tmp_path / "hostile" / "case.yaml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
-        (item,) = items(scenario)
-        return Session(
-            planner, Pool(Forks(planner.cache), tmp_path / "slots"), folder=tmp_path / "results"
-        ).run(item)
-
-    return run
 
 
 def attack(line: str, trigger: str = "{syscall: getpgid, times: 10}", more: str = "") -> str:
@@ -160,7 +137,9 @@ def test_a_mount_that_is_gone_again_is_named(spec: GuestSpec, forks: Forks) -> N
             check.end()
 
 
-def test_an_extension_that_is_replaced_is_not_judged_in_its_place(judged: Judged) -> None:
+def test_an_extension_that_is_replaced_is_not_judged_in_its_place(
+    judged: Judged,
+) -> None:
     change = "f=$(echo /root/*.o); cp $f /root/f; mv /root/f $f"
     text = attack("true").replace("- load: a\n", f"- shell: {change}\n      - load: a\n", 1)
     result = judged(text)
@@ -298,7 +277,7 @@ def test_what_root_prints_is_harmless_in_reports_and_files(judged: Judged, tmp_p
     for text in (explain(result), *(path.read_text(encoding="utf-8") for path in files)):
         assert not set("\x1b\x07\x9b\u202e") & set(text)
     assert "\\x1b[2J" in explain(result)
-    assert {path.name for path in tmp_path.iterdir()} <= {"hostile", "results", "slots"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"tests", "results", "slots"}
 
 
 def test_floods_cost_neither_memory_nor_disk(judged: Judged, tmp_path: Path) -> None:

@@ -3,20 +3,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.guest.forks import Forks
-from lab.jobs.session import Session
 from lab.report.result import Result, explain
-from lab.runner.plan import Planner
-from lab.runner.pool import Pool
-from lab.scenario.catalog import Catalog
-from lab.scenario.items import items
-from lab.scenario.load import load_scenarios
 
 pytestmark = pytest.mark.integration
 
@@ -33,22 +25,6 @@ SCENARIO = """
       extension_report: {count: 4, contains: "nasty:"}
       reusable: true
 """
-
-
-@pytest.fixture
-def judged(planner: Planner, tmp_path: Path) -> Callable[[str], Result]:
-    """Run a scenario's text and keep its dossier."""
-
-    def run(text: str) -> Result:
-        path = tmp_path / "hostile" / "case.yaml"
-        path.parent.mkdir()
-        path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
-        (item,) = items(scenario)
-        pool = Pool(Forks(planner.cache), tmp_path / "slots")
-        return Session(planner, pool, folder=tmp_path / "results", keep=True).run(item)
-
-    return run
 
 
 def test_what_rust_writes_neither_forges_nor_steers(judged: Callable[[str], Result]) -> None:

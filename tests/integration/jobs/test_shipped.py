@@ -81,6 +81,14 @@ def test_each_expectation_of_each_shipped_item_can_fail(
     assert [entry for entry in entries if entry["survivors"]] == []
 
 
+def test_each_stored_observation_is_judged_alike(
+    forked: dict[str, Result], forked_results: Path
+) -> None:
+    entries = judged_again.read(forked_results / MUTANTS)
+    assert len(entries) == len(forked)
+    assert [entry["item"] for entry in entries if not entry["stored_alike"]] == []
+
+
 def test_verdicts_are_the_same_in_booted_guests(forked: dict[str, Result], tmp_path: Path) -> None:
     left_out = () if os.environ.get("LAB_NIGHTLY") else NIGHTLY_COLD
     some = () if os.environ.get("LAB_NIGHTLY") else ("-k", NIGHTLY_TWINS)

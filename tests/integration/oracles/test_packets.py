@@ -3,39 +3,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from lab.guest.forks import Forks
-from lab.jobs.session import Session
 from lab.report.result import Result
-from lab.runner.plan import Planner
-from lab.runner.pool import Pool
-from lab.scenario.catalog import Catalog
-from lab.scenario.items import items
-from lab.scenario.load import load_scenarios
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def judged(planner: Planner, tmp_path: Path) -> Callable[[str], Result]:
-    """Return a function that runs a scenario's text on the stock kernel and judges it."""
-
-    def run(text: str) -> Result:
-        path = tmp_path / "packets" / "case.yaml"
-        path.parent.mkdir()
-        path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
-        (item,) = items(scenario)
-        return Session(
-            planner, Pool(Forks(planner.cache), tmp_path / "slots"), folder=tmp_path / "results"
-        ).run(item)
-
-    return run
 
 
 def test_a_program_that_counts_drops_and_passes_everything_is_red(

@@ -17,10 +17,11 @@ from lab import events
 from lab.cache import Cache
 from lab.errors import InfraError, Stopped
 from lab.guest.forks import Forks
-from lab.jobs import session as driver
-from lab.jobs.session import SLOTS, Session
+from lab.jobs.session import Session
 from lab.judge.observation import Observation
 from lab.report.terminal import Terminal
+from lab.runner import attempt
+from lab.runner.attempt import Attempts
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
 from lab.runner.run import Run
@@ -53,8 +54,8 @@ class Plans(Planner):
         return SimpleNamespace(guest=guest, kernel=SimpleNamespace(release="6.12"))
 
 
-class Blind(Session):
-    """A session that sees nothing of its items; `during` is called while one runs."""
+class Blind(Attempts):
+    """Attempts that see nothing of their items; `during` is called while one runs."""
 
     during: Callable[[], object] = staticmethod(lambda: None)
 
@@ -69,39 +70,39 @@ def heard() -> list[events.Event]:
 
 
 @pytest.fixture
-def session(tmp_path: Path, heard: list[events.Event]) -> Blind:
+def session(tmp_path: Path, heard: list[events.Event]) -> Session:
     planner = Plans(Cache(tmp_path), "tcg")
-    pool = Pool(Forks(planner.cache), tmp_path / SLOTS)
-    return Blind(planner, pool, heard.append, tmp_path / "results")
+    pool = Pool(Forks(planner.cache), tmp_path / slots.FOLDER)
+    return Session(Blind(planner, pool, heard.append), heard.append, tmp_path / "results")
 
 
 def test_an_item_that_is_interrupted_while_it_waits_is_not_run(
-    session: Blind,
+    session: Session,
     heard: list[events.Event],
     item: Item,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slots, "capacity", lambda _memory: 1)
-    session._stopped.set()
-    with slots.slot(tmp_path / SLOTS, 64), pytest.raises(Stopped):
+    session.attempts.stop()
+    with slots.slot(tmp_path / slots.FOLDER, 64), pytest.raises(Stopped):
         session._run_safely(item)
     assert heard == [events.ItemStarted(item.id), events.ItemNotRun(item.id)]
     assert not (tmp_path / "results").exists()
 
 
 def test_an_item_that_an_interrupt_cuts_off_is_not_run(
-    session: Blind, heard: list[events.Event], item: Item
+    session: Session, heard: list[events.Event], item: Item
 ) -> None:
     assert session._run_safely(item).verdict == "error", "nobody stopped it: the lab is to blame"
-    session.during = session._stopped.set
+    session.attempts.during = session.attempts.stop
     with pytest.raises(Stopped):
         session._run_safely(item)
     assert heard[-1] == events.ItemNotRun(item.id)
 
 
 def test_a_wait_is_no_time_of_the_item_and_the_same_one_is_told_once(
-    session: Blind,
+    session: Session,
     heard: list[events.Event],
     item: Item,
     monkeypatch: pytest.MonkeyPatch,
@@ -118,9 +119,9 @@ def test_a_wait_is_no_time_of_the_item_and_the_same_one_is_told_once(
     def work() -> None:
         now[0] += WORK
 
-    monkeypatch.setattr(driver, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(attempt, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(slots, "slot", slow)
-    session.during = work
+    session.attempts.during = work
     for result in (session.run(item), session.run(item)):
         assert result.seconds == WORK
         assert result.parts["wait"] == WAIT

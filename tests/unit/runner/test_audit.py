@@ -104,7 +104,7 @@ def test_a_report_that_text_was_written_around_is_not_lost() -> None:
     console = on_console(2, "x: 'a") + on_console(2, STALL) + on_console(2, "b'")
     found = compare([in_log(2, STALL)], console, since=1)
     assert [line.text for line in found.torn] == [STALL]
-    assert "as if they were more of other records" in found.problem
+    assert "as if they were part of other records" in found.problem
 
 
 def test_a_report_in_a_record_of_many_lines_is_nobodys_report() -> None:
@@ -339,7 +339,7 @@ def test_a_console_that_stays_silent_is_not_taken_for_a_quiet_one(
     with pytest.raises(DeadlineExceeded, match="on the console"):
         seen.fence()
     guest.takes = False
-    with pytest.raises(InfraError, match="does not take"):
+    with pytest.raises(InfraError, match="does not accept"):
         seen.fence()
     guest.takes = True
     guest.close()

@@ -186,5 +186,5 @@ def test_the_objects_of_bpf_come_with_the_rest(guest: Guest, census: Census) -> 
 
 def test_without_the_objects_of_bpf_nothing_is_proven(guest: Guest, census: Census) -> None:
     guest.answers["ledger"] = {"programs": []}
-    with pytest.raises(InfraError, match="no list of maps"):
+    with pytest.raises(InfraError, match="lacks maps"):
         census.look(modules_ran=False)

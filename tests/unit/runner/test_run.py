@@ -23,7 +23,7 @@ from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.guest.loader import Loader
 from lab.guest.ssh import CommandTimeout
-from lab.jobs.session import Session, _extension_reports, rerun_line
+from lab.jobs.session import Session
 from lab.judge.extension_reports import with_names
 from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.lines import Shape
@@ -32,8 +32,11 @@ from lab.oracle.evidence import Trust
 from lab.oracle.rex.reports import RexReport
 from lab.pytest_plugin import _flavor
 from lab.report.dossier import Dossier
+from lab.report.record import _extension_reports
+from lab.report.rerun import rerun_line
 from lab.report.result import Result, explain
 from lab.runner import watch
+from lab.runner.attempt import Attempts
 from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.runner.plan import Plan, Planner
 from lab.runner.pool import Pool
@@ -144,7 +147,7 @@ def test_runs_without_outcomes_have_returned() -> None:
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        ([{"outcomes": {"vanished": 1}}], "nobody knows: vanished"),
+        ([{"outcomes": {"vanished": 1}}], "unknown outcomes: vanished"),
         ([{"run_cnt": 5}, {"run_cnt": 4}], "main.p: the count of returned went down by 1"),
     ],
 )
@@ -397,9 +400,8 @@ def test_a_failure_shows_what_was_said_of_programs(item: Item) -> None:
 
 
 def session(tmp_path: Path, planner: Any) -> Session:
-    return Session(
-        planner, Pool(Forks(planner.cache), tmp_path / "slots"), folder=tmp_path / "results"
-    )
+    attempts = Attempts(planner, Pool(Forks(planner.cache), tmp_path / "slots"))
+    return Session(attempts, folder=tmp_path / "results")
 
 
 def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_path: Path) -> None:
@@ -409,9 +411,8 @@ def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_
 
     heard: list[events.Event] = []
     planner = Refusing(Cache(tmp_path), "tcg")
-    one = Session(
-        planner, Pool(Forks(planner.cache), tmp_path / "slots"), heard.append, tmp_path / "results"
-    )
+    attempts = Attempts(planner, Pool(Forks(planner.cache), tmp_path / "slots"), heard.append)
+    one = Session(attempts, heard.append, tmp_path / "results")
     results = list(one.run_all([item, item], 1))
     assert [result.verdict for result in results] == ["error", "error"]
     assert "no compiler for stock" in results[0].reasons[0]
@@ -431,7 +432,7 @@ def test_stop_does_not_wait_for_a_plan(item: Item, tmp_path: Path) -> None:
     worker = threading.Thread(target=one._run_safely, args=(item,))
     worker.start()
     assert planning.wait(10)
-    stopper = threading.Thread(target=one.stop)
+    stopper = threading.Thread(target=one.attempts.stop)
     stopper.start()
     stopper.join(5)
     stopped = not stopper.is_alive()

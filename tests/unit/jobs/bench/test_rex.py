@@ -73,7 +73,7 @@ def test_the_modules_results_are_read() -> None:
      "tsc_khz 5\nloop 0 x\n", "tsc_khz 5\nloop 0 1\ncall 0 1 2\n"],
 )  # fmt: skip
 def test_what_is_no_result_is_the_labs_error(text: str) -> None:
-    with pytest.raises(InfraError, match="something else"):
+    with pytest.raises(InfraError, match="malformed answer"):
         parse(text, 10)
 
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab judge`: judge what was observed before, by the scenario as it is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli.run import EXIT_ERROR, EXIT_FAILED
+from lab.jobs.rejudge import rejudge
+from lab.plain import plain
+from lab.scenario.catalog import Catalog
+
+
+def judge_dossiers(
+    dossiers: Annotated[list[Path], typer.Argument(help="Folders of dossiers.")],
+    scenario: Annotated[
+        Path | None, typer.Option(help="The scenario's file, if it is not where it was.")
+    ] = None,
+) -> None:
+    """Judge stored observations again, without a virtual machine.
+
+    Change 'expect' in a scenario and see what it makes of a run that is over. An item that
+    passed has a dossier if it ran with --keep. The exit status is that of `lab run`.
+    """
+    catalog = Catalog.from_repo()
+    verdicts = set()
+    for folder in dossiers:
+        found = rejudge(folder, catalog, scenario)
+        verdicts.add(found.now.verdict)
+        was, now = found.before.verdict, found.now.verdict
+        change = "as before" if was == now else f"it was {was}"
+        typer.echo(f"{now:6}  {found.before.item}  ({change})")
+        for reason in found.now.reasons:
+            typer.echo(plain("\n".join(f"        {line}" for line in reason.splitlines())))
+    if "failed" in verdicts:
+        raise typer.Exit(EXIT_FAILED)
+    if "error" in verdicts:
+        raise typer.Exit(EXIT_ERROR)

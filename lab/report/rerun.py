@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lines that run something again, as the user would type them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+
+from lab import paths
+from lab.scenario.items import Item
+
+
+def rerun_line(item: Item) -> str:
+    """Return the one line that runs an item again."""
+    kernel = () if item.flavor in item.scenario.kernels else ("--kernel", item.flavor)
+    return shlex.join([command(), "run", str(item.scenario.path), *kernel, "--only", item.id])
+
+
+def command() -> str:
+    """Return the command that starts the lab: `lab.sh` puts nothing on the user's PATH."""
+    if shutil.which("lab"):
+        return "lab"
+    return os.path.join(".", os.path.relpath(paths.REPO / "lab.sh"))
