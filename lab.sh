@@ -275,7 +275,8 @@ run_tests() {
 	shellcheck lab.sh images/*/init
 	# Some tests boot these kernels. A build here shows its progress.
 	[ $# -gt 0 ] || lab kernel build stock rex
-	exec pytest tests "$@"
+	# As many tests at once as guests fit on this host; `-n 0` among the arguments: one.
+	exec pytest tests -n auto "$@"
 }
 
 while :; do

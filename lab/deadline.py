@@ -19,6 +19,8 @@ T = TypeVar("T")
 # Polling is cheap on the host; a fiftieth of a second is below what a person
 # or a median notices, and a condition variable is used where one can be.
 POLL_SECONDS = 0.02
+# A wait by another clock than the host's looks at that clock this often.
+NAP_SECONDS = 0.05
 
 
 class DeadlineExceeded(TimeoutError):
@@ -49,6 +51,13 @@ class Deadline:
     @property
     def expired(self) -> bool:
         return self.remaining <= 0
+
+    @property
+    def nap(self) -> float:
+        """Seconds of the host's that a wait may sleep before it looks at the clock again."""
+        if self.clock is time.monotonic:
+            return self.remaining
+        return min(self.remaining, NAP_SECONDS)
 
     def at_most(self, seconds: float) -> Deadline:
         """Return a deadline for a part of the work: this one, or `seconds` from now if sooner."""

@@ -19,19 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab import events, paths
+from lab import events
 from lab.errors import LabError
 from lab.words import SAFETY_PROPERTIES
+from lab.workspace import Workspace
 
 if TYPE_CHECKING:
     from lab.jobs.session import Session
     from lab.report.result import Result
+    from lab.scenario.catalog import Catalog
     from lab.scenario.items import Item
 
 # The lab's modules are imported when a scenario is collected: the pytest runs of
 # other projects in the same environment pay nothing for this plugin.
 
 _SESSION = pytest.StashKey["Session"]()
+_WORKSPACE = pytest.StashKey[Workspace]()
 _SUFFIXES = (".yaml", ".yml")
 _PART = "seconds_"
 
@@ -73,9 +76,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         # Workers of pytest-xdist inherit it, so that a run has one folder of results.
         os.environ["LAB_RUN"] = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    workspace = config.stash.setdefault(_WORKSPACE, Workspace.default())
     names = {*SAFETY_PROPERTIES}
-    if paths.SCENARIOS.is_dir():
-        names |= {path.name for path in paths.SCENARIOS.iterdir() if path.is_dir()}
+    for root in workspace.scenarios:
+        if root.is_dir():
+            names |= {path.name for path in root.iterdir() if path.is_dir()}
     for name in sorted(names):
         config.addinivalue_line("markers", f"{name}: scenarios of the property {name}")
 
@@ -88,7 +93,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 def _is_scenario(path: Path, config: pytest.Config) -> bool:
     named = {Path(str(arg).partition("::")[0]).resolve() for arg in config.args}
-    if path.resolve() in named or path.is_relative_to(paths.SCENARIOS):
+    roots = config.stash[_WORKSPACE].scenarios
+    if path.resolve() in named or any(path.is_relative_to(root) for root in roots):
         return True
     # Other projects in the same environment may have YAML in folders of that name.
     return any("scenarios" in arg.parts and path.is_relative_to(arg) for arg in named)
@@ -163,6 +169,7 @@ def _session(config: pytest.Config) -> Session:
     found = config.stash.get(_SESSION, None)
     if found is None:
         found = Session.create(
+            workspace=config.stash[_WORKSPACE],
             accel=config.option.accel,
             keep=config.option.keep_dossiers,
             cold=config.option.cold,
@@ -179,10 +186,10 @@ def _warn(event: events.Event) -> None:
 
 
 @functools.cache
-def _catalog() -> Any:
-    from lab.scenario.catalog import Catalog
+def _catalog(workspace: Workspace) -> Catalog:
+    from lab.runner.catalog import catalog_of
 
-    return Catalog.from_repo()
+    return catalog_of(workspace)
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -222,7 +229,8 @@ class ScenarioFile(pytest.File):
         from lab.scenario.items import items
         from lab.scenario.load import load_scenarios
 
-        for scenario in load_scenarios(self.path, _catalog()):
+        catalog = _catalog(self.config.stash[_WORKSPACE])
+        for scenario in load_scenarios(self.path, catalog):
             for item in items(scenario, self.config.option.kernel):
                 for turn in range(self.config.option.repeat):
                     name = item.id.partition("/")[2] + (f"#{turn + 1}" if turn else "")

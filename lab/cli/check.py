@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from lab import paths
 from lab.config.problems import Problem, ScenarioErrors
+from lab.runner.catalog import catalog_of
 from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
-from lab.scenario.load import find_files, load_scenarios
+from lab.scenario.load import find_files, find_in, load_scenarios
 from lab.scenario.model.scenario import Scenario
 from lab.scenario.schema import json_schema
+from lab.workspace import Workspace
 
 EXIT_PROBLEMS = 1
 
@@ -34,9 +35,10 @@ def check(
     Prints each error as FILE:LINE:COLUMN: MESSAGE. The exit status is 1 if
     there are any, 2 if the command can't be understood.
     """
-    catalog = Catalog.from_repo()
-    chosen = [file for path in files or [paths.SCENARIOS] for file in find_files(path)]
-    good, problems = check_all(list(dict.fromkeys(chosen)), catalog)
+    workspace = Workspace.default()
+    named = [file for path in files or () for file in find_files(path)]
+    chosen = named if files else find_in(workspace.scenarios)
+    good, problems = check_all(list(dict.fromkeys(chosen)), catalog_of(workspace))
     for problem in problems:
         typer.echo(str(problem))
     if as_list:

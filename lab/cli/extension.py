@@ -12,14 +12,16 @@ import typer
 from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import c, module
-from lab.extension.rust import source
+from lab.extension import c
+from lab.extension import source as c_source
+from lab.extension.rust import source as rust_source
 from lab.extension.rust.build import build_rust
 from lab.extension.rust.frames import LARGEST_FRAME, frames_of, named
 from lab.extension.source import ProgramDecl
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
 from lab.report.progress import ProgressReport
+from lab.workspace import EXTENSION_KINDS, RUST_ROOT, Workspace
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -73,13 +75,13 @@ def new_command(
             f"'{name}' is the name of a crate that comes with Rust or with the lab",
             hint=f"choose another name: my_{name}",
         )
-    folder = source.RUST / name
+    folder = Workspace.default().rust[0] / name
     if folder.exists():
         raise UserError(f"there is {folder} already", hint="choose another name, or edit it")
     (folder / "src").mkdir(parents=True)
     (folder / "Cargo.toml").write_text(MANIFEST.format(name=name))
-    (folder / source.ROOT).write_text(SOURCE.format())
-    typer.echo(folder / source.ROOT)
+    (folder / RUST_ROOT).write_text(SOURCE.format())
+    typer.echo(folder / RUST_ROOT)
 
 
 @app.command("build")
@@ -91,10 +93,10 @@ def build_command(
 ) -> None:
     """Compile and check extensions in Rust and C, and say what is in them."""
     with ProgressReport() as report:
-        cache = Cache.default(report)
+        cache, workspace = Cache.default(report), Workspace.default()
         for name in names:
             start = time.monotonic()
-            programs, maps, warnings = _build(name, kernel, cache, report)
+            programs, maps, warnings = _build(workspace, name, kernel, cache, report)
             typer.echo(f"{name}: built in {time.monotonic() - start:.1f} s")
             for program in programs:
                 typer.echo(f"  program {program.name}: {program.section}")
@@ -105,15 +107,19 @@ def build_command(
 
 
 def _build(
-    name: str, flavor: str, cache: Cache, emit: events.Emit
+    workspace: Workspace, name: str, flavor: str, cache: Cache, emit: events.Emit
 ) -> tuple[list[ProgramDecl], list[str], str]:
-    if name in source.rust_names():
-        image = build_rust(name, cache, emit)
-        return source.programs_in_source(name), source.maps_in_source(name), image.log
-    if name in c.c_names():
-        kernel = build_kernel(load_flavor(flavor), cache, emit)
-        built = c.build_c(name, kernel, cache, emit)
-        return c.programs_in_source(name), c.maps_in_source(name), built.log
+    if name in workspace.names("rust"):
+        image = build_rust(workspace, name, cache, emit)
+        place = workspace.find("rust", name)
+        return rust_source.programs_in_source(place), rust_source.maps_in_source(place), image.log
+    if name in workspace.names("c"):
+        kernel = build_kernel(load_flavor(workspace, flavor), cache, emit)
+        built = c.build_c(workspace, name, kernel, cache, emit)
+        path = workspace.find("c", name)
+        headers = workspace.headers_of(path)
+        maps = c_source.maps_in_source(path, headers)
+        return c_source.programs_in_source(path, headers), maps, built.log
     raise UserError(
         f"there is no extension {name} in Rust or C", hint="`lab extension list` names them"
     )
@@ -124,15 +130,19 @@ def frames_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An extension in Rust.")],
 ) -> None:
     """Say what each function of an extension takes of its stack, the largest first."""
-    if name not in source.rust_names():
-        for names, what in ((c.c_names(), "in C"), (module.module_names(), "a kernel module")):
+    workspace = Workspace.default()
+    if name not in workspace.names("rust"):
+        for names, what in (
+            (workspace.names("c"), "in C"),
+            (workspace.names("module"), "a kernel module"),
+        ):
             if name in names:
                 raise UserError(
                     f"{name} is {what}, not in Rust: it has no stack of its own",
                     hint="`lab extension list` says which are in Rust",
                 )
     with ProgressReport() as report:
-        image = build_rust(name, Cache.default(report), report)
+        image = build_rust(workspace, name, Cache.default(report), report)
     found = named(image.debug, frames_of(name, image.debug))
     for one in sorted(found, key=lambda one: (-one.frame.size, one.frame.address)):
         typer.echo(f"{one.frame.size:>7} {one}")
@@ -142,10 +152,7 @@ def frames_command(
 @app.command("list")
 def list_command() -> None:
     """List the extensions that scenarios can name."""
-    for kind, names in (
-        ("rust", source.rust_names()),
-        ("c", c.c_names()),
-        ("module", module.module_names()),
-    ):
-        for name in names:
+    workspace = Workspace.default()
+    for kind in EXTENSION_KINDS:
+        for name in workspace.names(kind):
             typer.echo(f"{kind:<7}{name}")

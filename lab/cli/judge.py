@@ -11,7 +11,8 @@ import typer
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
 from lab.jobs.rejudge import rejudge
 from lab.plain import plain
-from lab.scenario.catalog import Catalog
+from lab.runner.catalog import catalog_of
+from lab.workspace import Workspace
 
 
 def judge_dossiers(
@@ -25,7 +26,7 @@ def judge_dossiers(
     Change 'expect' in a scenario and see what it makes of a run that is over. An item that
     passed has a dossier if it ran with --keep. The exit status is that of `lab run`.
     """
-    catalog = Catalog.from_repo()
+    catalog = catalog_of(Workspace.default())
     verdicts = set()
     for folder in dossiers:
         found = rejudge(folder, catalog, scenario)

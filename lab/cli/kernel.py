@@ -19,6 +19,7 @@ from lab.kernel.artifact import Kernel
 from lab.kernel.flavor import Flavor, flavors, load_flavor
 from lab.kernel.kconfig import fragments
 from lab.report.progress import ProgressReport
+from lab.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -44,7 +45,8 @@ def build_command(
     ] = False,
 ) -> None:
     """Build kernels, or take them from the cache."""
-    wanted = [load_flavor(name) for name in names or ["stock"]]
+    workspace = Workspace.default()
+    wanted = [load_flavor(workspace, name) for name in names or ["stock"]]
     with ProgressReport() as report:
         for flavor in wanted:
             if each_patch:
@@ -65,7 +67,7 @@ def build_command(
 def list_command(as_json: AsJson = False) -> None:
     """List the flavors, and which of them are in the cache."""
     cache = Cache.default()
-    rows = [_row(flavor, cache) for flavor in flavors().values()]
+    rows = [_row(flavor, cache) for flavor in flavors(Workspace.default()).values()]
     if as_json:
         typer.echo(json.dumps({"version": 1, "flavors": rows}, indent=2))
         return
@@ -95,7 +97,8 @@ def config_command(
     ] = False,
 ) -> None:
     """Print the path of a built kernel's configuration, or what it is made of."""
-    flavor = load_flavor(name)
+    workspace = Workspace.default()
+    flavor = load_flavor(workspace, name)
     if requested:
         for request in fragments.read_fragments(flavor.fragments).values():
             typer.echo(f"{request.symbol}={request.value}  # {request.where}")
@@ -104,7 +107,7 @@ def config_command(
     if against is None:
         typer.echo(kernel.config)
         return
-    other = fragments.read_config(_built(load_flavor(against)).config)
+    other = fragments.read_config(_built(load_flavor(workspace, against)).config)
     own = fragments.read_config(kernel.config)
     for symbol in sorted({*own, *other}):
         if own.get(symbol) != other.get(symbol):
@@ -119,7 +122,9 @@ def clean_command(
 ) -> None:
     """Delete built kernels and the folders in which they were built."""
     cache = Cache.default()
-    for flavor in [load_flavor(name) for name in names] if names else flavors().values():
+    workspace = Workspace.default()
+    chosen = [load_flavor(workspace, name) for name in names or workspace.names("kernel")]
+    for flavor in chosen:
         if build.remove_kernel(flavor, cache):
             typer.echo(f"{flavor.name}: deleted")
     if not names:

@@ -18,11 +18,12 @@ from lab.jobs.session import Session
 from lab.report.parts import time_by_part
 from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
+from lab.runner.catalog import catalog_of
 from lab.runner.run import Run
-from lab.scenario.catalog import Catalog
 from lab.scenario.items import Item, items
 from lab.scenario.load import find_files, load_scenarios
 from lab.vm import slots
+from lab.workspace import Workspace
 
 EXIT_FAILED = 1
 EXIT_ERROR = 3
@@ -56,11 +57,14 @@ def run(
     ] = False,
 ) -> None:
     """Run scenarios and print verdicts."""
-    chosen = select(paths, kernel, only) * repeat
+    workspace = Workspace.default()
+    chosen = select(workspace, paths, kernel, only) * repeat
     out = Console(highlight=False, soft_wrap=True)
     with Terminal(out) as progress:
         bus = events.Bus(progress)
-        session = Session.create(accel=accel, emit=bus, keep=keep or gdb, cold=cold)
+        session = Session.create(
+            workspace=workspace, accel=accel, emit=bus, keep=keep or gdb, cold=cold
+        )
         if gdb:
             if len(chosen) != 1:
                 raise UserError(
@@ -89,9 +93,11 @@ def run(
         raise typer.Exit(EXIT_ERROR)
 
 
-def select(paths: list[Path], flavors: list[str] | None, only: str | None) -> list[Item]:
+def select(
+    workspace: Workspace, paths: list[Path], flavors: list[str] | None, only: str | None
+) -> list[Item]:
     """The items of scenario files, all files checked first; raises `UserError` for all at once."""
-    catalog = Catalog.from_repo()
+    catalog = catalog_of(workspace)
     found: list[Item] = []
     errors: list[str] = []
     for path in paths:

@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 import tty
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,12 +24,13 @@ from lab.cache import Cache
 from lab.cli.run import gdb_line
 from lab.deadline import scaled
 from lab.errors import LabError
-from lab.extension.c import build_c, c_names
+from lab.extension.c import build_c
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.report.terminal import Terminal
 from lab.runner.plan import CONSOLE_SHELL, Planner
+from lab.workspace import Workspace
 
 ESCAPE = b"\x1d"  # Ctrl-]
 
@@ -60,7 +62,7 @@ def shell(
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     with Terminal(out) as progress:
         emit = events.Bus(progress)
-        planner = Planner(Cache.default(emit), accel, emit)
+        planner = Planner(Workspace.default(), Cache.default(emit), accel, emit)
         built = planner.kernel(kernel)
         spec = planner.guest_spec(
             built,
@@ -104,9 +106,10 @@ def _extensions(kernel: Kernel, planner: Planner, progress: Terminal) -> dict[st
     }
     if kernel.btf is None:
         return files
-    for name in c_names(here):
+    own = replace(planner.workspace, c=(here,))
+    for name in own.names("c"):
         try:
-            built = build_c(name, kernel, planner.cache, planner.emit, folder=here)
+            built = build_c(own, name, kernel, planner.cache, planner.emit)
         except LabError as error:
             # One that does not compile must not keep the user out of the guest.
             progress.print(f"{name}: {error}")

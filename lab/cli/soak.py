@@ -28,6 +28,7 @@ from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.words import OUTCOMES
+from lab.workspace import Workspace
 
 # Characters of a command that is shown, and those that are longer.
 LONGEST = 100
@@ -84,7 +85,9 @@ def soak(
         emit = events.Bus(progress)
         progress.print(f"soak: {order.line()}")
         cache = Cache.default(emit)
-        done = Soak(Planner(cache, accel, emit), Forks(cache, cold, emit), order, emit).run()
+        done = Soak(
+            Planner(Workspace.default(), cache, accel, emit), Forks(cache, cold, emit), order, emit
+        ).run()
     if as_json is not None and aside is not None:
         aside.write_text(json.dumps(done.as_data(), indent=1) + "\n")
         aside.replace(as_json)

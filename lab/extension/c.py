@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shutil
@@ -15,15 +14,12 @@ from pathlib import Path
 from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import NotCompiled, UserError
-from lab.extension import includes, source
-from lab.extension.source import ProgramDecl, clang_options
+from lab.extension import includes
+from lab.extension.source import clang_options
 from lab.host import process
 from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
-from lab.paths import EXTENSIONS, shown
-
-C = EXTENSIONS / "c"
-SUFFIX = ".bpf.c"
+from lab.workspace import C_SUFFIX, Roots, Workspace
 
 # The verifier's messages in the scenarios were measured with this one; others
 # generate other code. 16 is the first that needs no help with BTF and -mcpu=v3.
@@ -68,41 +64,12 @@ class CompileRejected(NotCompiled):
     """Clang does not accept an extension."""
 
 
-def c_names(folder: Path = C) -> list[str]:
-    """The names of the extensions in a folder: `x` for `x.bpf.c`."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
-
-
-def source_path(name: str, folder: Path = C) -> Path:
-    """The source of an extension. Raises `UserError` if there is none of that name."""
-    path = folder / f"{name}{SUFFIX}"
-    if not path.is_file():
-        known = c_names(folder)
-        close = difflib.get_close_matches(name, known, 1)
-        raise UserError(
-            f"there is no C extension {name} in {shown(folder)}",
-            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
-        )
-    return path
-
-
-def programs_in_source(name: str, folder: Path = C) -> list[ProgramDecl]:
-    """The programs of an extension, as `lab.extension.source` finds them; nothing is built."""
-    return source.programs_in_source(source_path(name, folder))
-
-
-def maps_in_source(name: str, folder: Path = C) -> list[str]:
-    """The maps of an extension, as `lab.extension.source` finds them; nothing is built."""
-    return source.maps_in_source(source_path(name, folder))
-
-
 def build_c(
+    workspace: Workspace,
     name: str,
     kernel: Kernel,
     cache: Cache,
     emit: events.Emit = events.ignore,
-    *,
-    folder: Path = C,
 ) -> CObject:
     """The extension `name` for a kernel, compiled if the cache lacks it.
 
@@ -110,24 +77,26 @@ def build_c(
     `UserError` if there is no such extension, no usable clang, or if the
     kernel has no BTF to take its types from.
     """
-    path = source_path(name, folder)
+    path = workspace.find("c", name)
     clang, version = find_clang()
     types = kernel_types(kernel, cache, emit)
     _need_helper_headers()
+    headers = workspace.headers_of(path)
     key = key_of(
         what="c",
         name=name,
         source=file_digest(path),
-        flags=FLAGS,
+        flags=(*FLAGS, *map(str, headers)),
         clang=version,
         types=types.parent.name,
     )
     job = f"extension {name}"
+    shown = workspace.shown(path.parent)
 
     def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
-        log, read = _compile(clang, path, types.parent, aside / f"{name}.bpf.o")
+        log, read = _compile(clang, path, types.parent, headers, aside / f"{name}.bpf.o", shown)
         (aside / "log").write_text(log)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
         return read
@@ -206,19 +175,25 @@ def _need_helper_headers() -> None:
         raise UserError("libbpf's headers are missing", hint="apt install libbpf-dev")
 
 
-def _compile(clang: str, path: Path, types: Path, target: Path) -> tuple[str, Inputs]:
-    """Compile, and return clang's messages and its inputs as seen from the source's folder."""
+def _compile(
+    clang: str, path: Path, types: Path, headers: Roots, target: Path, shown: str
+) -> tuple[str, Inputs]:
+    """Compile, and return clang's messages and its inputs as seen from the source's folder.
+
+    Quoted includes are looked for in `headers` too. `shown` is the source's folder as errors
+    name it.
+    """
     options = clang_options(path)
     command: list[str | Path] = [
         *process.in_environment(process.bare_environment(PWD=str(path.parent))),
-        clang, *FLAGS, *options, "-I", types,
+        clang, *FLAGS, *options, *(f"-iquote{folder}" for folder in headers), "-I", types,
     ]  # fmt: skip
     rule = target.with_suffix(".d")
     result = process.run(
         [
             *command,
             # The verifier quotes source lines: let their place not depend on the checkout's.
-            f"-ffile-prefix-map={path.parent}=.", f"-ffile-prefix-map={types}=.",
+            *(f"-ffile-prefix-map={folder}=." for folder in (path.parent, types, *headers)),
             "-MD", "-MF", rule, "-MT", "object", "-c", path.name, "-o", target,
         ],
         cwd=path.parent,
@@ -236,8 +211,8 @@ def _compile(clang: str, path: Path, types: Path, target: Path) -> tuple[str, In
         found = includes.inputs_of(read, includes.search_list(said), path.parent)
         unseen = path.name not in read or any(map(_UNLISTED_OPTION.match, options))
         return result.stderr, replace(found, complete=found.complete and not unseen)
-    name = path.name.removesuffix(SUFFIX)
-    lines = compile_errors(result.stderr, shown(path.parent))
+    name = path.name.removesuffix(C_SUFFIX)
+    lines = compile_errors(result.stderr, shown)
     rejected = CompileRejected(
         f"extension {name} does not compile: {lines[0] if lines else 'clang failed'}",
         details="\n".join(lines[1:]) if lines else result.stderr,

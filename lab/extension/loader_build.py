@@ -12,9 +12,7 @@ from lab.errors import UserError
 from lab.extension import includes
 from lab.host import process
 from lab.inputs import Inputs
-from lab.paths import EXTENSIONS
-
-LOADER = EXTENSIONS / "loader"
+from lab.workspace import Workspace
 
 # Reproducible: no build id, no paths, no symbols.
 FLAGS = (
@@ -26,7 +24,7 @@ FLAGS = (
 _LIBRARIES = ("bpf", "elf", "z")
 
 
-def build_loader(cache: Cache, emit: events.Emit = events.ignore) -> Path:
+def build_loader(workspace: Workspace, cache: Cache, emit: events.Emit = events.ignore) -> Path:
     """The static program `kextload` (`kexttrigger` by its other name), built if it is not cached.
 
     Raises `UserError` if a compiler or library is missing.
@@ -38,9 +36,10 @@ def build_loader(cache: Cache, emit: events.Emit = events.ignore) -> Path:
             f"kextload can't be linked: no static {', '.join(f'lib{m}.a' for m in missing)}",
             hint="apt install libc6-dev libbpf-dev libelf-dev zlib1g-dev",
         )
+    source = workspace.loader
     key = key_of(
         what="kextload",
-        sources={path.name: file_digest(path) for path in sorted(LOADER.glob("*.[ch]"))},
+        sources={path.name: file_digest(path) for path in sorted(source.glob("*.[ch]"))},
         flags=FLAGS,
         compiler=process.run(["gcc", "--version"]).stdout.partition("\n")[0],
         libraries={name: file_digest(path) for name, path in archives.items() if path},
@@ -49,22 +48,22 @@ def build_loader(cache: Cache, emit: events.Emit = events.ignore) -> Path:
     def build(aside: Path) -> Inputs:
         started = time.monotonic()
         emit(events.StageStarted("kextload", "compile"))
-        read = _compile(aside / "kextload")
+        read = _compile(source, aside / "kextload")
         emit(events.StageFinished("kextload", "compile", time.monotonic() - started))
         return read
 
-    return inputs.get(cache, "tools", key, build, base=LOADER, what="kextload") / "kextload"
+    return inputs.get(cache, "tools", key, build, base=source, what="kextload") / "kextload"
 
 
-def _compile(target: Path) -> Inputs:
+def _compile(source: Path, target: Path) -> Inputs:
     gcc = [*process.in_environment(process.bare_environment(SOURCE_DATE_EPOCH="0")), "gcc"]
     result = process.run(
         [
-            *gcc, *FLAGS, "-MD", f"-ffile-prefix-map={LOADER}=.",
-            *sorted(path.name for path in LOADER.glob("*.c")),
+            *gcc, *FLAGS, "-MD", f"-ffile-prefix-map={source}=.",
+            *sorted(path.name for path in source.glob("*.c")),
             "-o", target, *(f"-l{name}" for name in _LIBRARIES),
         ],
-        cwd=LOADER,
+        cwd=source,
         check=False,
     )  # fmt: skip
     if not result.ok:
@@ -74,7 +73,7 @@ def _compile(target: Path) -> Inputs:
         read.update(includes.names_in_rule(rule.read_text()))
         rule.unlink()
     said = process.run([*gcc, "-E", "-v", "-x", "c", "/dev/null", "-o", "/dev/null"]).stderr
-    return includes.inputs_of(read, includes.search_list(said), LOADER)
+    return includes.inputs_of(read, includes.search_list(said), source)
 
 
 def _archive(name: str) -> Path | None:

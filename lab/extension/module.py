@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 import time
@@ -17,9 +16,7 @@ from lab.extension import module_inputs
 from lab.host import process
 from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel
-from lab.paths import EXTENSIONS, shown
-
-MODULES = EXTENSIONS / "modules"
+from lab.workspace import Workspace
 
 # What the build writes beside the sources, should somebody have built in place.
 _PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*", "Module.symvers", "modules.order")
@@ -31,19 +28,12 @@ _MAX_ERRORS = 20
 _MISSING = re.compile(r"fatal error: ('[^']*' file not found|.*: No such file or directory)")
 
 
-def module_names(folder: Path = MODULES) -> list[str]:
-    """Names of the modules that can be built: folders with a Kbuild file or a Makefile."""
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if _recipe(path))
-
-
 def build_module(
+    workspace: Workspace,
     name: str,
     kernel: Kernel,
     cache: Cache,
     emit: events.Emit = events.ignore,
-    folder: Path = MODULES,
 ) -> Path:
     """The module `name` as a .ko for this kernel, built if the cache lacks it.
 
@@ -51,7 +41,8 @@ def build_module(
     `UserError` if there is no such module, if it does not compile, or if
     modules can't be built for the kernel at all.
     """
-    source = _source(name, folder)
+    source = workspace.find("module", name)
+    shown = workspace.shown(source)
     if kernel.build_tree is None:
         raise UserError(
             f"module {name}: kernel {kernel.flavor} has no build tree to build modules against",
@@ -73,29 +64,11 @@ def build_module(
     def build(aside: Path) -> Inputs:
         emit(events.StageStarted(job, "compile"))
         work = _copy(source, name, sources, aside)
-        read = _build(source, name, kernel, compiler, work)
+        read = _build(source, shown, name, kernel, compiler, work)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
         return read
 
     return inputs.get(cache, "extension", key, build, base=source, what=job) / f"{name}.ko"
-
-
-def _recipe(folder: Path) -> Path | None:
-    for file in ("Kbuild", "Makefile"):
-        if (folder / file).is_file():
-            return folder / file
-    return None
-
-
-def _source(name: str, folder: Path) -> Path:
-    known = module_names(folder)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        raise UserError(
-            f"there is no module {name} in {shown(folder)}",
-            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
-        )
-    return folder / name
 
 
 def _sources(source: Path) -> list[Path]:
@@ -158,7 +131,9 @@ def _copy(source: Path, name: str, digests: dict[str, str], aside: Path) -> Path
     return work
 
 
-def _build(source: Path, name: str, kernel: Kernel, compiler: str, work: Path) -> Inputs:
+def _build(
+    source: Path, shown: str, name: str, kernel: Kernel, compiler: str, work: Path
+) -> Inputs:
     result = process.run(
         [
             *process.in_environment(process.bare_environment()),
@@ -170,7 +145,7 @@ def _build(source: Path, name: str, kernel: Kernel, compiler: str, work: Path) -
         check=False,
     )  # fmt: skip
     if not result.ok:
-        lines = compile_errors(result.stdout + result.stderr, work, shown(source))
+        lines = compile_errors(result.stdout + result.stderr, work, shown)
         if not lines:
             raise process.ToolFailed(result, hint=f"the build tree is {kernel.build_tree}")
         refused = NotCompiled(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,18 +36,24 @@ class ProgramDecl:
     section: str
 
 
-def programs_in_source(path: Path) -> list[ProgramDecl]:
-    """The programs that a source declares, in order, those of quoted includes with them."""
+def programs_in_source(path: Path, headers: Sequence[Path] = ()) -> list[ProgramDecl]:
+    """The programs that a source declares, in order, those of quoted includes with them.
+
+    Files that are not in the folder of the one that includes them are looked for in `headers`.
+    """
     found: dict[str, ProgramDecl] = {}
-    for section, in_macro, plain in _PROGRAM.findall(_MACRO.sub("", _text(path))):
+    for section, in_macro, plain in _PROGRAM.findall(_MACRO.sub("", _text(path, headers))):
         name = in_macro or plain
         found.setdefault(name, ProgramDecl(name, section))
     return list(found.values())
 
 
-def maps_in_source(path: Path) -> list[str]:
-    """The names of the maps that a source declares, those of quoted includes with them."""
-    text = _text(path)
+def maps_in_source(path: Path, headers: Sequence[Path] = ()) -> list[str]:
+    """The names of the maps that a source declares, those of quoted includes with them.
+
+    `headers` are those of `programs_in_source`.
+    """
+    text = _text(path, headers)
     found: dict[str, None] = {}
     makers: dict[str, int] = {}  # macros that declare a map: which argument is its name
     for macro, parameters, body in _MACRO.findall(text):
@@ -65,10 +72,13 @@ def maps_in_source(path: Path) -> list[str]:
     return list(found)
 
 
-def sources_of(path: Path) -> list[Path]:
-    """The source and all that it includes in quotes from beside it, each once, itself first."""
+def sources_of(path: Path, headers: Sequence[Path] = ()) -> list[Path]:
+    """The source and all that it includes in quotes, each once, itself first.
+
+    An included file is in the folder of the file that includes it, or in one of `headers`.
+    """
     found: list[Path] = []
-    _collect(path, found)
+    _collect(path, headers, found)
     return found
 
 
@@ -78,16 +88,21 @@ def clang_options(path: Path) -> list[str]:
     return [word for line in _OPTIONS.findall(head) for word in shlex.split(line)]
 
 
-def _collect(path: Path, found: list[Path]) -> None:
-    if path in found or not path.is_file():
-        return  # vmlinux.h is not beside the sources, but generated
+def _collect(path: Path, headers: Sequence[Path], found: list[Path]) -> None:
+    if path in found:
+        return
     found.append(path)
     for name in _INCLUDE.findall(path.read_text()):
-        _collect(path.parent / name, found)
+        included = next(
+            (file for folder in (path.parent, *headers) if (file := folder / name).is_file()), None
+        )
+        # vmlinux.h is in none of them: it is generated.
+        if included is not None:
+            _collect(included, headers, found)
 
 
-def _text(path: Path) -> str:
-    parts = [_without_comments(part.read_text()) for part in sources_of(path)]
+def _text(path: Path, headers: Sequence[Path]) -> str:
+    parts = [_without_comments(part.read_text()) for part in sources_of(path, headers)]
     return "\n".join(reversed(parts))  # includes first, as the compiler sees them
 
 

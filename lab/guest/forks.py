@@ -32,8 +32,9 @@ from lab.vm.snapshot import Snapshot, SnapshotDamaged
 KIND = "snapshot"
 # Part of every key: increase it when the way to make or load a snapshot changes.
 _FORMAT = 1
-# A snapshot has about 100 MB; the most recently used ones are kept.
-KEEP = 12
+# A snapshot has 60 to 100 MB; the most recently used ones are kept. All shipped scenarios
+# need 15 of them.
+KEEP = 24
 QUIET_SECONDS = 30.0
 
 

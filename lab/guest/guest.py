@@ -259,13 +259,24 @@ class Guest:
             for path, part in zip(paths, parts, strict=True)
         }
 
-    def alive(self, nonce: str, deadline: Deadline, patience: float = 5.0) -> str:
+    def alive(
+        self,
+        nonce: str,
+        deadline: Deadline,
+        patience: float = 5.0,
+        opening: Deadline | None = None,
+    ) -> str:
         """Return the answer of `kextload alive` to a nonce that each CPU must echo in `patience` s.
 
-        Raises `ConnectionLost` if the guest does not even start it.
+        Raises `ConnectionLost` if the guest does not even start it, by `opening` if given.
         """
         milliseconds = int(patience * 1000)
-        return self.run(f"kextload alive {nonce} {milliseconds}", deadline).stdout
+        line = f"kextload alive {nonce} {milliseconds}"
+        running = self.ssh.start(line, opening or deadline)
+        try:
+            return running.wait(deadline).stdout
+        finally:
+            running.close()
 
     def where(self, vmlinux: Path | None = None) -> str:
         """Return the position of each CPU, seen from outside, one line per CPU."""
@@ -354,7 +365,10 @@ def _boot_error(
     elif cause is not BootCause.KERNEL_PANICKED:
         with contextlib.suppress(InfraError):
             cpus = where_cpus_are(machine, vmlinux)
-            backtraces = machine.ask_backtraces(Deadline(BACKTRACE_SECONDS))
+            limit = Deadline(BACKTRACE_SECONDS)
+            # Kernels boot with `loglevel=4`, which hides backtraces, until init raises it.
+            machine.press_sysrq(b"8", "Loglevel set to", 1, limit)
+            backtraces = machine.ask_backtraces(limit)
             cpus = f"{cpus}\n{backtraces}"
     return BootError(cause, seconds=seconds, console=console, cpus=cpus, more=more)
 

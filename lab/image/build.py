@@ -10,13 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import events, paths
+from lab import events
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import UserError
 from lab.host import process
 from lab.image import cpio, debs, describe, elf
+from lab.workspace import Workspace
 
 FILE_NAME = "image.cpio"
+# The image of every guest so far.
+DEFAULT_IMAGE = "minimal"
 MODULES_FOLDER = "lib/modules-lab"
 LOADER_PATH = "/usr/bin/kextload"
 _LOADER_LINKS = ("/usr/bin/kexttrigger", "/usr/bin/kextwitness")
@@ -45,6 +48,7 @@ class _Content:
 
 
 def build_image(
+    workspace: Workspace,
     name: str,
     cache: Cache,
     *,
@@ -52,17 +56,15 @@ def build_image(
     loader: Path | None = None,
     extra: Mapping[str, Path] | None = None,
     emit: events.Emit = events.ignore,
-    folder: Path | None = None,
 ) -> Image:
     """Return the image `name` from the cache; build it if necessary.
 
     The guest's init loads `kernel_modules` in their order. `extra` maps paths
-    in the guest to files on the host, whose execute bits are kept. `folder` holds the
-    images' descriptions if they are not the repository's. The same inputs
+    in the guest to files on the host, whose execute bits are kept. The same inputs
     give the same bytes. Raises `UserError` for an image or a file that is
     missing, or a result above the image's limit.
     """
-    description, base = describe.load(name, folder)
+    description, base = describe.load(workspace, name)
     contents = [
         _Content(item.to, base / item.source, item.mode) for item in description.files
     ] + _programs(description, cache, emit)
@@ -96,12 +98,6 @@ def build_image(
 
     path = cache.get("image", key, build, what=f"image {name}") / FILE_NAME
     return Image(path, key, path.stat().st_size)
-
-
-def names(folder: Path | None = None) -> list[str]:
-    """Return the names of all images that have a description."""
-    found = (folder or paths.IMAGES).glob(f"*/{describe.DESCRIPTION}")
-    return sorted(entry.parent.name for entry in found)
 
 
 def _programs(description: describe.Description, cache: Cache, emit: events.Emit) -> list[_Content]:

@@ -8,10 +8,8 @@ from pathlib import Path
 import pydantic
 import yaml
 
-from lab import paths
 from lab.errors import UserError
-
-DESCRIPTION = "image.yaml"
+from lab.workspace import IMAGE_FILE, Workspace
 
 
 class _Part(pydantic.BaseModel):
@@ -63,17 +61,13 @@ class Description(_Part):
     devices: tuple[Device, ...] = ()
 
 
-def load(name: str, folder: Path | None = None) -> tuple[Description, Path]:
+def load(workspace: Workspace, name: str) -> tuple[Description, Path]:
     """Return the description of an image and the folder that contains it.
 
     Raises `UserError` for an image that does not exist or whose description
     is not valid.
     """
-    base = folder or paths.IMAGES
-    path = base / name / DESCRIPTION
-    if not path.is_file():
-        known = sorted(entry.parent.name for entry in base.glob(f"*/{DESCRIPTION}"))
-        raise UserError(f"no image {name!r}", hint=f"there are: {', '.join(known) or 'none'}")
+    path = workspace.find("image", name) / IMAGE_FILE
     try:
         return Description.model_validate(yaml.safe_load(path.read_text())), path.parent
     except (yaml.YAMLError, pydantic.ValidationError) as error:

@@ -23,6 +23,7 @@ from lab.runner.plan import Planner
 from lab.runner.pool import Pool
 from lab.scenario.items import Item
 from lab.vm import slots
+from lab.workspace import Workspace
 
 
 @dataclass
@@ -40,15 +41,20 @@ class Session:
     def create(
         cls,
         *,
+        workspace: Workspace | None = None,
         accel: str = "auto",
         emit: events.Emit = events.ignore,
         keep: bool = False,
         cold: bool = False,
     ) -> Session:
-        """Return a session on the user's cache; with `cold` it boots its guests."""
+        """Return a session on the user's cache; with `cold` it boots its guests.
+
+        Items are built from `workspace`; None is the default one.
+        """
         cache = Cache.default(emit)
         pool = Pool(Forks(cache, cold, emit), cache.root / slots.FOLDER)
-        return cls(Attempts(Planner(cache, accel, emit), pool, emit), emit, keep=keep)
+        planner = Planner(workspace or Workspace.default(), cache, accel, emit)
+        return cls(Attempts(planner, pool, emit), emit, keep=keep)
 
     def run(self, item: Item) -> Result:
         """Attempt, judge and record one item.

@@ -16,10 +16,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
-from lab import paths
 from lab.errors import UserError
-
-FILE_NAME = "kernel.yaml"
+from lab.workspace import FLAVOR_FILE, Workspace
 
 
 class _Strict(BaseModel):
@@ -142,25 +140,21 @@ class Flavor:
         return isinstance(self.source, DebianSource | TarballSource | GitSource)
 
 
-def flavors(root: Path | None = None) -> dict[str, Flavor]:
-    """All flavors of the folder (`kconfigs/`), by name."""
-    return {name: load_flavor(name, root=root) for name in _names(root or paths.KCONFIGS)}
+def flavors(workspace: Workspace) -> dict[str, Flavor]:
+    """All flavors of a workspace, by name."""
+    return {name: load_flavor(workspace, name) for name in workspace.names("kernel")}
 
 
-def load_flavor(name: str | Path, *, root: Path | None = None) -> Flavor:
-    """The flavor of that name in `root` (`kconfigs/`), or of a `kernel.yaml` anywhere.
+def load_flavor(workspace: Workspace, name: str | Path) -> Flavor:
+    """The flavor of that name in a workspace, or of a `kernel.yaml` anywhere.
 
     Raises `UserError` with file, line and what is wrong there.
     """
-    return _load(name, root or paths.KCONFIGS, ())
+    return _load(name, workspace, ())
 
 
-def _names(root: Path) -> list[str]:
-    return sorted(path.parent.name for path in root.glob(f"*/{FILE_NAME}"))
-
-
-def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
-    file = _find(name, root)
+def _load(name: str | Path, workspace: Workspace, seen: tuple[str, ...]) -> Flavor:
+    file = _find(name, workspace)
     data, lines = _read(file)
     try:
         parsed = FlavorFile.model_validate(data)
@@ -177,7 +171,7 @@ def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
             f"{_at(file, lines, ('base',))}: {' -> '.join((*seen, label))} is a circle",
             hint="a base must not lead back to the flavor",
         )
-    base = _load(parsed.base, root, (*seen, label)) if parsed.base else None
+    base = _load(parsed.base, workspace, (*seen, label)) if parsed.base else None
     if base and not base.built:
         raise UserError(
             f"{_at(file, lines, ('base',))}: {base.name} is not built from source",
@@ -213,18 +207,15 @@ def _load(name: str | Path, root: Path, seen: tuple[str, ...]) -> Flavor:
     )
 
 
-def _find(name: str | Path, root: Path) -> Path:
+def _find(name: str | Path, workspace: Workspace) -> Path:
     text = str(name)
     if isinstance(name, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(text).expanduser()
-        path = path / FILE_NAME if path.is_dir() else path
+        path = path / FLAVOR_FILE if path.is_dir() else path
         if path.is_file():
             return path.resolve()
-        raise UserError(f"no flavor at {path}", hint=f"give a {FILE_NAME} or its folder")
-    path = root / text / FILE_NAME
-    if path.is_file():
-        return path
-    raise UserError(f"no flavor {text!r}", hint=_suggest(text, _names(root), "flavors"))
+        raise UserError(f"no flavor at {path}", hint=f"give a {FLAVOR_FILE} or its folder")
+    return workspace.find("kernel", text) / FLAVOR_FILE
 
 
 def _suggest(word: str, known: Iterable[str], plural: str) -> str:

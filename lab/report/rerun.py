@@ -7,8 +7,8 @@ import os
 import shlex
 import shutil
 
-from lab import paths
 from lab.scenario.items import Item
+from lab.workspace import CHECKOUT
 
 
 def rerun_line(item: Item) -> str:
@@ -21,4 +21,4 @@ def command() -> str:
     """Return the command that starts the lab: `lab.sh` puts nothing on the user's PATH."""
     if shutil.which("lab"):
         return "lab"
-    return os.path.join(".", os.path.relpath(paths.REPO / "lab.sh"))
+    return os.path.join(".", os.path.relpath(CHECKOUT / "lab.sh"))

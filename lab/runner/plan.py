@@ -15,7 +15,7 @@ from lab.extension.module import build_module
 from lab.extension.rust.build import build_rust
 from lab.guest.guest import GuestSpec
 from lab.host.tsc import frequency_khz
-from lab.image.build import Image, build_image
+from lab.image.build import DEFAULT_IMAGE, Image, build_image
 from lab.kernel.artifact import Kernel
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
@@ -24,15 +24,20 @@ from lab.runner.extensions import Artifact
 from lab.scenario.items import Item
 from lab.scenario.model.expect import TextExpect
 from lab.scenario.model.extensions import CExtension, ModuleExtension, RustExtension
+from lab.scenario.model.scenario import Machine as MachineModel
 from lab.scenario.model.scenario import Scenario
 from lab.scenario.model.steps import ConsoleStep, LoadStep
 from lab.vm.accel import Accel, choose
 from lab.vm.argv import Shape
+from lab.workspace import Workspace
 
 # A boot argument: the image's init then offers a shell on the console.
 CONSOLE_SHELL = "lab.console=shell"
 # With `icount` the emulator's counter counts nanoseconds of the guest's time.
 ICOUNT_KHZ = 1_000_000
+# `clock: instructions` of a scenario: each takes 2^6 = 64 ns. With more of them, the time of
+# what a guest has to do before its detectors matter grows faster than their time shrinks.
+CLOCK_SHIFT = 6
 # The option that a kernel needs for native programs.
 REX = "CONFIG_BPF_REX"
 # Each console line then shows whether the kernel wrote it or a program did,
@@ -53,15 +58,21 @@ class Plan:
 
 @dataclass
 class Planner:
-    """Makes plans; what items share is resolved once per process."""
+    """Make plans from a workspace, and build once what items share.
 
+    The workspace is part of each memo's key: in another one a name is another source.
+    """
+
+    workspace: Workspace
     cache: Cache
     accel: str = "auto"
     emit: events.Emit = events.ignore
-    _kernels: dict[str, Kernel] = field(default_factory=dict)
-    _failed: dict[str, LabError] = field(default_factory=dict)
-    _images: dict[str, Image] = field(default_factory=dict)
-    _artifacts: dict[tuple[str, str, str], Artifact | NotCompiled] = field(default_factory=dict)
+    _kernels: dict[tuple[Workspace, str], Kernel] = field(default_factory=dict)
+    _failed: dict[tuple[Workspace, str], LabError] = field(default_factory=dict)
+    _images: dict[tuple[Workspace, str, str], Image] = field(default_factory=dict)
+    _artifacts: dict[tuple[Workspace, str, str, str], Artifact | NotCompiled] = field(
+        default_factory=dict
+    )
     _accel: Accel | None = None
 
     def plan(self, item: Item, *, gdb: bool = False) -> Plan:
@@ -87,37 +98,42 @@ class Planner:
             extra=extra,
             machine=machine.type if "type" in machine.model_fields_set else None,
             gdb=gdb,
+            icount=self._icount(machine),
         )
         return Plan(item, kernel, image, spec, artifacts)
 
     def has(self, flavor: str) -> bool:
         """Return whether a flavor's kernel is resolved already."""
-        return flavor in self._kernels
+        return (self.workspace, flavor) in self._kernels
 
     def kernel(self, flavor: str) -> Kernel:
         """Return the kernel of a flavor; build it if necessary."""
-        if flavor in self._failed:
-            raise self._failed[flavor]
-        if flavor not in self._kernels:
+        key = (self.workspace, flavor)
+        if key in self._failed:
+            raise self._failed[key]
+        if key not in self._kernels:
             try:
-                self._kernels[flavor] = build_kernel(load_flavor(flavor), self.cache, self.emit)
+                found = load_flavor(self.workspace, flavor)
+                self._kernels[key] = build_kernel(found, self.cache, self.emit)
             except LabError as error:
                 # Minutes of building it would end the same for the next item.
-                self._failed[flavor] = error
+                self._failed[key] = error
                 raise
-        return self._kernels[flavor]
+        return self._kernels[key]
 
-    def image(self, kernel: Kernel) -> Image:
+    def image(self, kernel: Kernel, name: str = DEFAULT_IMAGE) -> Image:
         """Return the image for a kernel, with the modules that the kernel needs."""
-        if kernel.key not in self._images:
-            self._images[kernel.key] = build_image(
-                "minimal",
+        key = (self.workspace, name, kernel.key)
+        if key not in self._images:
+            self._images[key] = build_image(
+                self.workspace,
+                name,
                 self.cache,
                 kernel_modules=kernel.modules,
-                loader=build_loader(self.cache, self.emit),
+                loader=build_loader(self.workspace, self.cache, self.emit),
                 emit=self.emit,
             )
-        return self._images[kernel.key]
+        return self._images[key]
 
     def guest_spec(
         self,
@@ -146,6 +162,11 @@ class Planner:
         arguments = (*kernel.boot_args, MARKED_CONSOLE, *self._clock_args(shape), *extra)
         return GuestSpec(kernel.boot, image.path, arguments, shape, kernel.vmlinux, gdb)
 
+    def _icount(self, machine: MachineModel) -> int | None:
+        """Return the `icount` of a scenario's machine; under KVM time is always the host's."""
+        counted = machine.clock == "instructions" and self.chosen_accel().name == "tcg"
+        return CLOCK_SHIFT if counted else None
+
     def _clock_args(self, shape: Shape) -> tuple[str, ...]:
         """Tells an emulated guest how fast its time-stamp counter runs, as KVM's clock does."""
         khz = frequency_khz(self.cache) if shape.accel == "tcg" else None
@@ -161,7 +182,7 @@ class Planner:
 
     def _artifact(self, scenario: Scenario, name: str, kernel: Kernel) -> Artifact:
         extension = scenario.extensions[name]
-        key = (extension.kind, extension.source, kernel.key)
+        key = (self.workspace, extension.kind, extension.source, kernel.key)
         if key not in self._artifacts:
             try:
                 self._artifacts[key] = self._build(scenario, name, kernel)
@@ -172,13 +193,14 @@ class Planner:
 
     def _build(self, scenario: Scenario, name: str, kernel: Kernel) -> Artifact:
         extension = scenario.extensions[name]
+        workspace, source = self.workspace, extension.source
         if isinstance(extension, CExtension):
-            return Artifact(build_c(extension.source, kernel, self.cache, self.emit).path)
+            return Artifact(build_c(workspace, source, kernel, self.cache, self.emit).path)
         if isinstance(extension, ModuleExtension):
-            return Artifact(build_module(extension.source, kernel, self.cache, self.emit))
+            return Artifact(build_module(workspace, source, kernel, self.cache, self.emit))
         assert isinstance(extension, RustExtension)
         need_rex(scenario, extension, kernel)
-        image = build_rust(extension.source, self.cache, self.emit)
+        image = build_rust(workspace, source, self.cache, self.emit)
         return Artifact(image.path, debug=image.debug)
 
 

@@ -23,6 +23,7 @@ from lab.oracle.console import kmsg
 from lab.oracle.console.lines import Shape
 from lab.oracle.console.parser import evidence as report_evidence
 from lab.oracle.console.settings import console_level
+from lab.oracle.evidence import Evidence
 from lab.oracle.modules.reports import causes
 from lab.oracle.rex import counters as rex_oracle
 from lab.runner import shell
@@ -178,11 +179,8 @@ class Run:
 
         start = time.monotonic()
         interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
-        if interrupted:
-            watch.wait_for_late_panic()
-        else:
-            watch.wait_for_quiet()
-        seen.state, evidence = watch.state()
+        lost = seen.first.lost or (seen.second is not None and seen.second.lost)
+        evidence = self._find_state(watch, bool(interrupted), lost or expect.kernel == "crashed")
         self._add(evidence)
         if seen.state == "alive":
             self._aftermath(guest, watch)
@@ -190,7 +188,6 @@ class Run:
             self._add([kmsg.unchecked("the kernel is not known to be alive")])
             self._look_inside(guest)
         self._read_console(watch)
-        lost = seen.first.lost or (seen.second is not None and seen.second.lost)
         if lost and seen.state == "alive" and not seen.reports and seen.infra_error is None:
             # The kernel is well, so this says nothing about it.
             seen.infra_error = InfraError(
@@ -198,6 +195,23 @@ class Run:
                 hint="did the scenario end the guest's SSH server or the loader?",
             )
         seen.seconds["watch"] = time.monotonic() - start
+
+    def _find_state(self, watch: Watch, interrupted: bool, news_first: bool) -> list[Evidence]:
+        """Find the kernel's state, with time for what it may still report; return the evidence.
+
+        `news_first`: a panic is likely, or asked for, if the steps were interrupted.
+        """
+        if interrupted and news_first:
+            watch.wait_for_late_panic()
+        elif not interrupted:
+            watch.wait_for_quiet()
+        self.seen.state, evidence = watch.state()
+        if interrupted and not news_first and self.seen.state == "alive":
+            # A step ran out of time, and the kernel may be about to report why. One that
+            # has stalled has failed already, and needs no time for another report.
+            watch.wait_for_late_panic()
+            self.seen.state, evidence = watch.state()
+        return evidence
 
     def _look_inside(self, guest: Guest) -> None:
         """Record the positions of the CPUs of a kernel that does not answer."""

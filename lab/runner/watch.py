@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,17 +33,21 @@ from lab.oracle.rex import counters as rex_oracle
 from lab.oracle.rex.reports import Collector, RexReport
 from lab.runner.audit import Audit
 from lab.runner.census import Census, Found
+from lab.runner.looks import ENOUGH_SECONDS, Looks
 from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind, RexCounter
 
 # Seconds on the reference host.
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
+# Until a guest takes a nonce, for each of the two. The first ends when there can be a proof.
+OPENING = (4.0, 14.0)
+# The guest ends its part of a nonce, by its own clock. One that follows the instructions is
+# this much faster than the host's, or more, and the nonce's time is the host's.
+CLOCK_AHEAD = 8
 LATE_PANIC_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
 # The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
 DETECTOR_SECONDS = 20.0
-# A CPU that keeps interrupts off for this long is stuck: a healthy one turns them on often.
-INTERRUPTS_OFF_SECONDS = 3.0
-REGISTERS_INTERVAL = 0.1
+LOOKS_AFTER = 0.5  # of the first look at CPUs; a healthy guest has answered by then
 QUIET_SECONDS = 0.4  # without a line, before a console counts as quiet
 QUIET_LIMIT = 5.0
 SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
@@ -135,75 +139,73 @@ class Watch:
         if dead:
             return "crashed", dead
         evidence: list[Evidence] = []
-        for patience in (PATIENCE, 2 * PATIENCE):
-            found = self._ask(patience)
+        vm = self.guest.machine
+        for patience, opening in zip((PATIENCE, 2 * PATIENCE), OPENING, strict=True):
+            with Looks(vm, LOOKS_AFTER) as looks:
+                found = self._ask(patience, opening)
             evidence.append(found)
             dead = self._dead()
             if dead:
                 return "crashed", dead
             if liveness.all_answered(found):
                 return "alive", [found]
+            proof = self._proof(looks, frozenset(found.data["missing"]))
+            if proof is not None:
+                return "stalled", [*evidence, proof]
         if liveness.was_heard(evidence[-1]):
             return "stalled", evidence
-        off = self._interrupts_off()
-        if off is not None:
-            evidence.append(off)
-        # With no interrupt on any CPU no detector runs, and none is waited for.
-        silent = off is not None and len(off.data["cpus"]) == self.guest.machine.shape.cpus
-        stuck = silent or off is not None
-        if not silent and self._stall_is_reported() and not stuck:
+        if looks.interrupts_off and looks.enough:
+            return "stalled", [*evidence, looks.interrupts_off_evidence(looks.interrupts_off)]
+        # Where no CPU stays in the kernel, no detector is waited for: its report would not
+        # explain why nothing answers.
+        if looks.bound and self._stall_is_reported():
             # Anybody may have written the report, and ended the SSH server.
-            bound = self._always(machine.in_kernel, machine.kernel_bound)
-            evidence += [] if bound is None else [bound]
-            stuck = bound is not None
-        if stuck and self._running():
-            return "stalled", evidence
+            with Looks(vm) as looks:
+                looks.wait(scaled(2 * ENOUGH_SECONDS))
+            if looks.bound and looks.enough:
+                return "stalled", [*evidence, looks.kernel_bound(looks.bound)]
         dead = self._dead()
         # There is no answer, and no known reason: perhaps only SSH is gone.
         return ("crashed", dead) if dead else (None, evidence)
 
+    def _proof(self, looks: Looks, missing: frozenset[int]) -> Evidence | None:
+        """Return what proves a stall without a second nonce; None if nothing does.
+
+        With interrupts off on every CPU nothing can take a CPU back. Otherwise two
+        sources have to agree: a detector of the kernel's reported a stall, and QEMU saw
+        a CPU that did not answer in the kernel at every look.
+        """
+        if not looks.enough:
+            return None
+        if len(looks.interrupts_off) == self.guest.machine.shape.cpus:
+            return looks.interrupts_off_evidence(looks.interrupts_off)
+        if not self._stalls():
+            return None
+        if looks.interrupts_off & missing:
+            return looks.interrupts_off_evidence(looks.interrupts_off & missing)
+        # KVM does not show which CPUs are idle in the kernel.
+        if looks.bound & missing and self.guest.machine.shape.accel == "tcg":
+            return looks.kernel_bound(looks.bound & missing)
+        return None
+
+    def _stalls(self) -> frozenset[ReportKind]:
+        return _STALLS & {kind for report in self.reports() for kind in report.kinds}
+
     def _stall_is_reported(self) -> bool:
-        """Wait for the slowest detector; return whether one has reported a stall."""
+        """Return True if a detector reports a stall; wait for the slowest of them.
+
+        The detectors go by the guest's clock, and so does the wait where that is the faster.
+        """
+        limit = self.guest.machine.by_faster_clock(scaled(DETECTOR_SECONDS))
 
         def found(_lines: object) -> bool:
-            kinds = {kind for report in self.reports() for kind in report.kinds}
-            return bool(kinds & _STALLS) or not self._running()
+            return bool(self._stalls()) or not self._running()
 
         try:
-            self.guest.machine.console.wait_for(found, scaled(DETECTOR_SECONDS), "a stall report")
+            self.guest.machine.console.wait_for(found, limit, "a stall report")
         except DeadlineExceeded:
             return False
         return self._running()
-
-    def _interrupts_off(self) -> Evidence | None:
-        """Return evidence on CPUs that keep interrupts off: no detector may be left to report them.
-
-        None as soon as each CPU was seen with interrupts on, or if QEMU can't be asked.
-        """
-        return self._always(machine.interrupts_off, machine.interrupts_off_evidence)
-
-    def _always(
-        self,
-        pick: Callable[[Iterable[machine.Cpu]], frozenset[int]],
-        found: Callable[[Collection[int], int, float, float], Evidence],
-    ) -> Evidence | None:
-        """Return evidence on the CPUs that `pick` takes at every look at the registers.
-
-        None as soon as there are none, or if QEMU can't be asked.
-        """
-        vm, limit, looks = self.guest.machine, scaled(INTERRUPTS_OFF_SECONDS), 1
-        try:
-            always = pick(vm.registers())
-            while always and not limit.expired and self._running():
-                with vm.changed:
-                    vm.changed.wait(min(REGISTERS_INTERVAL, limit.remaining))
-                always &= pick(vm.registers())
-                looks += 1
-        except QmpFailed:
-            return None
-        if not always or not self._running():
-            return None
-        return found(always, looks, limit.seconds, vm.age)
 
     def wait_for_late_panic(self) -> None:
         """Wait, after a broken connection, for the report of a panic that may have broken it."""
@@ -364,16 +366,19 @@ class Watch:
         found.update(counters_oracle.gauges(files).items())
         return found | {kind: float(count) for kind, count in sizes.items()}
 
-    def _ask(self, patience: float) -> Evidence:
+    def _ask(self, patience: float, opening: float) -> Evidence:
         nonce = secrets.token_hex(16)
-        limit = scaled(patience + 3)
+        limit, begin = scaled(max(patience + 3, opening)), scaled(opening)
         start = time.monotonic()
-        cpus = self.guest.machine.shape.cpus
+        shape = self.guest.machine.shape
+        cpus, inside = shape.cpus, scaled(patience).seconds
+        if shape.icount is not None:
+            inside *= CLOCK_AHEAD
         try:
             if not self.guest.ssh.alive and self._running():
                 # What broke may be the connection alone: a new one will tell.
-                self.guest.reconnect(limit)
-            answer = self.guest.alive(nonce, limit, scaled(patience).seconds)
+                self.guest.reconnect(begin)
+            answer = self.guest.alive(nonce, limit, inside, begin)
         except (ConnectionLost, QmpFailed) as error:
             return liveness.silence(nonce, cpus, str(error), time.monotonic() - start)
         return liveness.judge(nonce, answer, cpus, time.monotonic() - start)

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lab import paths
-
 # Parts of the format that the model knows and this version of the lab can't do.
 LATER = frozenset({"compare"})
-
-_SYSCALL = re.compile(r'\{\s*"(\w+)",\s*do_\w+\s*\}')
 
 
 @dataclass(frozen=True)
@@ -42,47 +37,8 @@ class Catalog:
     syscalls: tuple[str, ...] = ()
     later: frozenset[str] = LATER
 
-    @classmethod
-    def from_repo(cls) -> Catalog:
-        """What the checkout has; nothing is built or fetched for it."""
-        from lab.extension import c, module
-        from lab.extension.rust import source as rust_source
-        from lab.kernel import flavor
-
-        return cls(
-            flavors=tuple(flavor.flavors()),
-            c={name: _c_source(name) for name in c.c_names()},
-            modules=tuple(module.module_names()),
-            rust={name: _rust_source(name) for name in rust_source.rust_names()},
-            syscalls=_syscalls(),
-        )
-
     def sources(self, kind: str) -> Mapping[str, Source]:
         """The sources of a kind of extension (`c`, `rust`, `module`) by name."""
         if kind == "module":
             return {name: Source() for name in self.modules}
         return {"c": self.c, "rust": self.rust}.get(kind, {})
-
-
-def _c_source(name: str) -> Source:
-    from lab.extension import c
-
-    programs = c.programs_in_source(name)
-    sections = {program.name: program.section for program in programs}
-    # A source without programs is one that hides them behind macros of its own.
-    return Source(tuple(sections) or None, tuple(c.maps_in_source(name)), sections)
-
-
-def _rust_source(name: str) -> Source:
-    from lab.extension.rust import source as rust_source
-
-    programs = rust_source.programs_in_source(name)
-    sections = {program.name: program.section for program in programs}
-    maps = tuple(rust_source.maps_in_source(name))
-    return Source(tuple(sections) or None, maps, sections, "attribute")
-
-
-def _syscalls() -> tuple[str, ...]:
-    # The table in the trigger program's source is the one list of them.
-    source = (paths.EXTENSIONS / "loader" / "trigger_syscall.c").read_text()
-    return tuple(_SYSCALL.findall(source))

@@ -84,4 +84,6 @@ def switched_off(scenario: Scenario, twin: Twin) -> Scenario:
         own = tuple(itertools.takewhile(lambda step: isinstance(step, SetStep), steps))
         steps = (*own, SetStep(set=twin.set).moved(twin.where), *steps[len(own) :])
     machine = with_boot(scenario.machine, twin.boot)
+    if twin.clock is not None:
+        machine = machine.model_copy(update={"clock": twin.clock})
     return scenario.model_copy(update={"machine": machine, "steps": steps})

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,27 @@ def find_files(path: Path) -> list[Path]:
         raise UserError(
             f"{path}: no such file or folder", hint="name a scenario's file or a folder"
         )
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix in SUFFIXES and file.is_file() and not file.name.startswith(".")
-    )
+    found = _files_below(path)
     if not found:
         raise UserError(f"{path}: no scenario in this folder", hint="scenarios end in .yaml")
     return found
+
+
+def find_in(roots: Sequence[Path]) -> list[Path]:
+    """Return the scenario files below all roots that exist, in order.
+
+    A file hides those with the same relative path in later roots. Raises `UserError` if
+    there is no file at all.
+    """
+    found: dict[Path, Path] = {}
+    for root in roots:
+        if root.is_dir():
+            for file in _files_below(root):
+                found.setdefault(file.relative_to(root), file)
+    if not found:
+        shown = " or ".join(str(root) for root in roots)
+        raise UserError(f"no scenario in {shown}", hint="scenarios end in .yaml")
+    return [found[name] for name in sorted(found)]
 
 
 def check_file(path: Path, catalog: Catalog | None = None) -> list[Problem]:
@@ -167,6 +180,14 @@ def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
     for check in checks:
         found += check(data)
     return {flaw.mark: flaw for flaw in reversed(found)}.values()
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in SUFFIXES and file.is_file() and not file.name.startswith(".")
+    )
 
 
 def _named_by_path(key: str, text: str, flaws: list[Flaw]) -> str:

@@ -33,7 +33,7 @@ _MEANINGS = {
     "summary": "One sentence: what is shown.",
     "tags": "Names to choose by: pytest -m TAG.",
     "kernels": "Flavors to run on; default: [stock], or [rex] with a Rust extension.",
-    "machine": "The guest: cpus, memory in MiB, boot arguments, type.",
+    "machine": "The guest: cpus, memory in MiB, boot arguments, type, clock.",
     "timeout": "Seconds for the whole item.",
     "parameters": "Lists of values, an item for each combination; ${NAME} stands for a value.",
     "extension": "The one extension, called main in steps.",

@@ -123,7 +123,7 @@ class Console:
                     return None
                 if deadline.expired:
                     raise DeadlineExceeded(what, deadline.seconds)
-                self._changed.wait(deadline.remaining)
+                self._changed.wait(deadline.nap)
 
     def wait_for_quiet(self, seconds: float, deadline: Deadline) -> None:
         """Wait until nothing was printed for `seconds`, or the console closes, or the deadline."""

@@ -23,6 +23,7 @@ from lab.errors import InfraError
 from lab.host.process import kill_session, spawn
 from lab.vm import argv, migrate, registers
 from lab.vm.channel import Channel
+from lab.vm.clock import FasterClock
 from lab.vm.console import Console, Line
 from lab.vm.qmp import Qmp, QmpEvent, QmpFailed
 from lab.vm.registers import CpuRegisters
@@ -268,6 +269,19 @@ class Machine:
         """Return the registers of all CPUs, read from outside the guest. Raises `QmpFailed`."""
         return registers.parse(self.qmp.monitor("info registers -a"))
 
+    def by_faster_clock(self, deadline: Deadline) -> Deadline:
+        """Return a deadline that also ends when as much of the guest's time has passed.
+
+        It is the same deadline where the guest's time is the host's.
+        """
+        if self.shape.icount is None:
+            return deadline
+        return Deadline(deadline.remaining, FasterClock(self._executed, self.shape.icount))
+
+    def _executed(self) -> int:
+        """Return the number of instructions that all CPUs executed. Raises `QmpFailed`."""
+        return int(self.qmp.execute("query-replay")["icount"])
+
     def ask_backtraces(self, deadline: Deadline) -> str:
         """Ask the kernel, over the serial line, for a backtrace of every CPU (sysrq l, by NMI).
 
@@ -275,19 +289,25 @@ class Machine:
         serial line has interrupts off.
         """
         mark = self.console.count
-        self.qmp.execute("chardev-send-break", id="console")
-        self.console.send(b"l")
-        with contextlib.suppress(DeadlineExceeded):
-            self.console.wait_for(
-                lambda lines: (
-                    sum("NMI backtrace for cpu" in line.text for line in lines) >= self.shape.cpus
-                ),
-                deadline,
-                "backtraces",
-                since=mark,
-            )
+        self.press_sysrq(b"l", "NMI backtrace for cpu", self.shape.cpus, deadline)
         self.console.wait_for_quiet(0.2, deadline)
         return self.console.text(since=mark)
+
+    def press_sysrq(self, key: bytes, answer: str, times: int, deadline: Deadline) -> None:
+        """Send a SysRq key over the serial line; wait until `answer` is printed `times` times.
+
+        Returns at the deadline if it is not. To press two keys without a wait cancels both.
+        """
+        mark = self.console.count
+        self.qmp.execute("chardev-send-break", id="console")
+        self.console.send(key)
+        with contextlib.suppress(DeadlineExceeded):
+            self.console.wait_for(
+                lambda lines: sum(answer in line.text for line in lines) >= times,
+                deadline,
+                answer,
+                since=mark,
+            )
 
     # Internals
 

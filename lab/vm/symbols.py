@@ -6,7 +6,7 @@ from __future__ import annotations
 import bisect
 import functools
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
@@ -36,18 +36,29 @@ class Symbols:
 
 @functools.lru_cache(maxsize=4)
 def _read(vmlinux: Path, _version: int) -> Symbols:
-    functions = []
-    with vmlinux.open("rb") as stream:
-        for section in ELFFile(stream).iter_sections():
-            if isinstance(section, SymbolTableSection):
-                for symbol in section.iter_symbols():
-                    if symbol["st_info"]["type"] == "STT_FUNC":
-                        functions.append((int(symbol["st_value"]), str(symbol.name)))
-    return Symbols(functions)
+    return Symbols(
+        [(value, name) for name, info, _, value, _ in _symbols(vmlinux) if info & 15 == _FUNCTION]
+    )
 
 
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym: name, info, other, section, value, size
 _OBJECT_TYPES = (0, 1)  # STT_NOTYPE (the linker's own marks), STT_OBJECT
+_FUNCTION = 2  # STT_FUNC
+
+
+def _symbols(vmlinux: Path) -> Iterator[tuple[str, int, int, int, int]]:
+    """Yield name, info, section, value and size of each symbol.
+
+    pyelftools needs ten seconds to make objects of all symbols of a kernel.
+    """
+    with vmlinux.open("rb") as stream:
+        table = ELFFile(stream).get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            return
+        strings = table.stringtable.data()
+        for name, info, _, section, value, size in _SYMBOL.iter_unpack(table.data()):
+            text = strings[name : strings.index(b"\0", name)].decode(errors="replace")
+            yield text, info, section, value, size
 
 
 def data_symbols(vmlinux: Path | None) -> Mapping[str, tuple[int, int]]:
@@ -64,15 +75,9 @@ def data_symbols(vmlinux: Path | None) -> Mapping[str, tuple[int, int]]:
 def _read_data(vmlinux: Path, _version: int) -> Mapping[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     twice: set[str] = set()
-    with vmlinux.open("rb") as stream:
-        table = ELFFile(stream).get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
-            return {}
-        strings = table.stringtable.data()
-        for name, info, _, section, value, size in _SYMBOL.iter_unpack(table.data()):
-            if info & 15 in _OBJECT_TYPES and section and name:
-                text = strings[name : strings.index(b"\0", name)].decode(errors="replace")
-                if text in found:
-                    twice.add(text)
-                found[text] = (value, size)
+    for name, info, section, value, size in _symbols(vmlinux):
+        if info & 15 in _OBJECT_TYPES and section and name:
+            if name in found:
+                twice.add(name)
+            found[name] = (value, size)
     return {name: place for name, place in found.items() if name not in twice}

@@ -13,6 +13,7 @@ from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 SECONDS = 60.0
 # The name has no suffix: the loader recognizes an image by its content.
@@ -38,7 +39,7 @@ class LoaderGuest:
         return answer
 
     def push(self, name: str) -> str:
-        return self.push_file(build_c(name, self._kernel, self._cache).path)
+        return self.push_file(build_c(Workspace.default(), name, self._kernel, self._cache).path)
 
     def push_file(self, path: Path) -> str:
         self.guest.push({f"/root/{path.name}": path})

@@ -19,18 +19,19 @@ from lab.jobs.session import Session
 from lab.kernel.artifact import Kernel
 from lab.report.result import Result
 from lab.runner.attempt import Attempts
+from lab.runner.catalog import catalog_of
 from lab.runner.plan import Planner
 from lab.runner.pool import Pool
-from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
 from lab.vm import slots
+from lab.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
 def planner() -> Planner:
     """A planner on the user's cache, under emulation."""
-    return Planner(Cache.default(), accel="tcg")
+    return Planner(Workspace.default(), Cache.default(), accel="tcg")
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +67,7 @@ def judged(planner: Planner, forks: Forks, tmp_path: Path) -> Callable[[str], Re
         path = tmp_path / "tests" / "case.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
+        (scenario,) = load_scenarios(path, catalog_of(planner.workspace))
         (item,) = items(scenario)
         attempts = Attempts(planner, Pool(forks, tmp_path / slots.FOLDER))
         return Session(attempts, folder=tmp_path / "results", keep=True).run(item)

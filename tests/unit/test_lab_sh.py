@@ -17,7 +17,7 @@ import pytest
 from lab.cli.main import app
 from lab.deadline import Deadline
 from lab.host import packages
-from lab.paths import REPO
+from lab.workspace import CHECKOUT
 
 REAL_TOOLS = (
     *("cat", "chmod", "cut", "dirname", "env", "flock", "id", "mkdir"),
@@ -54,7 +54,7 @@ class Checkout:
     def __init__(self, root: Path) -> None:
         self.root = root / "checkout of mine"  # a blank must not break it
         (self.root / "lab/host").mkdir(parents=True)
-        shutil.copy(REPO / "lab.sh", self.root)
+        shutil.copy(CHECKOUT / "lab.sh", self.root)
         (self.root / "pyproject.toml").write_text("[project]\n")
         self.bin = root / "bin"
         self.bin.mkdir()
@@ -169,7 +169,7 @@ def test_try_takes_debians_kernel(checkout: Checkout) -> None:
     _, out, _ = checkout.run("try")
     assert out.startswith(f"ran lab run --kernel debian {checkout.root}/")
     scenario = Path(out.split(f"{checkout.root}/")[1].strip())
-    assert (REPO / scenario).is_file()
+    assert (CHECKOUT / scenario).is_file()
 
 
 def test_a_changed_project_or_list_is_installed_again(checkout: Checkout) -> None:
@@ -376,7 +376,7 @@ def test_a_set_up_that_was_killed_is_made_again_after_its_pip_ended(checkout: Ch
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
 def test_shellcheck_has_nothing_to_say() -> None:
-    scripts = [REPO / "lab.sh", *REPO.glob("images/*/init")]
+    scripts = [CHECKOUT / "lab.sh", *CHECKOUT.glob("images/*/init")]
     result = subprocess.run(
         ["shellcheck", *map(str, scripts)], capture_output=True, text=True, check=False
     )

@@ -7,14 +7,16 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import lab
 
 ROOT = Path(lab.__file__).parent
 
 # From the ground up; what stands in one line may import each other.
 LAYERS = [
-    {"cache", "config", "deadline", "errors", "events", "inputs", "jsontext", "paths", "plain"}
-    | {"stages", "words"},
+    {"cache", "config", "deadline", "errors", "events", "inputs", "jsontext", "plain"}
+    | {"stages", "words", "workspace"},
     {"host"},
     {"kernel", "image", "extension"},
     {"vm"},
@@ -27,6 +29,11 @@ LAYERS = [
     {"cli", "pytest_plugin"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# A package, and those below it that it must not import either.
+FORBIDDEN = {
+    # Scenarios are checked against a catalog, which is plain data.
+    "scenario": {"kernel", "image", "extension"},
+}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -43,8 +50,10 @@ def violations(package: str, tree: ast.AST) -> list[str]:
     found = []
     for name in imports(tree):
         parts = name.split(".")
-        known = parts[0] == "lab" and len(parts) > 1 and parts[1] in LEVEL
-        if known and LEVEL[parts[1]] > LEVEL[package]:
+        if parts[0] != "lab" or len(parts) < 2 or parts[1] not in LEVEL:
+            continue
+        forbidden = parts[1] in FORBIDDEN.get(package, ())
+        if forbidden or LEVEL[parts[1]] > LEVEL[package]:
             found.append(name)
     return found
 
@@ -68,6 +77,20 @@ def test_imports_go_down_only() -> None:
 def test_the_check_sees_an_import_upwards() -> None:
     assert violations("vm", ast.parse("from lab.runner import run")) == ["lab.runner"]
     assert violations("vm", ast.parse("from lab import judge")) == ["lab.judge"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from lab.extension.rust import source",
+        "from lab import kernel",
+        "import lab.kernel.flavor",
+        "def f():\n    from lab.extension import c",
+    ],
+)
+def test_the_check_sees_a_forbidden_import(text: str) -> None:
+    assert violations("scenario", ast.parse(text))
+    assert not violations("runner", ast.parse(text))
 
 
 def test_modules_stay_readable() -> None:

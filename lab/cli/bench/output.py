@@ -16,6 +16,7 @@ from lab.cache import Cache
 from lab.errors import UserError
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 # Of the tables where nobody's terminal says: into a file, or a pipe.
 WIDTH = 100
@@ -45,7 +46,7 @@ def take(
     aside = None if as_json is None else aside_of(as_json)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
-        found = measure(Planner(Cache.default(emit), accel, emit), emit)
+        found = measure(Planner(Workspace.default(), Cache.default(emit), accel, emit), emit)
     if as_json is not None and aside is not None:
         aside.write_text(json.dumps(found.as_data(), indent=1) + "\n")
         aside.replace(as_json)

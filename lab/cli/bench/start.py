@@ -20,6 +20,7 @@ from lab.guest.forks import Forks
 from lab.jobs.bench.start import StartFigures, bench_start
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 # In the order in which they come.
 PARTS = ("QEMU", "load", "boot", "unpark", "SSH", "command")
@@ -49,7 +50,7 @@ def start(
     out = Console(highlight=False)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
-        planner = Planner(Cache.default(emit), accel, emit)
+        planner = Planner(Workspace.default(), Cache.default(emit), accel, emit)
         built = planner.kernel(kernel)
         spec = planner.guest_spec(built, planner.image(built))
         forks = Forks(planner.cache, emit=emit)

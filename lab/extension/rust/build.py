@@ -17,8 +17,8 @@ from lab.cache import Cache, file_digest, key_of
 from lab.errors import NotCompiled, UserError
 from lab.extension.rust import rules
 from lab.extension.rust.frames import check_frames
-from lab.extension.rust.image import check_code, check_image
-from lab.extension.rust.source import ROOT, RUST, source_folder, sources_of
+from lab.extension.rust.image import allowed_symbols, check_code, check_image
+from lab.extension.rust.source import sources_of
 from lab.extension.rust.toolchain import (
     CODE_FLAGS,
     Toolchain,
@@ -29,9 +29,7 @@ from lab.extension.rust.toolchain import (
 )
 from lab.host import process
 from lab.inputs import Inputs
-from lab.paths import EXTENSIONS
-
-CRATE = EXTENSIONS / "rex"
+from lab.workspace import RUST_ROOT, Workspace
 
 # Safe Rust of the stable language, with its checks of arithmetic.
 SAFE_FLAGS = ("--edition", "2024", "-Funsafe_code", "-Zallow-features=", "-Coverflow-checks=yes")
@@ -49,7 +47,7 @@ _EXPORTS = "{ global: rex_prog.*; rex_map.*; local: *; };\n"
 # functions, and are not in memory.
 _LAYOUT = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT AFTER .text;\n"
 
-_RULES = sorted(Path(__file__).parent.glob("rust*.py"))
+_RULES = sorted(Path(__file__).parent.glob("*.py"))
 
 # The compiler evaluates constants: that must end.
 _SECONDS = 120.0
@@ -81,21 +79,21 @@ class RustRejected(NotCompiled):
 
 
 def build_rust(
-    name: str, cache: Cache, emit: events.Emit = events.ignore, *, folder: Path = RUST
+    workspace: Workspace, name: str, cache: Cache, emit: events.Emit = events.ignore
 ) -> RustImage:
     """The extension `name`, compiled if the cache lacks it.
 
     Raises `RustRejected` for code that is no safe extension, and `UserError` if
     there is no such extension or no compiler.
     """
-    place = source_folder(name, folder)
+    place = workspace.find("rust", name)
     toolchain = find_toolchain()
     try:
         features = rules.features_of(place)
         rules.check_sources(place)
     except UserError as error:
         raise _rejected(error) from None
-    crate = _crate(toolchain, features, cache, emit)
+    crate = _crate(workspace.crate, toolchain, features, cache, emit)
     key = key_of(
         what="rust",
         name=name,
@@ -112,7 +110,8 @@ def build_rust(
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
         sysroot = sysroot_flags(toolchain, cache, emit)
-        log, read = _compile(toolchain, name, place, crate, sysroot, aside)
+        allowed = allowed_symbols(workspace.crate)
+        log, read = _compile(toolchain, name, place, crate, allowed, sysroot, aside)
         (aside / "log").write_text(log)
         emit(events.StageFinished(job, "compile", time.monotonic() - started))
         return read
@@ -125,13 +124,17 @@ def build_rust(
 
 
 def _crate(
-    toolchain: Toolchain, features: tuple[str, ...], cache: Cache, emit: events.Emit
+    source: Path,
+    toolchain: Toolchain,
+    features: tuple[str, ...],
+    cache: Cache,
+    emit: events.Emit,
 ) -> Path:
-    """The crate `rex` for a compiler, beside its macros."""
-    sources = sorted(path for path in CRATE.rglob("*.rs"))
+    """The crate `rex` in the folder `source` for a compiler, beside its macros."""
+    sources = sorted(path for path in source.rglob("*.rs"))
     key = key_of(
         what="rex",
-        sources={str(path.relative_to(CRATE)): file_digest(path) for path in sources},
+        sources={str(path.relative_to(source)): file_digest(path) for path in sources},
         rustc=toolchain.version,
         core=[Path(word).name for word in sysroot_flags(toolchain, cache, emit)],
         flags=(*_OWN_FLAGS, *CODE_FLAGS),
@@ -143,12 +146,12 @@ def _crate(
         started = time.monotonic()
         emit(events.StageStarted(job, "compile"))
         macros = aside / "librex_macros.so"
-        remap = f"--remap-path-prefix={CRATE}=rex"
+        remap = f"--remap-path-prefix={source}=rex"
         read = compile_rust(
             toolchain,
             [
                 "--crate-name", "rex_macros", "--crate-type", "proc-macro",
-                CRATE / "macros/src/lib.rs", *_OWN_FLAGS, remap,
+                source / "macros/src/lib.rs", *_OWN_FLAGS, remap,
             ],
             aside,
             macros,
@@ -156,7 +159,7 @@ def _crate(
         read |= compile_rust(
             toolchain,
             [
-                "--crate-name", "rex", "--crate-type", "rlib", CRATE / "src/lib.rs",
+                "--crate-name", "rex", "--crate-type", "rlib", source / "src/lib.rs",
                 "--extern", f"rex_macros={macros}",
                 *(f'--cfg=feature="{feature}"' for feature in features),
                 *_OWN_FLAGS, *CODE_FLAGS, _DEBUG, remap, *sysroot_flags(toolchain, cache, emit),
@@ -168,7 +171,7 @@ def _crate(
         return read
 
     variables = toolchain.environment
-    entry = inputs.get(cache, "rust", key, build, base=CRATE, what=job, environment=variables)
+    entry = inputs.get(cache, "rust", key, build, base=source, what=job, environment=variables)
     return entry / "librex.rlib"
 
 
@@ -177,6 +180,7 @@ def _compile(
     name: str,
     place: Path,
     crate: Path,
+    allowed: frozenset[str],
     sysroot: tuple[str, ...],
     aside: Path,
 ) -> tuple[str, Inputs]:
@@ -185,7 +189,7 @@ def _compile(
     result = process.run(
         [
             *toolchain.command(), "--crate-name", re.sub(r"\W", "_", name),
-            "--crate-type", "staticlib", f"--emit=link={archive},dep-info={depends}", ROOT,
+            "--crate-type", "staticlib", f"--emit=link={archive},dep-info={depends}", RUST_ROOT,
             *SAFE_FLAGS, *CODE_FLAGS, _DEBUG, "-Clto=fat", *sysroot,
             "--extern", f"rex={crate}", "-L", crate.parent,
             f"--remap-path-prefix={place}=", "--color=never",
@@ -211,7 +215,7 @@ def _compile(
         )  # fmt: skip
         check_code(name, debug)
         process.run(["strip", "--strip-debug", "-o", image, debug])
-        check_image(name, image)
+        check_image(name, image, allowed)
         warnings = check_frames(name, debug)
     except UserError as error:
         raise _rejected(error) from None

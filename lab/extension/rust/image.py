@@ -20,13 +20,13 @@ from elftools.elf.sections import SymbolTableSection
 from lab.errors import UserError
 from lab.extension.rust.frames import SECTION
 from lab.host import process
-from lab.paths import EXTENSIONS
 
 # The kernel's limit of a file (REX_MAX_FILE).
 MAX_BYTES = 1 << 20
 
-# What the kernel offers; each line is a name. The kernel's own list is symbols.h.
-SYMBOLS = EXTENSIONS / "rex" / "symbols.txt"
+# This file of the crate lists what the kernel offers; each line is a name. The kernel's own
+# list is symbols.h.
+SYMBOLS = "symbols.txt"
 
 # ELF's numbers of the two relocations that the kernel applies.
 _RELOCATIONS = {6: "GLOB_DAT", 8: "RELATIVE"}
@@ -50,19 +50,22 @@ class _Finding:
 
 
 @once
-def allowed_symbols() -> frozenset[str]:
-    """The kernel's functions that an extension may import."""
-    lines = SYMBOLS.read_text().splitlines()
+def allowed_symbols(crate: Path) -> frozenset[str]:
+    """Return the kernel's functions that an extension may import, by the crate in a folder."""
+    lines = (crate / SYMBOLS).read_text().splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
-def check_image(name: str, path: Path) -> None:
-    """Raise `UserError` for an image that is not what the kernel takes."""
+def check_image(name: str, path: Path, allowed: frozenset[str]) -> None:
+    """Raise `UserError` for an image that is not what the kernel takes.
+
+    `allowed` are the kernel's functions that it may import.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise UserError(
             f"extension {name}: {path.stat().st_size} bytes are more than the kernel's {MAX_BYTES}"
         )
-    _check_elf(name, path)
+    _check_elf(name, path, allowed)
 
 
 def check_code(name: str, debug: Path) -> None:
@@ -81,7 +84,7 @@ def check_code(name: str, debug: Path) -> None:
     )
 
 
-def _check_elf(name: str, path: Path) -> None:
+def _check_elf(name: str, path: Path, allowed: frozenset[str]) -> None:
     with path.open("rb") as stream:
         elf = ELFFile(stream)
         for segment in elf.iter_segments("PT_LOAD"):
@@ -102,7 +105,7 @@ def _check_elf(name: str, path: Path) -> None:
             for symbol in (table.iter_symbols() if isinstance(table, SymbolTableSection) else ())
             if symbol.name and symbol["st_shndx"] == "SHN_UNDEF"
         ]
-        for imported in sorted(set(imports) - allowed_symbols()):
+        for imported in sorted(set(imports) - allowed):
             raise UserError(
                 f"extension {name} calls {imported}, which the kernel does not offer",
                 hint="is it a function of the compiler's library that core's source lacks?",

@@ -9,16 +9,11 @@ macros that make a program.
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 
-from lab.errors import UserError
 from lab.extension.source import ProgramDecl
-from lab.paths import EXTENSIONS, shown
-
-RUST = EXTENSIONS / "rust"
-ROOT = Path("src") / "lib.rs"
+from lab.workspace import RUST_ROOT
 
 # The kinds of program, as the attributes say them behind `rex_`.
 KINDS = ("kprobe", "kretprobe", "tracepoint", "raw_tracepoint", "perf_event", "xdp", "tc")
@@ -47,47 +42,29 @@ _MAP = re.compile(
 _LITERAL = re.compile(r'"(\d+)"')
 
 
-def rust_names(folder: Path = RUST) -> list[str]:
-    """The names of the extensions in a folder: each has a folder with `src/lib.rs` in it."""
-    return sorted(path.parent.parent.name for path in folder.glob(f"*/{ROOT}"))
-
-
-def source_folder(name: str, folder: Path = RUST) -> Path:
-    """The folder of an extension. Raises `UserError` if there is none of that name."""
-    path = folder / name
-    if not (path / ROOT).is_file():
-        known = rust_names(folder)
-        close = difflib.get_close_matches(name, known, 1)
-        raise UserError(
-            f"there is no Rust extension {name} in {shown(folder)}",
-            hint=f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}",
-        )
-    return path
-
-
 def sources_of(path: Path) -> list[Path]:
     """All `.rs` files below an extension's `src`, the crate's root first."""
-    root = path / ROOT
+    root = path / RUST_ROOT
     return [root, *sorted(other for other in root.parent.rglob("*.rs") if other != root)]
 
 
-def programs_in_source(name: str, folder: Path = RUST) -> list[ProgramDecl]:
-    """The programs of an extension in the order of the text; nothing is built.
+def programs_in_source(place: Path) -> list[ProgramDecl]:
+    """The programs of the extension in a folder, in the order of the text; nothing is built.
 
     The section of a program is its kind and the target that its attribute
     names, as a C program's section has them: `kprobe/f`, or just `xdp`.
     """
     found: dict[str, ProgramDecl] = {}
-    for path in sources_of(source_folder(name, folder)):
+    for path in sources_of(place):
         for program in programs_in_text(path.read_text()):
             found.setdefault(program.name, program)
     return list(found.values())
 
 
-def maps_in_source(name: str, folder: Path = RUST) -> list[str]:
-    """The names of an extension's maps: those of their statics in lower case."""
+def maps_in_source(place: Path) -> list[str]:
+    """The names of the maps of the extension in a folder: those of their statics in lower case."""
     found: dict[str, None] = {}
-    for path in sources_of(source_folder(name, folder)):
+    for path in sources_of(place):
         found |= dict.fromkeys(maps_in_text(path.read_text()))
     return list(found)
 

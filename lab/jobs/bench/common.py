@@ -127,7 +127,10 @@ def booted(
     `icount` is that of `Shape`. Raises `UserError` for what can't be built, `BootError` and
     `InfraError`.
     """
-    built = [build_module(name, kernel, planner.cache, planner.emit) for name in modules]
+    built = [
+        build_module(planner.workspace, name, kernel, planner.cache, planner.emit)
+        for name in modules
+    ]
     spec = planner.guest_spec(
         kernel,
         planner.image(kernel),

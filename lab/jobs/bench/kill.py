@@ -170,7 +170,7 @@ class KillBenchmark:
         """A guest of two CPUs with the module and all programs in it, pinned."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         kernel = planner.kernel(self.flavor)
-        image = build_rust(IMAGE, cache, emit).path
+        image = build_rust(planner.workspace, IMAGE, cache, emit).path
         target = f"/root/{image.name}"
         with common.booted(
             planner,

@@ -139,11 +139,12 @@ class ProtectionsBenchmark:
     def _guest(self, icount: int | None = None) -> Iterator[_Subject]:
         """A guest of one CPU with modules and programs in it."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
+        workspace = planner.workspace
         kernel = planner.kernel(self.flavor)
         paths = {
-            EBPF: build_c(C_OBJECT, kernel, cache, emit).path,
-            CHECKED: build_rust(RUST_IMAGE, cache, emit).path,
-            "rex": build_rust(EMPTY_IMAGE, cache, emit).path,
+            EBPF: build_c(workspace, C_OBJECT, kernel, cache, emit).path,
+            CHECKED: build_rust(workspace, RUST_IMAGE, cache, emit).path,
+            "rex": build_rust(workspace, EMPTY_IMAGE, cache, emit).path,
         }
         files = {kind: f"/root/{kind}" for kind in paths}
         pushed = {files[kind]: path for kind, path in paths.items()}

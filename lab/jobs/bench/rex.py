@@ -223,15 +223,16 @@ class RexBenchmark:
     def _guest(self, flavor: str, icount: int | None = None) -> Iterator[_Subject]:
         """A guest of one CPU with the module and the files in it."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
+        workspace = planner.workspace
         kernel = planner.kernel(flavor)
         # One file for both kernels: what is compared is the kernel.
         stock = planner.kernel(STOCK)
         paths = {
-            rows.EBPF: build_c(C_OBJECT, stock, cache, emit).path,
-            LARGE: build_c(LARGE_OBJECT, stock, cache, emit).path,
+            rows.EBPF: build_c(workspace, C_OBJECT, stock, cache, emit).path,
+            LARGE: build_c(workspace, LARGE_OBJECT, stock, cache, emit).path,
         }
         if flavor == REX:
-            paths[rows.REX_IMAGE] = build_rust(RUST_IMAGE, cache, emit).path
+            paths[rows.REX_IMAGE] = build_rust(workspace, RUST_IMAGE, cache, emit).path
         files = {kind: f"/root/{path.name}" for kind, path in paths.items()}
         pushed = {files[kind]: path for kind, path in paths.items()}
         with common.booted(planner, kernel, [meter.MODULE], pushed, icount=icount) as guest:

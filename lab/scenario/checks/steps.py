@@ -31,6 +31,7 @@ def check(data: Map) -> Iterator[Flaw]:
     """All that can't be, of one scenario's data with its parameters put in."""
     yield from _shape(data)
     yield from _cpus(data)
+    yield from _clock(data)
     yield from _budget(data)
     steps = sequence(data, "steps")
     if steps and not ("extension" in data and "extensions" in data):
@@ -79,6 +80,18 @@ def _cpus(data: Map) -> Iterator[Flaw]:
                 yield at_value(holder, key, f"no CPU {cpu:g}: the machine has {last}")
             elif cpu == 0 and key == "cpu_hotplug":
                 yield at_value(holder, key, "CPU 0 can't be taken offline")
+
+
+def _clock(data: Map) -> Iterator[Flaw]:
+    """A figure in seconds says nothing where a second is a number of instructions."""
+    if text(mapping(data, "machine"), "clock") != "instructions":
+        return
+    for holder in (data, *walk(sequence(data, "steps"))):
+        expect = mapping(holder, "expect")
+        if "time" in expect:
+            yield at_key(
+                expect, "time", "this machine's clock follows its instructions: leave 'clock' out"
+            )
 
 
 def _budget(data: Map) -> Iterator[Flaw]:

@@ -38,6 +38,7 @@ from lab.words import TWIN_TOPICS, Topic, TrustLevel
 Budget = Annotated[Int, Field(ge=0, le=10_000)]
 BootArgument = Annotated[str, Field(pattern=ARGUMENT)]
 Flavor = Annotated[str, Field(pattern=FLAVOR)]
+Clock = Literal["host", "instructions"]
 _ROW = {"type": ["string", "number", "boolean"]}
 _PARAMETER = {IDENTIFIER: {"type": "array", "items": _ROW, "minItems": 1}}
 # Read by `parameters.grid` before there is a model; here for the JSON Schema.
@@ -56,7 +57,7 @@ Parameters = Annotated[
 
 class Machine(Part):
     """The guest's shape: CPUs, how many of them are threads of one core, memory in MiB,
-    boot arguments, QEMU machine type.
+    boot arguments, QEMU machine type, and what its clock follows (docs/scenarios.md).
     """
 
     cpus: Annotated[Int, Field(ge=1, le=64)] = 2
@@ -64,6 +65,7 @@ class Machine(Part):
     memory: Annotated[Int, Field(ge=64, le=65_536)] = 256
     boot: tuple[BootArgument, ...] = ()
     type: Literal["q35", "microvm"] = "q35"
+    clock: Clock = "host"
 
 
 class TopSettings(Settings):
@@ -76,11 +78,13 @@ class Twin(Part):
     """A protection to switch off, how, and why the expectation then fails.
 
     `fails` says in what: one of these has to fail. None leaves it at what the
-    protection is there for, the kernel's survival and its resources.
+    protection is there for, the kernel's survival and its resources. `clock` is that
+    of the machine; None leaves it as the scenario has it.
     """
 
     without: Name
     boot: tuple[BootArgument, ...] = ()
+    clock: Clock | None = None
     set: Settings = Field(default_factory=Settings)
     fails: Annotated[tuple[Topic, ...], Field(min_length=1)] | None = None
     reason: Annotated[str, Field(min_length=3)]

@@ -29,6 +29,7 @@ from lab.extension.loader_build import build_loader
 from lab.extension.module import build_module
 from lab.host import process
 from lab.kernel.artifact import Kernel
+from lab.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent
 BUSYBOX = Path("/bin/busybox")
@@ -88,11 +89,13 @@ def common_files(kernel: Kernel, scratch: Path) -> Path:
     (root / "etc/passwd").write_text("root::0:0:root:/root:/bin/sh\n")
     cache = Cache(scratch / "cache")
     for name in ("faults", "hello"):
-        module = build_module(name, kernel, cache)
+        module = build_module(Workspace.default(), name, kernel, cache)
         shutil.copy2(module, root / f"{name}.ko")
-    shutil.copy2(build_loader(cache), root / "kextload")
+    shutil.copy2(build_loader(Workspace.default(), cache), root / "kextload")
     (root / "kexttrigger").symlink_to("kextload")
-    shutil.copy2(build_c("loop_nested_stall", kernel, cache).path, root / "stall.bpf.o")
+    shutil.copy2(
+        build_c(Workspace.default(), "loop_nested_stall", kernel, cache).path, root / "stall.bpf.o"
+    )
     broken = bytearray((root / "hello.ko").read_bytes())
     magic = broken.index(b"vermagic=") + len("vermagic=")
     broken[magic] = ord("5")

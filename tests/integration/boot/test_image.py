@@ -16,13 +16,14 @@ from lab.guest import identity
 from lab.guest.guest import Guest, GuestSpec
 from lab.image import build, cpio, debs, elf
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
 
 def test_the_same_bytes_twice_and_small(tmp_path: Path) -> None:
-    one = build.build_image("minimal", Cache(tmp_path / "one"))
-    two = build.build_image("minimal", Cache(tmp_path / "two"))
+    one = build.build_image(Workspace.default(), "minimal", Cache(tmp_path / "one"))
+    two = build.build_image(Workspace.default(), "minimal", Cache(tmp_path / "two"))
     assert one.path.read_bytes() == two.path.read_bytes()
     assert one.key == two.key
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths
 from lab.extension.rust import rules
+from lab.workspace import CHECKOUT
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +23,7 @@ class Checkout:
         self.root = root
         self.rust = root / "extensions/rust"
         self.rust.mkdir(parents=True)
-        (root / "extensions/rex").symlink_to(paths.EXTENSIONS / "rex")
+        (root / "extensions/rex").symlink_to(CHECKOUT / "extensions" / "rex")
 
     def call(self, *words: str) -> tuple[int, str, str]:
         done = subprocess.run(

@@ -11,6 +11,7 @@ from lab import events
 from lab.extension.module import build_module
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +43,9 @@ def test_a_header_from_elsewhere_is_read_again(
     seen: list[events.Event] = []
 
     def build() -> Path:
-        return build_module("it", stock, planner.cache, seen.append, module.parent)
+        return build_module(
+            Workspace(modules=(module.parent,)), "it", stock, planner.cache, seen.append
+        )
 
     first = build()
     seen.clear()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import paths
 from lab.cli.extension import MANIFEST
+from lab.workspace import CHECKOUT
 
 pytestmark = pytest.mark.integration
 
-README = paths.EXTENSIONS / "README.md"
+README = CHECKOUT / "extensions" / "README.md"
 HEAD = "#![no_std]\nuse rex::prelude::*;\n"
 
 _FENCED = re.compile(r"^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -74,15 +74,15 @@ class Clone:
         self.root = root
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=paths.REPO,
+            cwd=CHECKOUT,
             check=True,
             capture_output=True,
             text=True,
         ).stdout
         for name in filter(None, listed.split("\0")):
-            if (paths.REPO / name).is_file():
+            if (CHECKOUT / name).is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(paths.REPO / name, root / name)
+                shutil.copy2(CHECKOUT / name, root / name)
         tool = root / ".venv/bin/lab"
         tool.parent.mkdir(parents=True)
         tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lab "$@"\n')
@@ -170,7 +170,7 @@ def test_the_tour_compiles(clone: Clone) -> None:
 
 
 def test_the_example_of_the_crate_compiles(clone: Clone) -> None:
-    text = (paths.EXTENSIONS / "rex/src/lib.rs").read_text()
+    text = (CHECKOUT / "extensions" / "rex/src/lib.rs").read_text()
     (example,) = re.findall(r"^//! ```ignore\n(.*?)^//! ```$", text, re.M | re.S)
     _build(clone, "example", re.sub(r"^//! ?", "", example, flags=re.M))
 
@@ -225,8 +225,8 @@ def test_what_it_names_is_there() -> None:
     made = {block.file for block in blocks()}
     for name in re.findall(r"`((?:scenarios|docs|kconfigs|extensions)/[\w/.-]+)`", text):
         mine = name in made or "count_users" in name or "NAME" in name
-        assert mine or (paths.REPO / name).exists(), name
-    crate = "".join(path.read_text() for path in (paths.EXTENSIONS / "rex").rglob("*.rs"))
+        assert mine or (CHECKOUT / name).exists(), name
+    crate = "".join(path.read_text() for path in (CHECKOUT / "extensions" / "rex").rglob("*.rs"))
     words = set(re.findall(r"`(?:#\[)?(\w+)[^`]*`", text.partition("## What there is")[2]))
     for word in ("ktime_ns", "insert_new", "tcp_socket", "rex_perf_event", "NO_ROOM", "peek"):
         assert word in words

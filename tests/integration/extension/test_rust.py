@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,8 @@ from lab.extension.rust import build as rust
 from lab.extension.rust import frames
 from lab.extension.rust import image as rust_image
 from lab.extension.rust.build import RustRejected, build_rust
-from lab.extension.rust.source import rust_names
 from lab.extension.rust.toolchain import find_toolchain
-from lab.paths import KCONFIGS
+from lab.workspace import CHECKOUT, Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -41,8 +41,13 @@ def write(folder: Path, text: str, manifest: str | None = None) -> Path:
     return folder
 
 
+def only(folder: Path) -> Workspace:
+    """A workspace with no Rust extensions but those of a folder."""
+    return replace(Workspace.default(), rust=(folder,))
+
+
 def build(folder: Path, cache: Cache) -> Path:
-    return build_rust("it", cache, folder=folder).path
+    return build_rust(only(folder), "it", cache).path
 
 
 def test_a_program_becomes_an_image_that_the_kernel_takes(tmp_path: Path, cache: Cache) -> None:
@@ -82,7 +87,7 @@ def test_what_an_extension_is_made_of_decides(
     assert build(folder, cache) != first
     part.write_text("pub const N: i32 = 1;\n")
     seen: list[events.Event] = []
-    assert build_rust("it", cache, seen.append, folder=folder).path == first
+    assert build_rust(only(folder), "it", cache, seen.append).path == first
     assert seen == []
     # A variable of the environment is an input like a file.
     part.write_text('pub const N: i32 = env!("PATH").len() as i32;\n')
@@ -94,10 +99,11 @@ def test_what_an_extension_is_made_of_decides(
 
 def test_each_source_of_the_crate_is_in_its_key(tmp_path: Path, cache: Cache) -> None:
     """No compiler runs: a copy of the crate finds the same entry until it is changed."""
-    crate = rust._crate(find_toolchain(), ("faults",), cache, events.ignore).parent
+    own = Workspace.default().crate
+    crate = rust._crate(own, find_toolchain(), ("faults",), cache, events.ignore).parent
     (manifest,) = (cache.root / "inputs").glob(f"*/{crate.name}.json")
     copy = tmp_path / "rex"
-    shutil.copytree(rust.CRATE, copy)
+    shutil.copytree(own, copy)
     direct, variables = manifest.parent.name, find_toolchain().environment
 
     def is_found() -> bool:
@@ -116,9 +122,9 @@ def test_each_source_of_the_crate_is_in_its_key(tmp_path: Path, cache: Cache) ->
 HUGE = {"stack": ["stack::take::<81920>", "stack::take::<57344>"]}
 
 
-@pytest.mark.parametrize("name", rust_names())
+@pytest.mark.parametrize("name", Workspace.default().names("rust"))
 def test_a_shipped_extension_builds_without_a_warning(name: str, cache: Cache) -> None:
-    lines = build_rust(name, cache).log.splitlines()
+    lines = build_rust(Workspace.default(), name, cache).log.splitlines()
     assert len(lines) == len(HUGE.get(name, []))
     for line, function in zip(lines, HUGE.get(name, []), strict=True):
         assert re.fullmatch(
@@ -128,10 +134,10 @@ def test_a_shipped_extension_builds_without_a_warning(name: str, cache: Cache) -
         )
 
 
-@pytest.mark.parametrize("name", rust_names())
+@pytest.mark.parametrize("name", Workspace.default().names("rust"))
 def test_every_function_has_room_for_a_check_of_the_stack(name: str, cache: Cache) -> None:
     """Those of the library, too."""
-    debug = build_rust(name, cache).debug
+    debug = build_rust(Workspace.default(), name, cache).debug
     found = frames.frames_of(name, debug)
     assert len(found) > 3
     assert all(frame.room for frame in found)
@@ -367,7 +373,7 @@ def test_an_image_for_another_kernel_is_refused(tmp_path: Path) -> None:
     for words in (["as", "-o", "a.o", "a.s"], ["ld", "-shared", "-o", "a.so", "a.o"]):
         subprocess.run(words, cwd=tmp_path, check=True)
     with pytest.raises(UserError, match="does not say how large its frames are"):
-        rust_image.check_image("a", tmp_path / "a.so")
+        rust_image.check_image("a", tmp_path / "a.so", frozenset())
 
 
 def test_a_vector_register_is_found(tmp_path: Path) -> None:
@@ -383,7 +389,7 @@ def test_a_vector_register_is_found(tmp_path: Path) -> None:
 
 def test_the_crate_imports_what_the_kernel_offers() -> None:
     """The list is the kernel's, which is in the patches."""
-    patches = [path.read_text() for path in (KCONFIGS / "rex/patches").glob("*.patch")]
+    patches = [path.read_text() for path in (CHECKOUT / "kconfigs/rex/patches").glob("*.patch")]
     found = re.findall(r"^\+REX_SYMBOL\((\w+), ", "".join(patches), re.M)
     names = {f"rex_{name}" for name in found}
-    assert rust_image.allowed_symbols() == names | {"rex_panic"}
+    assert rust_image.allowed_symbols(Workspace.default().crate) == names | {"rex_panic"}

@@ -16,12 +16,13 @@ import pytest
 from lab.guest.forks import Forks
 from lab.judge import judge
 from lab.judge.observation import Observation
+from lab.runner.catalog import catalog_of
 from lab.runner.plan import Planner
 from lab.runner.run import Run
-from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
 from lab.scenario.model.scenario import Scenario
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +37,7 @@ def seen(planner: Planner, forks: Forks, tmp_path: Path) -> Seen:
         path = tmp_path / "hostile" / "case.yaml"
         path.parent.mkdir()
         path.write_text(textwrap.dedent(text))
-        (scenario,) = load_scenarios(path, Catalog.from_repo())
+        (scenario,) = load_scenarios(path, catalog_of(Workspace.default()))
         (item,) = items(scenario)
         return scenario, Run(planner.plan(item), start=forks.start).go()
 

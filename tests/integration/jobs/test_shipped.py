@@ -12,8 +12,10 @@ import pytest
 from harness import judged_again
 from harness.paths import TESTS
 
-from lab import paths
 from lab.report.result import Result
+from lab.vm import slots
+from lab.vm.argv import Shape
+from lab.workspace import CHECKOUT
 
 # What programs do to the kernel there takes long, and not because of how a guest came to
 # be: each night looks at it all.
@@ -23,18 +25,22 @@ NIGHTLY_COLD = ("nesting", "stack", "termination")
 NIGHTLY_TWINS = "not without-watchdog or plain- or interrupts-off-"
 
 MUTANTS = "mutants"
+# These tests run when all others are done (tests/harness/schedule.py): the host is theirs.
+WORKERS = str(slots.capacity(Shape().memory))
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("spec")]
 
 
 def run_all(results: Path, *options: str, leave_out: tuple[str, ...] = ()) -> dict[str, Result]:
-    folders = sorted(path for path in paths.SCENARIOS.iterdir() if path.name not in leave_out)
-    words = ["pytest", "-n", "2", "-q", "--accel", "tcg", "-p", "harness.judged_again", *options]
-    words += map(str, folders)
+    folders = sorted(
+        path for path in (CHECKOUT / "scenarios").iterdir() if path.name not in leave_out
+    )
+    words = ["pytest", "-n", WORKERS, "-q", "--accel", "tcg", *options]
+    words += ["-p", "harness.judged_again", *map(str, folders)]
     tests = str(TESTS)
     done = subprocess.run(
         [sys.executable, "-m", *words],
-        cwd=paths.REPO,
+        cwd=CHECKOUT,
         env={
             **os.environ,
             "LAB_RESULTS": str(results),

@@ -15,9 +15,10 @@ from lab.guest.forks import Forks
 from lab.jobs.soak.options import Order, Soaked
 from lab.jobs.soak.run import Soak
 from lab.report.result import Result
+from lab.runner.catalog import catalog_of
 from lab.runner.plan import Planner
-from lab.scenario.catalog import Catalog
 from lab.scenario.load import load_scenarios
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -70,7 +71,7 @@ def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
     facts = json.loads((dossier / "host.json").read_text())
     assert facts["round"]["extensions"]["main"]["rust"] == "soak"
     assert done.file == dossier / "round.yaml"
-    (scenario,) = load_scenarios(done.file, Catalog.from_repo())
+    (scenario,) = load_scenarios(done.file, catalog_of(Workspace.default()))
     assert scenario.kernels == (FLAVOR,)
     written = (tmp_path / "results.jsonl").read_text()
     assert Result.from_json(written).verdict == "failed"

@@ -23,6 +23,7 @@ from lab.kernel.build import build_kernel, find_kernel, remove_kernel
 from lab.kernel.flavor import load_flavor
 from lab.kernel.from_source import WORK
 from lab.kernel.kconfig import fragments
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +94,7 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def debian() -> Kernel:
-    return build_kernel(load_flavor("debian"), Cache.default())
+    return build_kernel(load_flavor(Workspace.default(), "debian"), Cache.default())
 
 
 @pytest.fixture(params=["stock", "debian"])
@@ -104,14 +105,14 @@ def kernel(request: pytest.FixtureRequest) -> Kernel:
 
 def test_nothing_happens_on_the_second_run(kernel: Kernel) -> None:
     seen: list[Event] = []
-    flavor = load_flavor(kernel.flavor)
+    flavor = load_flavor(Workspace.default(), kernel.flavor)
     assert build_kernel(flavor, Cache.default(), seen.append) == kernel
     assert find_kernel(flavor, Cache.default()) == kernel
     assert seen == []
 
 
 def test_every_request_is_granted(stock: Kernel) -> None:
-    requests = fragments.read_fragments(load_flavor("stock").fragments)
+    requests = fragments.read_fragments(load_flavor(Workspace.default(), "stock").fragments)
     assert len(requests) > 100
     assert fragments.unmet(requests, fragments.read_config(stock.config)) == []
 
@@ -230,7 +231,7 @@ def test_a_patched_flavor_is_built_from_a_copy_of_stock(stock: Kernel, tmp_path:
         " // SPDX-License-Identifier: GPL-2.0-only\n /*\n"
         "  * kernel/ksysfs.c - sysfs attributes in /sys/kernel, which\n"
     )
-    flavor = load_flavor(folder)
+    flavor = load_flavor(Workspace.default(), folder)
     cache = Cache.default()
     base_work = cache.find(WORK, stock.key)
     seen: list[Event] = []

@@ -16,6 +16,7 @@ from lab.kernel import source
 from lab.kernel.flavor import load_flavor
 from lab.kernel.series import build_each
 from lab.stages import Stages
+from lab.workspace import Workspace
 
 pytestmark = [
     pytest.mark.integration,
@@ -44,7 +45,7 @@ EXCEPTIONS = {
 
 
 def test_each_patch_applies_and_builds() -> None:
-    flavor = load_flavor("rex")
+    flavor = load_flavor(Workspace.default(), "rex")
     steps = list(build_each(flavor, Cache.default()))
     assert tuple(step.patch for step in steps) == flavor.patches
     # What a patch brings is compiled with it, not behind a symbol that comes later.
@@ -53,7 +54,7 @@ def test_each_patch_applies_and_builds() -> None:
 
 
 def test_checkpatch_says_nothing_but_the_exceptions(tmp_path: Path) -> None:
-    flavor = load_flavor("rex")
+    flavor = load_flavor(Workspace.default(), "rex")
     tree = tmp_path / "linux"
     source.locate(flavor, Cache.default()).fetch(Stages("checkpatch", lambda event: None))(tree)
     options = ["--strict", "--max-line-length=100", "--terse", "--show-types", "--no-summary"]

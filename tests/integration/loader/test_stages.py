@@ -14,6 +14,7 @@ from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -169,7 +170,7 @@ def load(loader: LoaderGuest, stock: Kernel, planner: Planner, tmp_path: Path) -
 
     def load(source: str, autoload: str | None = None) -> LoaderAnswer:
         (tmp_path / "case.bpf.c").write_text(HEAD + source)
-        path = build_c("case", stock, planner.cache, folder=tmp_path).path
+        path = build_c(Workspace(c=(tmp_path,)), "case", stock, planner.cache).path
         return loader.call("load", handle="a", path=loader.push_file(path), autoload=autoload)
 
     return load

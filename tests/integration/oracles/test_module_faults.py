@@ -19,6 +19,7 @@ from lab.oracle import counters, liveness, machine
 from lab.oracle.console.parser import Report, Shape, parse
 from lab.oracle.evidence import Evidence
 from lab.oracle.inventory import bpf_objects
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +28,10 @@ FIRE = "/sys/kernel/debug/kextlab_faults/fire"
 
 @pytest.fixture(scope="module")
 def modules(stock: Kernel) -> dict[str, Path]:
-    return {name: build_module(name, stock, Cache.default()) for name in ("faults", "hello")}
+    return {
+        name: build_module(Workspace.default(), name, stock, Cache.default())
+        for name in ("faults", "hello")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +171,8 @@ def test_panic_is_told_by_qemu_and_the_console(victim: Guest, shape: Shape) -> N
 def test_cpu_that_is_lost_does_not_answer(
     victim: Guest, shape: Shape, fault: str, kind: str
 ) -> None:
+    # The detectors then look each second or two, instead of at each eight.
+    assert victim.run("echo 1 > /proc/sys/kernel/watchdog_thresh").ok
     fire(victim, fault, cpu=1)
     wait_for_report(victim, shape, kind, 0, 60)
     found = ask(victim)

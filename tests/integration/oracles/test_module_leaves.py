@@ -14,13 +14,14 @@ from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
 from lab.judge import judge
 from lab.kernel.artifact import Kernel
+from lab.runner.catalog import catalog_of
 from lab.runner.census import Census, reading_of
 from lab.runner.plan import Planner
 from lab.runner.run import Run
-from lab.scenario.catalog import Catalog
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
 from lab.vm.symbols import data_symbols
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +67,7 @@ expect: {{kernel: alive, resources: released}}
 
 @pytest.fixture(scope="module")
 def leaves(planner: Planner, stock: Kernel) -> Path:
-    return build_module("leaves", stock, planner.cache)
+    return build_module(Workspace.default(), "leaves", stock, planner.cache)
 
 
 @contextmanager
@@ -150,7 +151,7 @@ def test_the_verdict_begins_with_the_cause(
     path = tmp_path / "modules" / "wrong.yaml"
     path.parent.mkdir()
     path.write_text(WRONG.format(kind=kind))
-    (scenario,) = load_scenarios(path, Catalog.from_repo())
+    (scenario,) = load_scenarios(path, catalog_of(Workspace.default()))
     (item,) = items(scenario)
     seen = Run(planner.plan(item), start=forks.start).go()
     found = judge(scenario, seen)

@@ -30,16 +30,17 @@ def fault(line: str, args: str = "{}", more: str = "") -> str:
 
 
 def background_fault(verb: str, cpu: int) -> str:
-    """A fault that never ends, on one CPU."""
+    """A fault that never ends, on one CPU. The lockup detectors look at it each second or two."""
     return f"""
     summary: A seeded fault that does not end
+    set: {{sysctl: {{kernel.watchdog_thresh: 1}}}}
     extensions: {{f: {{module: faults}}}}
     steps:
       - load: f
       - trigger: {{shell: 'echo {verb} > {FIRE}', cpu: {cpu}, background: true}}
         as: hang
       - trigger: {{wait: 1}}
-      - shell: "true"
+      - shell: {{command: "true", timeout: 4}}
         expect: {{status: 0}}
     expect: {{kernel: alive, resources: kept}}
     """

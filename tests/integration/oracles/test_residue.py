@@ -19,6 +19,7 @@ from lab.runner.residue import STARTED, Residue, insert_line
 from lab.runner.run import Run
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
+from lab.workspace import Workspace
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("stock")]
 
@@ -125,7 +126,13 @@ def test_a_module_that_fails_is_told_from_one_that_is_refused(
         for flag, started in (("ALLOWED", True), ("REFUSED", False)):
             recipe = f"obj-m := it.o\nccflags-y := -D{flag}\nKBUILD_MODPOST_WARN := 1\n"
             (folder / "Kbuild").write_text(recipe)
-            guest.push({"/root/it.ko": build_module("it", stock, planner.cache, folder=tmp_path)})
+            guest.push(
+                {
+                    "/root/it.ko": build_module(
+                        Workspace(modules=(tmp_path,)), "it", stock, planner.cache
+                    )
+                }
+            )
             done = guest.run(insert_line("/root/it.ko", [], "it"))
             assert not done.ok
             assert "unknown symbol in module" in done.stderr

@@ -18,6 +18,7 @@ from lab.extension.rust.build import build_rust
 from lab.guest.guest import Guest
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
+from lab.workspace import Workspace
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +45,7 @@ def stats(guest: Guest) -> dict[str, int]:
 
 
 def begin(loader: LoaderGuest, planner: Planner) -> None:
-    path = loader.push_file(build_rust("limits", planner.cache).path)
+    path = loader.push_file(build_rust(Workspace.default(), "limits", planner.cache).path)
     assert loader.guest.run(f"echo {BUDGET_MS} > /proc/sys/kernel/rex/budget_ms").ok
     loader.do("load", handle="a", path=path)
     loader.do("attach", handle="a", program="ends")

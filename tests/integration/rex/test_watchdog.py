@@ -134,7 +134,11 @@ def test_twin_without_the_watchdog_a_loop_stalls_the_kernel(fresh: RexGuest) -> 
     """Until it is there again."""
     fresh.guest.run("echo 8 > /sys/kernel/debug/rex/unprotected")
     run = "/root/rexrun run /root/image.so loops > /root/answer 2>&1"
-    assert fresh.guest.run(f"(taskset -c 1 {run}) > /dev/null 2>&1 & sleep 15", scaled(60)).ok
+    fresh.guest.run("echo 1 > /proc/sys/kernel/watchdog_thresh")  # a soft lockup after two seconds
+    fresh.log()
+    reported = "dmesg | grep -q -e 'detected.* stall' -e 'soft lockup'"
+    wait = f"until {reported}; do usleep 100000; done"
+    assert fresh.guest.run(f"(taskset -c 1 {run}) > /dev/null 2>&1 & {wait}", scaled(60)).ok
     fresh.log()
     assert any("stall" in line or "lockup" in line for line in fresh.complaints)
     assert fresh.counts()["terminated"] == 0

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from lab.cli import check as command
 from lab.config.problems import ScenarioErrors
 from lab.errors import UserError
+from lab.runner.catalog import catalog_of
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.load import check_file, find_files, load_scenarios
+from lab.workspace import Workspace
 
 GOOD = """\
 summary: A program counts calls
@@ -28,7 +30,7 @@ CATALOG = Catalog(flavors=("stock",), c={"count": Source()}, syscalls=("getpid",
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    monkeypatch.setattr(Catalog, "from_repo", classmethod(lambda cls: CATALOG))
+    monkeypatch.setattr(command, "catalog_of", lambda _: CATALOG)
     app = typer.Typer()
     app.command("check")(command.check)
     app.command("schema")(command.schema)
@@ -132,7 +134,7 @@ def test_without_a_catalog_names_are_taken_on_trust(tmp_path: Path) -> None:
 
 
 def test_the_catalog_of_the_checkout() -> None:
-    catalog = Catalog.from_repo()
+    catalog = catalog_of(Workspace.default())
     assert "stock" in catalog.flavors
     assert "getpid" in catalog.syscalls
     assert len(catalog.c) >= 10

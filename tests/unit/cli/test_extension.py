@@ -10,14 +10,15 @@ from typer.testing import CliRunner
 
 from lab.cli import extension
 from lab.errors import UserError
-from lab.extension import c, module
-from lab.extension.rust import source
+from lab.workspace import RUST_ROOT
 
 
 @pytest.fixture
 def rust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(source, "RUST", tmp_path)
-    return tmp_path
+    monkeypatch.setenv("LAB_REPO", str(tmp_path))
+    folder = tmp_path / "extensions" / "rust"
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.mark.parametrize("name", ["Foo", "9x", "a-b", "_x", ""])
@@ -42,15 +43,16 @@ def test_the_name_of_a_crate_that_is_there_already_is_refused(rust: Path, name: 
 
 def test_a_name_with_that_of_a_crate_in_it_will_do(rust: Path) -> None:
     extension.new_command("core_count")
-    assert (rust / "core_count" / source.ROOT).is_file()
+    assert (rust / "core_count" / RUST_ROOT).is_file()
 
 
-@pytest.mark.parametrize(("names", "what"), [("c", "in C"), ("module", "a kernel module")])
-def test_frames_of_what_is_not_in_rust(
-    monkeypatch: pytest.MonkeyPatch, names: str, what: str
-) -> None:
-    monkeypatch.setattr(source, "rust_names", lambda *_: ["loops"])
-    monkeypatch.setattr(c, "c_names", lambda: ["loop_nested"] if names == "c" else [])
-    monkeypatch.setattr(module, "module_names", lambda: ["loop_nested"] if names != "c" else [])
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [("c/loop_nested.bpf.c", "in C"), ("modules/loop_nested/Kbuild", "a kernel module")],
+)
+def test_frames_of_what_is_not_in_rust(rust: Path, file: str, what: str) -> None:
+    path = rust.parent / file
+    path.parent.mkdir(parents=True)
+    path.touch()
     with pytest.raises(UserError, match=f"loop_nested is {what}, not in Rust"):
         extension.frames_command("loop_nested")

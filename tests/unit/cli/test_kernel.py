@@ -13,7 +13,6 @@ from harness.fake_kernel import write_flavor
 from rich.console import Console
 from typer.testing import CliRunner
 
-from lab import paths
 from lab.cli.kernel import app
 from lab.events import Notice, StageFinished, StageProgress, StageStarted
 from lab.report.progress import ProgressReport
@@ -24,7 +23,7 @@ JOB = "kernel stock"
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "kconfigs"
-    monkeypatch.setattr(paths, "KCONFIGS", folder)
+    monkeypatch.setenv("LAB_REPO", str(tmp_path))
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
     write_flavor(folder)
     return folder

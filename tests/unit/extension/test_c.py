@@ -14,9 +14,10 @@ import pytest
 from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import c
+from lab.extension import c, source
 from lab.host import packages, tools
 from lab.kernel.artifact import Kernel
+from lab.workspace import Workspace
 
 TYPES = "typedef unsigned int __u32;\ntypedef unsigned long long __u64;\n"
 GOOD = """// SPDX-License-Identifier: GPL-2.0-only
@@ -58,7 +59,7 @@ def types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("types")
 class TestBuild:
     def test_the_object_is_bpf_with_btf(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
-        built = c.build_c("good", kernel, cache, folder=folder)
+        built = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         assert (built.name, built.path.name, built.log) == ("good", "good.bpf.o", "")
         data = built.path.read_bytes()
         assert data[:4] == b"\x7fELF"
@@ -67,24 +68,24 @@ class TestBuild:
 
     def test_nothing_is_compiled_twice(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
         seen: list[events.Event] = []
-        first = c.build_c("good", kernel, cache, folder=folder)
-        assert c.build_c("good", kernel, cache, seen.append, folder=folder) == first
+        first = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
+        assert c.build_c(Workspace(c=(folder,)), "good", kernel, cache, seen.append) == first
         assert seen == []
 
     @pytest.mark.parametrize("file", ["good.bpf.c", "own.h"])
     def test_a_change_of_what_is_compiled_is_another_object(
         self, folder: Path, cache: Cache, kernel: Kernel, file: str
     ) -> None:
-        first = c.build_c("good", kernel, cache, folder=folder)
+        first = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         (folder / file).write_text((folder / file).read_text() + "\n")
-        assert c.build_c("good", kernel, cache, folder=folder).path != first.path
+        assert c.build_c(Workspace(c=(folder,)), "good", kernel, cache).path != first.path
 
     def test_the_same_bytes_from_another_folder(
         self, folder: Path, cache: Cache, kernel: Kernel, tmp_path: Path
     ) -> None:
-        first = c.build_c("good", kernel, cache, folder=folder).path.read_bytes()
+        first = c.build_c(Workspace(c=(folder,)), "good", kernel, cache).path.read_bytes()
         other = folder.rename(tmp_path / "elsewhere")
-        again = c.build_c("good", kernel, Cache(tmp_path / "empty"), folder=other)
+        again = c.build_c(Workspace(c=(other,)), "good", kernel, Cache(tmp_path / "empty"))
         assert again.path.read_bytes() == first
 
     def test_options_in_the_source_reach_clang(
@@ -92,18 +93,18 @@ class TestBuild:
     ) -> None:
         (folder / "own.h").write_text("")
         (folder / "good.bpf.c").write_text(f"// clang: -DRESULT=2\n{GOOD}")
-        assert c.build_c("good", kernel, cache, folder=folder).path.is_file()
+        assert c.build_c(Workspace(c=(folder,)), "good", kernel, cache).path.is_file()
 
     def test_a_warning_is_kept(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
         (folder / "own.h").write_text("#define RESULT 2\nstatic int unused(void) { return 1; }\n")
         for _ in range(2):  # from the compiler, then from the cache
-            built = c.build_c("good", kernel, cache, folder=folder)
+            built = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
             assert "unused" in built.log
 
     def test_an_error_says_where(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
         (folder / "own.h").write_text("#define RESULT nonsense\n")
         with pytest.raises(c.CompileRejected) as caught:
-            c.build_c("good", kernel, cache, folder=folder)
+            c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         assert f"{folder}/good.bpf.c:4:" in caught.value.message
         assert "undeclared identifier 'nonsense'" in caught.value.message
         assert "expanded from macro" in caught.value.log
@@ -114,7 +115,7 @@ class TestBuild:
     ) -> None:
         (folder / "own.h").write_text("#define RESULT nonsense\n")
         with pytest.raises(c.CompileRejected) as caught:
-            c.build_c("good", kernel, cache, folder=folder)
+            c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         moved = pickle.loads(pickle.dumps(caught.value))
         assert (type(moved), moved.message, moved.log) == (
             c.CompileRejected,
@@ -127,19 +128,18 @@ class TestBuild:
     ) -> None:
         (folder / "good.bpf.c").write_text(f"// clang: --nonsense\n{GOOD}")
         with pytest.raises(c.CompileRejected, match="--nonsense"):
-            c.build_c("good", kernel, cache, folder=folder)
+            c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
 
 
-def test_an_unknown_extension_has_a_neighbour(folder: Path) -> None:
-    assert c.c_names(folder) == ["good"]
+def test_an_unknown_extension_has_a_neighbour(folder: Path, cache: Cache, kernel: Kernel) -> None:
     with pytest.raises(UserError) as caught:
-        c.source_path("goood", folder)
-    assert caught.value.hint == "did you mean good?"
+        c.build_c(Workspace(c=(folder,)), "goood", kernel, cache)
+    assert caught.value.hint == "did you mean 'good'?"
 
 
 def test_no_btf_is_said_before_anything_runs(folder: Path, cache: Cache, kernel: Kernel) -> None:
     with pytest.raises(UserError, match="has no BTF"):
-        c.build_c("good", dataclasses.replace(kernel, btf=None), cache, folder=folder)
+        c.build_c(Workspace(c=(folder,)), "good", dataclasses.replace(kernel, btf=None), cache)
 
 
 def test_types_of_something_that_is_no_btf(kernel: Kernel, cache: Cache) -> None:
@@ -190,15 +190,21 @@ def test_errors_without_the_rest() -> None:
 
 
 def test_what_the_repository_ships() -> None:
-    for name in c.c_names():
-        programs = c.programs_in_source(name)
+    workspace = Workspace.default()
+    for name in workspace.names("c"):
+        path = workspace.find("c", name)
+        programs = source.programs_in_source(path)
         assert programs, f"{name} declares no program"
-        text = c.source_path(name).read_text()
+        text = path.read_text()
         assert "SPDX-License-Identifier: GPL-2.0-only" in text
         assert "/*" in text, f"{name} does not say what it is for"
-    assert [p.name for p in c.programs_in_source("nested_kprobe")] == ["outer", "inner"]
-    assert c.maps_in_source("tail_call_self") == ["programs", "counts"]
-    assert c.programs_in_source("search_payload_short")[0].name == "search_payload"
+    nested, tail, short = (
+        workspace.find("c", name)
+        for name in ("nested_kprobe", "tail_call_self", "search_payload_short")
+    )
+    assert [p.name for p in source.programs_in_source(nested)] == ["outer", "inner"]
+    assert source.maps_in_source(tail) == ["programs", "counts"]
+    assert source.programs_in_source(short)[0].name == "search_payload"
 
 
 def test_the_package_that_is_asked_for_brings_a_clang_that_will_do() -> None:

@@ -17,6 +17,7 @@ from lab.extension import c
 from lab.extension.includes import inputs_of, names_in_rule, search_list
 from lab.extension.source import clang_options
 from lab.kernel.artifact import Kernel
+from lab.workspace import Workspace
 
 TYPES = "".join(
     f"typedef {kind} {name};\n"
@@ -107,52 +108,52 @@ class TestInputs:
     """The key holds all that the compiler read."""
 
     def test_each_file_that_is_read_counts(self, tree: Path, cache: Cache, kernel: Kernel) -> None:
-        first = c.build_c("it", kernel, cache, folder=tree)
+        first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         for file, text in TREE.items():
             (tree / file).write_text(text + "\n")
-            assert c.build_c("it", kernel, cache, folder=tree).path != first.path, file
+            assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path != first.path, file
             (tree / file).write_text(text)
             seen: list[events.Event] = []
-            assert c.build_c("it", kernel, cache, seen.append, folder=tree) == first
+            assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache, seen.append) == first
             assert seen == []
 
     def test_a_file_that_is_gone_is_an_error(
         self, tree: Path, cache: Cache, kernel: Kernel
     ) -> None:
-        c.build_c("it", kernel, cache, folder=tree)
+        c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         for file in [name for name in TREE if name != "it.bpf.c"]:
             (tree / file).rename(tree / "aside")
             with pytest.raises(c.CompileRejected, match=Path(file).name) as caught:
-                c.build_c("it", kernel, cache, folder=tree)
+                c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
             assert caught.value.missing, file
             (tree / "aside").rename(tree / file)
 
     def test_each_file_that_would_come_first_counts(
         self, tree: Path, cache: Cache, kernel: Kernel
     ) -> None:
-        first = c.build_c("it", kernel, cache, folder=tree)
+        first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         for file, text in ELSEWHERE.items():
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
             (tree / file).write_text(text)
-            built = c.build_c("it", kernel, cache, folder=tree)
+            built = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
             assert built.path != first.path, file
             assert (built.path.read_bytes() != first.path.read_bytes()) == (" 2\n" in text), file
             (tree / file).unlink()
-            assert c.build_c("it", kernel, cache, folder=tree) == first
+            assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache) == first
 
     def test_a_header_that_is_only_asked_for(
         self, tree: Path, cache: Cache, kernel: Kernel
     ) -> None:
         (tree / "asked.h").write_text("")
-        first = c.build_c("it", kernel, cache, folder=tree)
+        first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         (tree / "asked.h").unlink()
-        assert c.build_c("it", kernel, cache, folder=tree).path != first.path
+        assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path != first.path
 
     def test_it_is_what_clang_says_with_another_option(
         self, tree: Path, cache: Cache, kernel: Kernel
     ) -> None:
         """-H prints each header as it is entered. The lab uses -MD, another part of clang."""
-        entry = c.build_c("it", kernel, cache, folder=tree).path.parent
+        entry = c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path.parent
         (manifest,) = (cache.root / "inputs").glob("*/*.json")
         assert manifest.stem == entry.name
         known = {str(tree / name) for name in json.loads(manifest.read_text())["files"]}
@@ -176,7 +177,7 @@ class TestInputs:
         )
         for text in ("one", "two"):
             (tree / "more.bin").write_text(text)
-            built = c.build_c("it", kernel, cache, folder=tree)
+            built = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
             assert text.encode() in built.path.read_bytes()
 
     def test_a_computed_name_is_asked_for_each_time(
@@ -186,9 +187,9 @@ class TestInputs:
         (tree / "it.bpf.c").write_text(
             source.replace("// clang:", "// clang: '-DNAME=\"asked.h\"'")
         )
-        first = c.build_c("it", kernel, cache, folder=tree).path.read_bytes()
+        first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path.read_bytes()
         (tree / "asked.h").write_text("")
-        assert c.build_c("it", kernel, cache, folder=tree).path.read_bytes() != first
+        assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path.read_bytes() != first
 
     def test_variables_of_the_user_add_no_folders(
         self, tree: Path, cache: Cache, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +199,7 @@ class TestInputs:
         (tree / "extra").mkdir()
         (tree / "extra/found.h").write_text("#define FOUND 3\n")
         with pytest.raises(c.CompileRejected, match=r"found\.h"):
-            c.build_c("it", kernel, cache, folder=tree)
+            c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
 
 
 def test_a_rule_for_make_is_read_back() -> None:

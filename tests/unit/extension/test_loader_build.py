@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,8 +21,8 @@ from hypothesis import strategies as st
 from lab.cache import Cache
 from lab.errors import UserError
 from lab.extension import loader_build
-from lab.extension.c import C
-from lab.scenario.catalog import Catalog
+from lab.runner.catalog import catalog_of
+from lab.workspace import CHECKOUT, Workspace
 
 # Runs the trigger with these words and returns its answer.
 Pull = Callable[..., dict[str, Any]]
@@ -53,7 +54,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
 
 @pytest.fixture(scope="module")
 def kextload(cache: Cache) -> Path:
-    return loader_build.build_loader(cache)
+    return loader_build.build_loader(Workspace.default(), cache)
 
 
 @pytest.fixture(scope="module")
@@ -94,25 +95,27 @@ class TestBuild:
         assert len(data) < 3 << 20
         assert b"/lib64/ld-linux" not in data  # no dynamic linker
         assert b".symtab" not in data
-        assert str(loader_build.LOADER).encode() not in data
+        assert str(Workspace.default().loader).encode() not in data
 
     def test_the_same_bytes_twice(self, kextload: Path, tmp_path: Path) -> None:
-        assert loader_build.build_loader(Cache(tmp_path)).read_bytes() == kextload.read_bytes()
+        assert (
+            loader_build.build_loader(Workspace.default(), Cache(tmp_path)).read_bytes()
+            == kextload.read_bytes()
+        )
 
     def test_nothing_is_built_twice(self, cache: Cache, kextload: Path) -> None:
         seen: list[object] = []
-        assert loader_build.build_loader(cache, seen.append) == kextload
+        assert loader_build.build_loader(Workspace.default(), cache, seen.append) == kextload
         assert seen == []
 
     def test_another_source_is_another_program(
-        self, cache: Cache, kextload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, cache: Cache, kextload: Path, tmp_path: Path
     ) -> None:
-        for path in loader_build.LOADER.iterdir():
-            (tmp_path / path.name).write_bytes(path.read_bytes())
-        with (tmp_path / "frame.h").open("a") as header:
+        other = Workspace.at(tmp_path)
+        shutil.copytree(Workspace.default().loader, other.loader)
+        with (other.loader / "frame.h").open("a") as header:
             header.write("/* changed */\n")
-        monkeypatch.setattr(loader_build, "LOADER", tmp_path)
-        assert loader_build.build_loader(cache) != kextload
+        assert loader_build.build_loader(other, cache) != kextload
 
     def test_a_missing_library_is_named(
         self, cache: Cache, monkeypatch: pytest.MonkeyPatch
@@ -122,7 +125,7 @@ class TestBuild:
             loader_build, "_archive", lambda name: None if name == "elf" else found(name)
         )
         with pytest.raises(UserError, match=r"no static libelf\.a") as caught:
-            loader_build.build_loader(cache)
+            loader_build.build_loader(Workspace.default(), cache)
         assert "libelf-dev" in caught.value.hint
 
     def test_no_warnings(self) -> None:
@@ -132,7 +135,7 @@ class TestBuild:
                 *loader_build.FLAGS,
                 "-Werror",
                 "-fsyntax-only",
-                *loader_build.LOADER.glob("*.c"),
+                *Workspace.default().loader.glob("*.c"),
             ],
             capture_output=True,
             text=True,
@@ -430,7 +433,7 @@ class TestTriggers:
 
         return pull
 
-    @pytest.mark.parametrize("name", Catalog.from_repo().syscalls)
+    @pytest.mark.parametrize("name", catalog_of(Workspace.default()).syscalls)
     def test_every_system_call_of_the_table(self, pull: Pull, name: str) -> None:
         assert pull("syscall", name, "times=3")["done"] == 3
 
@@ -501,7 +504,8 @@ class TestTriggers:
 
 
 def test_the_sources_stay_readable() -> None:
-    for path in [*loader_build.LOADER.iterdir(), *C.glob("*.[ch]")]:
+    sources = CHECKOUT / "extensions"
+    for path in [*(sources / "loader").iterdir(), *(sources / "c").glob("*.[ch]")]:
         lines = path.read_text().splitlines()
         assert "SPDX-License-Identifier: GPL-2.0-only" in lines[0], path
         assert len(lines) < 400, path

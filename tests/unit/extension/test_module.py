@@ -14,9 +14,10 @@ from lab import events, inputs
 from lab.cache import Cache
 from lab.errors import NotCompiled, UserError
 from lab.extension import module
-from lab.extension.module import build_module, compile_errors, module_names
+from lab.extension.module import build_module, compile_errors
 from lab.host.process import ToolFailed
 from lab.kernel.artifact import Kernel
+from lab.workspace import Workspace
 
 # Compiles like the kernel's build would, and says how often it was asked.
 TREE = """\
@@ -73,19 +74,19 @@ def test_names_are_the_folders_with_a_recipe(folder: Path) -> None:
     (folder / "empty").mkdir()
     (folder / "old").mkdir()
     (folder / "old" / "Makefile").write_text("obj-m := old.o\n")
-    assert module_names(folder) == ["good", "old"]
-    assert module_names(folder / "nowhere") == []
+    assert Workspace(modules=(folder,)).names("module") == ["good", "old"]
+    assert Workspace(modules=(folder / "nowhere",)).names("module") == []
 
 
 def test_the_modules_of_the_lab_are_there() -> None:
-    assert {"faults", "hello"} <= set(module_names())
+    assert {"faults", "hello"} <= set(Workspace.default().names("module"))
 
 
 def test_module_is_built_once(kernel: Kernel, cache: Cache, folder: Path, tree: Path) -> None:
     seen: list[events.Event] = []
-    built = build_module("good", kernel, cache, seen.append, folder)
+    built = build_module(Workspace(modules=(folder,)), "good", kernel, cache, seen.append)
     assert built.name == "good.ko"
-    assert build_module("good", kernel, cache, seen.append, folder) == built
+    assert build_module(Workspace(modules=(folder,)), "good", kernel, cache, seen.append) == built
     assert asked(tree) == 1
     assert [event.kind for event in seen] == ["StageStarted", "StageFinished"]
     assert sorted(path.name for path in built.parent.iterdir()) == ["good.ko", "good.ko.debug"]
@@ -93,13 +94,13 @@ def test_module_is_built_once(kernel: Kernel, cache: Cache, folder: Path, tree: 
 
 
 def test_debug_information_is_kept_beside(kernel: Kernel, cache: Cache, folder: Path) -> None:
-    built = build_module("good", kernel, cache, folder=folder)
+    built = build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     assert b".debug_info" not in built.read_bytes()
     assert b".debug_info" in built.with_name("good.ko.debug").read_bytes()
 
 
 def test_module_does_not_say_where_it_was_built(kernel: Kernel, cache: Cache, folder: Path) -> None:
-    built = build_module("good", kernel, cache, folder=folder)
+    built = build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     assert b"good/good.c" in built.read_bytes()
     assert str(cache.root).encode() not in built.read_bytes()
 
@@ -107,10 +108,12 @@ def test_module_does_not_say_where_it_was_built(kernel: Kernel, cache: Cache, fo
 def test_changed_source_or_kernel_is_another_module(
     kernel: Kernel, cache: Cache, folder: Path, tree: Path
 ) -> None:
-    first = build_module("good", kernel, cache, folder=folder)
-    other = build_module("good", dataclasses.replace(kernel, key="k2"), cache, folder=folder)
+    first = build_module(Workspace(modules=(folder,)), "good", kernel, cache)
+    other = build_module(
+        Workspace(modules=(folder,)), "good", dataclasses.replace(kernel, key="k2"), cache
+    )
     (folder / "good" / "good.c").write_text(GOOD + "int more;\n")
-    changed = build_module("good", kernel, cache, folder=folder)
+    changed = build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     assert len({first, other, changed}) == 3
     assert asked(tree) == 3
 
@@ -151,7 +154,7 @@ def test_a_header_from_elsewhere_is_in_the_key(
     (folder / "good/sub/own.h").write_text("#define OWN 1\n")
 
     def build() -> Path:
-        return build_module("good", kernel, cache, folder=folder)
+        return build_module(Workspace(modules=(folder,)), "good", kernel, cache)
 
     built = build()
     assert build() == built
@@ -196,7 +199,7 @@ def test_what_a_recipe_reads_elsewhere_is_asked_for_each_time(
 ) -> None:
     (folder / "good/Kbuild").write_text(recipe)
     for _ in range(2):
-        build_module("good", kernel, cache, folder=folder)
+        build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     assert asked(tree) == (1 if once else 2)
 
 
@@ -212,8 +215,8 @@ def test_a_source_that_changes_before_it_is_copied_is_told(
 
     monkeypatch.setattr(inputs, "get", late)
     with pytest.raises(UserError, match="good was changed while it was built"):
-        build_module("good", kernel, cache, folder=folder)
-    assert build_module("good", kernel, cache, folder=folder).is_file()
+        build_module(Workspace(modules=(folder,)), "good", kernel, cache)
+    assert build_module(Workspace(modules=(folder,)), "good", kernel, cache).is_file()
 
 
 def test_variables_of_the_user_are_not_for_the_build(
@@ -223,7 +226,7 @@ def test_variables_of_the_user_are_not_for_the_build(
     monkeypatch.setenv("KCFLAGS", "-DMORE")
     monkeypatch.setenv("KCPPFLAGS", "-DMORE")
     (tree / "Makefile").write_text(TREE.replace("gcc ", "gcc $(KCPPFLAGS) "))
-    assert build_module("good", kernel, cache, folder=folder).is_file()
+    assert build_module(Workspace(modules=(folder,)), "good", kernel, cache).is_file()
 
 
 def test_a_header_that_is_missing_is_not_about_the_code(
@@ -232,7 +235,7 @@ def test_a_header_that_is_missing_is_not_about_the_code(
     for text, missing in (('#include "none.h"\n', True), ("int f(void) { return x; }\n", False)):
         (folder / "good/good.c").write_text(text)
         with pytest.raises(NotCompiled) as caught:
-            build_module("good", kernel, cache, folder=folder)
+            build_module(Workspace(modules=(folder,)), "good", kernel, cache)
         assert caught.value.missing is missing
         assert "good.c:1:" in caught.value.log
 
@@ -240,17 +243,17 @@ def test_a_header_that_is_missing_is_not_about_the_code(
 def test_what_a_build_in_place_left_changes_nothing(
     kernel: Kernel, cache: Cache, folder: Path, tree: Path
 ) -> None:
-    first = build_module("good", kernel, cache, folder=folder)
+    first = build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     for name in ("good.o", "good.ko", ".good.o.cmd", "good.mod.c", "Module.symvers"):
         (folder / "good" / name).write_text("junk")
-    assert build_module("good", kernel, cache, folder=folder) == first
+    assert build_module(Workspace(modules=(folder,)), "good", kernel, cache) == first
     assert asked(tree) == 1
 
 
 def test_compile_error_names_file_and_line_only(kernel: Kernel, cache: Cache, folder: Path) -> None:
     (folder / "good" / "good.c").write_text("int f(void)\n{\n\treturn nothing;\n}\n")
     with pytest.raises(UserError) as caught:
-        build_module("good", kernel, cache, folder=folder)
+        build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     assert f"{folder}/good/good.c:3:16: error: 'nothing' undeclared" in caught.value.message
     assert "note:" not in str(caught.value)
     assert str(cache.root) not in str(caught.value)
@@ -263,7 +266,7 @@ def test_recipe_that_makes_something_else_is_told(
     (folder / "good" / "Kbuild").write_text("obj-m := other.o\n")
     (folder / "good" / "other.c").write_text(GOOD)
     with pytest.raises(UserError, match=r"good\.ko is not among") as caught:
-        build_module("good", kernel, cache, folder=folder)
+        build_module(Workspace(modules=(folder,)), "good", kernel, cache)
     assert "obj-m := good.o" in caught.value.hint
 
 
@@ -272,19 +275,19 @@ def test_failure_without_compile_error_shows_the_command(
 ) -> None:
     (tree / "Makefile").write_text("modules:\n\t@echo no such luck >&2; exit 3\n")
     with pytest.raises(ToolFailed, match="no such luck"):
-        build_module("good", kernel, cache, folder=folder)
+        build_module(Workspace(modules=(folder,)), "good", kernel, cache)
 
 
 def test_unknown_module_is_told_with_a_guess(kernel: Kernel, cache: Cache, folder: Path) -> None:
-    with pytest.raises(UserError, match="no module god") as caught:
-        build_module("god", kernel, cache, folder=folder)
-    assert "did you mean good?" in caught.value.hint
+    with pytest.raises(UserError, match="no module 'god'") as caught:
+        build_module(Workspace(modules=(folder,)), "god", kernel, cache)
+    assert "did you mean 'good'?" in caught.value.hint
 
 
 def test_kernel_without_build_tree_is_told(kernel: Kernel, cache: Cache, folder: Path) -> None:
     packaged = dataclasses.replace(kernel, flavor="debian", build_tree=None)
     with pytest.raises(UserError, match="kernel debian has no build tree") as caught:
-        build_module("good", packaged, cache, folder=folder)
+        build_module(Workspace(modules=(folder,)), "good", packaged, cache)
     assert caught.value.hint
 
 

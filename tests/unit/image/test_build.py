@@ -13,6 +13,7 @@ import pytest
 from lab.cache import Cache
 from lab.errors import UserError
 from lab.image import build, cpio, debs, describe, elf
+from lab.workspace import Workspace
 
 DESCRIPTION = """\
 version: 1
@@ -45,7 +46,7 @@ def entries(image: build.Image) -> dict[str, cpio.Entry]:
 
 
 def test_holds_what_is_described(images: Path, cache: Cache) -> None:
-    image = build.build_image("tiny", cache, folder=images)
+    image = build.build_image(Workspace(images=(images,)), "tiny", cache)
     found = entries(image)
     assert found["init"] == cpio.regular("init", b"#!/bin/sh\n", 0o755)
     assert stat.S_IMODE(found["tmp"].mode) == 0o1777
@@ -61,7 +62,9 @@ def test_the_loader_by_both_names_and_extra_files_go_in(
     program.chmod(0o755)
     data = tmp_path / "data"
     data.write_bytes(b"D")
-    image = build.build_image("tiny", cache, folder=images, loader=program, extra={"/etc/x": data})
+    image = build.build_image(
+        Workspace(images=(images,)), "tiny", cache, loader=program, extra={"/etc/x": data}
+    )
     found = entries(image)
     assert found["usr/bin/kextload"] == cpio.regular("usr/bin/kextload", b"P", 0o755)
     assert found["usr/bin/kexttrigger"] == cpio.symlink("usr/bin/kexttrigger", "kextload")
@@ -75,20 +78,24 @@ def test_modules_are_unpacked_and_their_order_kept(
     plain.write_bytes(b"zz")
     packed = tmp_path / "aa.ko.xz"
     packed.write_bytes(lzma.compress(b"aa"))
-    image = build.build_image("tiny", cache, folder=images, kernel_modules=[plain, packed])
+    image = build.build_image(
+        Workspace(images=(images,)), "tiny", cache, kernel_modules=[plain, packed]
+    )
     found = entries(image)
     assert found["lib/modules-lab/order"].data == b"zz.ko\naa.ko\n"
     assert found["lib/modules-lab/aa.ko"].data == b"aa"
     assert found["lib/modules-lab/zz.ko"].data == b"zz"
-    other = build.build_image("tiny", cache, folder=images, kernel_modules=[packed, plain])
+    other = build.build_image(
+        Workspace(images=(images,)), "tiny", cache, kernel_modules=[packed, plain]
+    )
     assert other.key != image.key
 
 
 def test_a_changed_file_changes_the_key(images: Path, cache: Cache) -> None:
-    first = build.build_image("tiny", cache, folder=images)
-    assert build.build_image("tiny", cache, folder=images) == first
+    first = build.build_image(Workspace(images=(images,)), "tiny", cache)
+    assert build.build_image(Workspace(images=(images,)), "tiny", cache) == first
     (images / "tiny" / "init").write_text("#!/bin/sh\nexit\n")
-    assert build.build_image("tiny", cache, folder=images).key != first.key
+    assert build.build_image(Workspace(images=(images,)), "tiny", cache).key != first.key
 
 
 def test_too_large_is_an_error_that_names_the_largest(
@@ -97,18 +104,18 @@ def test_too_large_is_an_error_that_names_the_largest(
     large = tmp_path / "large"
     large.write_bytes(bytes(5000))
     with pytest.raises(UserError, match="its limit is 4000") as caught:
-        build.build_image("tiny", cache, folder=images, extra={"/big": large})
+        build.build_image(Workspace(images=(images,)), "tiny", cache, extra={"/big": large})
     assert caught.value.details.splitlines()[0].split() == ["5000", "/big"]
 
 
 def test_a_missing_file_is_named(images: Path, cache: Cache, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
-        build.build_image("tiny", cache, folder=images, loader=tmp_path / "nowhere")
+        build.build_image(Workspace(images=(images,)), "tiny", cache, loader=tmp_path / "nowhere")
 
 
 def test_an_unknown_image_names_those_that_exist(images: Path, cache: Cache) -> None:
     with pytest.raises(UserError) as caught:
-        build.build_image("tinny", cache, folder=images)
+        build.build_image(Workspace(images=(images,)), "tinny", cache)
     assert "tiny" in caught.value.hint
 
 
@@ -116,7 +123,7 @@ def test_an_unknown_key_in_a_description_is_an_error(images: Path) -> None:
     path = images / "tiny" / "image.yaml"
     path.write_text(DESCRIPTION + "colour: green\n")
     with pytest.raises(UserError, match="not a valid description") as caught:
-        describe.load("tiny", images)
+        describe.load(Workspace(images=(images,)), "tiny")
     assert "colour" in caught.value.details
 
 

@@ -28,6 +28,7 @@ from lab.runner.run import Run
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 from lab.vm import slots
+from lab.workspace import Workspace
 
 SCENARIO = """
 summary: A shell line works
@@ -71,7 +72,7 @@ def heard() -> list[events.Event]:
 
 @pytest.fixture
 def session(tmp_path: Path, heard: list[events.Event]) -> Session:
-    planner = Plans(Cache(tmp_path), "tcg")
+    planner = Plans(Workspace(), Cache(tmp_path), "tcg")
     pool = Pool(Forks(planner.cache), tmp_path / slots.FOLDER)
     return Session(Blind(planner, pool, heard.append), heard.append, tmp_path / "results")
 
@@ -95,6 +96,7 @@ def test_an_item_that_an_interrupt_cuts_off_is_not_run(
     session: Session, heard: list[events.Event], item: Item
 ) -> None:
     assert session._run_safely(item).verdict == "error", "nobody stopped it: the lab is to blame"
+    assert isinstance(session.attempts, Blind)
     session.attempts.during = session.attempts.stop
     with pytest.raises(Stopped):
         session._run_safely(item)
@@ -121,6 +123,7 @@ def test_a_wait_is_no_time_of_the_item_and_the_same_one_is_told_once(
 
     monkeypatch.setattr(attempt, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(slots, "slot", slow)
+    assert isinstance(session.attempts, Blind)
     session.attempts.during = work
     for result in (session.run(item), session.run(item)):
         assert result.seconds == WORK

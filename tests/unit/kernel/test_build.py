@@ -19,6 +19,7 @@ from lab.events import Event, Notice, StageFinished, StageProgress, StageStarted
 from lab.kernel.build import build_kernel, find_kernel, make_plan, remove_kernel
 from lab.kernel.flavor import load_flavor
 from lab.kernel.from_source import WORK, relocate
+from lab.workspace import Workspace
 
 STAGES = ["fetch", "unpack", "patch", "configure", "compile", "link", "pack"]
 
@@ -31,6 +32,7 @@ from lab.cache import Cache
 from lab.events import Notice, StageProgress, StageStarted, as_json
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
+from lab.workspace import Workspace
 
 flavor, cache, kill_at = sys.argv[1:]
 
@@ -44,7 +46,7 @@ def emit(event):
     if at == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-build_kernel(load_flavor(Path(flavor)), Cache(Path(cache)), emit, 1)
+build_kernel(load_flavor(Workspace(), Path(flavor)), Cache(Path(cache)), emit, 1)
 """
 
 
@@ -68,7 +70,7 @@ def child(
 
 def test_the_stages_are_told_in_order_and_the_count_is_exact(tmp_path: Path, cache: Cache) -> None:
     seen: list[Event] = []
-    flavor = load_flavor(write_flavor(tmp_path))
+    flavor = load_flavor(Workspace(), write_flavor(tmp_path))
     kernel = build_kernel(flavor, cache, seen.append)
 
     assert [event.stage for event in seen if isinstance(event, StageStarted)] == STAGES
@@ -85,7 +87,7 @@ def test_the_stages_are_told_in_order_and_the_count_is_exact(tmp_path: Path, cac
 
 
 def test_the_second_build_does_nothing(tmp_path: Path, cache: Cache) -> None:
-    flavor = load_flavor(write_flavor(tmp_path))
+    flavor = load_flavor(Workspace(), write_flavor(tmp_path))
     assert find_kernel(flavor, cache) is None
     first = build_kernel(flavor, cache)
     seen: list[Event] = []
@@ -95,36 +97,37 @@ def test_the_second_build_does_nothing(tmp_path: Path, cache: Cache) -> None:
 
 def test_each_input_is_part_of_the_key(tmp_path: Path, cache: Cache) -> None:
     folder = write_flavor(tmp_path)
-    keys = [make_plan(load_flavor(folder), cache).key]
+    keys = [make_plan(load_flavor(Workspace(), folder), cache).key]
     (folder / "10-all.config").write_text("CONFIG_NET=y\n")
-    keys.append(make_plan(load_flavor(folder), cache).key)
+    keys.append(make_plan(load_flavor(Workspace(), folder), cache).key)
     (folder / "patches").mkdir()
     (folder / "patches" / "1.patch").write_text(PATCH)
-    keys.append(make_plan(load_flavor(folder), cache).key)
+    keys.append(make_plan(load_flavor(Workspace(), folder), cache).key)
     other, digest = write_tarball(tmp_path / "other", "another")
     text = f"summary: a fake\nsource: {{tarball: {other}, sha256: {digest}}}\n"
     (folder / "kernel.yaml").write_text(text)
-    keys.append(make_plan(load_flavor(folder), cache).key)
+    keys.append(make_plan(load_flavor(Workspace(), folder), cache).key)
     assert len(set(keys)) == len(keys)
     # What only concerns how it is booted is not.
     (folder / "kernel.yaml").write_text(text + "boot_args: [quiet]\n")
-    assert make_plan(load_flavor(folder), cache).key == keys[-1]
+    assert make_plan(load_flavor(Workspace(), folder), cache).key == keys[-1]
 
 
 def test_boot_arguments_change_without_a_build(tmp_path: Path, cache: Cache) -> None:
     folder = write_flavor(tmp_path)
-    build_kernel(load_flavor(folder), cache)
+    build_kernel(load_flavor(Workspace(), folder), cache)
     file = folder / "kernel.yaml"
     file.write_text(file.read_text() + "boot_args: [quiet]\n")
-    found = find_kernel(load_flavor(folder), cache)
+    found = find_kernel(load_flavor(Workspace(), folder), cache)
     assert found is not None
     assert found.boot_args == ("quiet",)
 
 
 def test_a_patch_changes_the_kernel(tmp_path: Path, cache: Cache) -> None:
-    plain = build_kernel(load_flavor(write_flavor(tmp_path, "plain")), cache)
+    plain = build_kernel(load_flavor(Workspace(), write_flavor(tmp_path, "plain")), cache)
     patched = build_kernel(
-        load_flavor(write_flavor(tmp_path, "patched", patches={"1.patch": PATCH})), cache
+        load_flavor(Workspace(), write_flavor(tmp_path, "patched", patches={"1.patch": PATCH})),
+        cache,
     )
     assert plain.vmlinux is not None
     assert patched.vmlinux is not None
@@ -135,8 +138,8 @@ def test_a_patch_changes_the_kernel(tmp_path: Path, cache: Cache) -> None:
 def test_a_derived_flavor_compiles_only_what_it_changes(tmp_path: Path, cache: Cache) -> None:
     write_flavor(tmp_path, "stock")
     write_flavor(tmp_path, "rex", source="base: stock\n", fragments="", patches={"1.patch": PATCH})
-    flavor = load_flavor("rex", root=tmp_path)
-    build_kernel(load_flavor("stock", root=tmp_path), cache)
+    flavor = load_flavor(Workspace(kernels=(tmp_path,)), "rex")
+    build_kernel(load_flavor(Workspace(kernels=(tmp_path,)), "stock"), cache)
     seen: list[Event] = []
     kernel = build_kernel(flavor, cache, seen.append)
     notes = [event.note for event in seen if isinstance(event, StageProgress)]
@@ -165,9 +168,9 @@ def test_a_derived_flavor_builds_its_base_first_and_does_without_its_work_folder
 ) -> None:
     write_flavor(tmp_path, "stock")
     write_flavor(tmp_path, "rex", source="base: stock\n", patches={"1.patch": PATCH})
-    flavor = load_flavor("rex", root=tmp_path)
+    flavor = load_flavor(Workspace(kernels=(tmp_path,)), "rex")
     first = build_kernel(flavor, cache)
-    base = find_kernel(load_flavor("stock", root=tmp_path), cache)
+    base = find_kernel(load_flavor(Workspace(kernels=(tmp_path,)), "stock"), cache)
     assert base is not None
     remove_kernel(flavor, cache)
     cache.remove(WORK, base.key)
@@ -180,15 +183,15 @@ def test_a_derived_flavor_builds_its_base_first_and_does_without_its_work_folder
 def test_a_missing_symbol_names_fragment_and_dependency(tmp_path: Path, cache: Cache) -> None:
     folder = write_flavor(tmp_path, fragments="# pairs\nCONFIG_VETH=y  # packets\n")
     with pytest.raises(UserError) as caught:
-        build_kernel(load_flavor(folder), cache)
+        build_kernel(load_flavor(Workspace(), folder), cache)
     text = str(caught.value)
     assert f"{folder}/10-all.config:2: CONFIG_VETH=y became n" in text
     assert "drivers/Kconfig:2: unmet dependency: CONFIG_NET" in text
     assert "CONFIG_VETH" in caught.value.message
-    assert find_kernel(load_flavor(folder), cache) is None
+    assert find_kernel(load_flavor(Workspace(), folder), cache) is None
     # Mended, it builds.
     (folder / "10-all.config").write_text("CONFIG_NET=y\nCONFIG_VETH=y\n")
-    build_kernel(load_flavor(folder), cache)
+    build_kernel(load_flavor(Workspace(), folder), cache)
 
 
 def test_a_patch_that_does_not_fit_is_named_with_its_hunk(tmp_path: Path, cache: Cache) -> None:
@@ -197,10 +200,10 @@ def test_a_patch_that_does_not_fit_is_named_with_its_hunk(tmp_path: Path, cache:
     with pytest.raises(
         UserError, match=r"patch 2-bad.patch does not apply, hunk #1 of kernel/exit"
     ):
-        build_kernel(load_flavor(folder), cache)
+        build_kernel(load_flavor(Workspace(), folder), cache)
     # The tree that it left half-patched is not used again.
     (folder / "patches" / "2-bad.patch").unlink()
-    kernel = build_kernel(load_flavor(folder), cache)
+    kernel = build_kernel(load_flavor(Workspace(), folder), cache)
     assert kernel.vmlinux is not None
     assert b"0x29" in exit_status(kernel.vmlinux)
 
@@ -209,7 +212,7 @@ def test_a_failed_compile_shows_the_compilers_error_only(tmp_path: Path, cache: 
     broken = PATCH.replace("return code + 41;", "return missing;")
     folder = write_flavor(tmp_path, patches={"1.patch": broken})
     with pytest.raises(UserError) as caught:
-        build_kernel(load_flavor(folder), cache)
+        build_kernel(load_flavor(Workspace(), folder), cache)
     assert "building kernel fake failed" in caught.value.message
     lines = caught.value.details.splitlines()
     assert "kernel/exit.c:3:" in lines[0]
@@ -226,7 +229,7 @@ def test_a_build_that_was_killed_is_taken_up(tmp_path: Path, cache: Cache, kill_
     killed = child(folder, cache, kill_at)
     _, errors = killed.communicate(timeout=60)
     assert killed.returncode == -signal.SIGKILL, errors
-    flavor = load_flavor(folder)
+    flavor = load_flavor(Workspace(), folder)
     assert find_kernel(flavor, cache) is None
 
     kernel = build_kernel(flavor, cache)
@@ -245,7 +248,7 @@ def test_a_build_that_was_killed_does_not_compile_again_what_is_done(
     folder = write_flavor(tmp_path)
     child(folder, cache, "link").communicate(timeout=60)
     seen: list[Event] = []
-    build_kernel(load_flavor(folder), cache, seen.append)
+    build_kernel(load_flavor(Workspace(), folder), cache, seen.append)
     assert not [event for event in seen if isinstance(event, StageProgress)]
     stages = [event.stage for event in seen if isinstance(event, StageStarted)]
     assert stages[:2] == ["configure", "compile"]
@@ -291,7 +294,7 @@ def test_two_builds_at_once_one_waits_and_says_for_whom(tmp_path: Path, cache: C
 
 
 def test_what_was_removed_is_gone(tmp_path: Path, cache: Cache) -> None:
-    flavor = load_flavor(write_flavor(tmp_path))
+    flavor = load_flavor(Workspace(), write_flavor(tmp_path))
     build_kernel(flavor, cache)
     assert remove_kernel(flavor, cache)
     assert find_kernel(flavor, cache) is None
@@ -303,14 +306,14 @@ def test_only_the_last_finished_work_folder_of_a_flavor_is_kept(
     tmp_path: Path, cache: Cache
 ) -> None:
     folder = write_flavor(tmp_path)
-    other = build_kernel(load_flavor(write_flavor(tmp_path, "other")), cache).key
-    first = build_kernel(load_flavor(folder), cache).key
+    other = build_kernel(load_flavor(Workspace(), write_flavor(tmp_path, "other")), cache).key
+    first = build_kernel(load_flavor(Workspace(), folder), cache).key
     (folder / "10-all.config").write_text("CONFIG_NET=y\n# and nothing more\n")
     killed = child(folder, cache, "compile:2")
     killed.communicate(timeout=60)
-    unfinished = make_plan(load_flavor(folder), cache).key
+    unfinished = make_plan(load_flavor(Workspace(), folder), cache).key
     (folder / "10-all.config").write_text("CONFIG_NET=y\n")
-    last = build_kernel(load_flavor(folder), cache).key
+    last = build_kernel(load_flavor(Workspace(), folder), cache).key
     kept = {path.name for path in (cache.root / WORK).glob("[0-9a-f]*")}
     assert kept == {other, unfinished, last}
     assert cache.find("kernel", first)  # the kernel itself may be in use
@@ -320,13 +323,13 @@ def test_a_tree_of_its_owner_is_taken_as_it_is(tmp_path: Path, cache: Cache) -> 
     tree = write_source(tmp_path / "tree")
     folder = write_flavor(tmp_path, source="source: {tree: ../tree}\n", fragments="")
     with pytest.raises(UserError, match=r"no arch/x86/boot/bzImage, no vmlinux, no \.config"):
-        build_kernel(load_flavor(folder), cache)
+        build_kernel(load_flavor(Workspace(), folder), cache)
     (tree / ".config").write_text("CONFIG_PVH=y\n")
     subprocess.run(["make", "-s", "CC=gcc", "vmlinux", "bzImage"], cwd=tree, check=True)
-    kernel = build_kernel(load_flavor(folder), cache)
+    kernel = build_kernel(load_flavor(Workspace(), folder), cache)
     assert kernel.release == "6.99.0-header"
     assert kernel.vmlinux == tree / "vmlinux"
     assert kernel.boot.name == "vmlinux.boot"
     # Built anew by its owner, it is another kernel.
     os.utime(tree / "vmlinux", ns=(1, 1))
-    assert find_kernel(load_flavor(folder), cache) is None
+    assert find_kernel(load_flavor(Workspace(), folder), cache) is None

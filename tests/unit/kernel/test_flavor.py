@@ -17,6 +17,7 @@ from lab.kernel.flavor import (
     flavors,
     load_flavor,
 )
+from lab.workspace import Workspace
 
 DIGEST = "0" * 64
 MORE = "summary: m\nsource: {tree: t}\nmemory: 1024\n"
@@ -44,11 +45,11 @@ def write(root: Path, text: str, name: str = "mine") -> Path:
 )
 def test_the_five_sources(tmp_path: Path, source: str, expected: object) -> None:
     folder = write(tmp_path, f"summary: s\nsource: {source}\n")
-    assert load_flavor(folder).source == expected
+    assert load_flavor(Workspace(), folder).source == expected
 
 
 def test_the_repository_ships_valid_flavors() -> None:
-    shipped = flavors()
+    shipped = flavors(Workspace.default())
     assert {"stock", "debian"} <= set(shipped)
     assert shipped["stock"].fragments
     assert not shipped["stock"].patches
@@ -69,7 +70,7 @@ def test_a_base_gives_fragments_arguments_and_source(tmp_path: Path) -> None:
     (own / "patches").mkdir()
     (own / "patches" / "2.patch").write_text("")
     (own / "patches" / "1.patch").write_text("")
-    flavor = load_flavor("own", root=tmp_path)
+    flavor = load_flavor(Workspace(kernels=(tmp_path,)), "own")
     assert flavor.source == GitSource(git="r", ref="x")
     assert flavor.source_home == base
     assert flavor.fragments == (base / "1.config", own / "0.config")
@@ -77,12 +78,13 @@ def test_a_base_gives_fragments_arguments_and_source(tmp_path: Path) -> None:
     assert [path.name for path in flavor.patches] == ["1.patch", "2.patch"]
     assert [path.name for path in flavor.all_patches] == ["0.patch", "1.patch", "2.patch"]
     assert flavor.machine == "microvm"
-    assert (flavor.memory, load_flavor(write(tmp_path, MORE, "more")).memory) == (512, 1024)
+    more = load_flavor(Workspace(kernels=(tmp_path,)), write(tmp_path, MORE, "more"))
+    assert (flavor.memory, more.memory) == (512, 1024)
 
 
 def test_an_unknown_flavor_is_answered_with_the_nearest() -> None:
     with pytest.raises(UserError, match="no flavor 'stok'") as caught:
-        load_flavor("stok")
+        load_flavor(Workspace.default(), "stok")
     assert caught.value.hint == "did you mean 'stock'?"
 
 
@@ -121,7 +123,7 @@ def test_mistakes_are_told_with_their_place(
 ) -> None:
     folder = write(tmp_path, text)
     with pytest.raises(UserError, match="not a valid flavor") as caught:
-        load_flavor(folder)
+        load_flavor(Workspace(), folder)
     assert f"{folder}/kernel.yaml{place}" in caught.value.details
     assert message in caught.value.details
 
@@ -129,7 +131,7 @@ def test_mistakes_are_told_with_their_place(
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     folder = write(tmp_path, "sumary: s\nsource: {tree: t}\nmachine: pc\n")
     with pytest.raises(UserError) as caught:
-        load_flavor(folder)
+        load_flavor(Workspace(), folder)
     assert len(caught.value.details.splitlines()) == 3
 
 
@@ -148,11 +150,11 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, text: str, message: str)
     folder = write(tmp_path, text)
     (folder / "a.config").write_text("")
     with pytest.raises(UserError, match=message):
-        load_flavor("mine", root=tmp_path)
+        load_flavor(Workspace(kernels=(tmp_path,)), "mine")
 
 
 def test_a_base_must_be_built_here(tmp_path: Path) -> None:
     write(tmp_path, "summary: s\nsource: {tree: t}\n", "theirs")
     write(tmp_path, "summary: s\nbase: theirs\n")
     with pytest.raises(UserError, match="theirs is not built from source"):
-        load_flavor("mine", root=tmp_path)
+        load_flavor(Workspace(kernels=(tmp_path,)), "mine")

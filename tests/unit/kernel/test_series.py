@@ -13,6 +13,7 @@ from lab.errors import UserError
 from lab.kernel.flavor import Flavor, load_flavor
 from lab.kernel.from_source import WORK
 from lab.kernel.series import build_each
+from lab.workspace import Workspace
 
 HEADER = """\
 From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
@@ -43,7 +44,7 @@ def flavor(root: Path, *patches: str) -> Flavor:
         fragments="CONFIG_OWN=y\n",
         patches={f"{number}.patch": HEADER + text for number, text in enumerate(patches)},
     )
-    return load_flavor("own", root=root)
+    return load_flavor(Workspace(kernels=(root,)), "own")
 
 
 def test_each_patch_is_built(tmp_path: Path, cache: Cache) -> None:

@@ -26,6 +26,7 @@ from lab.host.process import Finished, kill_session, run, spawn
 from lab.kernel import apt, patches, source
 from lab.kernel.build import build_kernel, make_plan
 from lab.kernel.flavor import load_flavor
+from lab.workspace import Workspace
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "a",
@@ -55,11 +56,11 @@ def test_a_tarball_by_url(tmp_path: Path, cache: Cache) -> None:
     folder = write_flavor(
         tmp_path, source=f"source: {{tarball: 'file://{tarball}', sha256: {digest}}}\n"
     )
-    kernel = build_kernel(load_flavor(folder), cache)
+    kernel = build_kernel(load_flavor(Workspace(), folder), cache)
     assert kernel.release == "6.99.0-fake"
     tarball.unlink()  # it was kept
     (folder / "10-all.config").write_text("CONFIG_NET=y\n")
-    build_kernel(load_flavor(folder), cache)
+    build_kernel(load_flavor(Workspace(), folder), cache)
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_tarball_from_a_server_is_fetched_with_progress(
     tarball, digest = write_tarball(folder)
     source = f"source: {{tarball: '{address}/{tarball.name}', sha256: {digest}}}\n"
     seen: list[Event] = []
-    flavor = load_flavor(write_flavor(tmp_path, source=source))
+    flavor = load_flavor(Workspace(), write_flavor(tmp_path, source=source))
     assert build_kernel(flavor, cache, seen.append).release == "6.99.0-fake"
     size = tarball.stat().st_size
     fetched = [e for e in seen if isinstance(e, StageProgress) and e.stage == "fetch"]
@@ -100,7 +101,7 @@ def test_a_tarball_that_the_server_does_not_have(
 ) -> None:
     text = f"source: {{tarball: '{web[1]}/none.tar', sha256: '{'0' * 64}'}}\n"
     with pytest.raises(UserError, match=r"cannot fetch .*/none\.tar: File not found"):
-        build_kernel(load_flavor(write_flavor(tmp_path, source=text)), cache)
+        build_kernel(load_flavor(Workspace(), write_flavor(tmp_path, source=text)), cache)
 
 
 @pytest.mark.parametrize("scheme", ["file://", ""])
@@ -113,7 +114,7 @@ def test_a_tarball_with_another_digest_is_refused(
         tmp_path, source=f"source: {{tarball: '{scheme}{tarball}', sha256: '{wrong}'}}\n"
     )
     with pytest.raises(UserError, match="SHA-256 is not the one in the flavor") as caught:
-        build_kernel(load_flavor(folder), cache)
+        build_kernel(load_flavor(Workspace(), folder), cache)
     assert f"expected {wrong}" in caught.value.details
     assert f"found    {digest}" in caught.value.details
 
@@ -122,7 +123,7 @@ def test_a_tarball_that_is_not_there(tmp_path: Path, cache: Cache) -> None:
     for name, path in (("one", "nowhere.tar"), ("two", "file:///nowhere.tar")):
         text = f"source: {{tarball: '{path}', sha256: '{'0' * 64}'}}\n"
         with pytest.raises(UserError, match=r"nowhere\.tar"):
-            build_kernel(load_flavor(write_flavor(tmp_path, name, source=text)), cache)
+            build_kernel(load_flavor(Workspace(), write_flavor(tmp_path, name, source=text)), cache)
 
 
 def test_a_server_that_does_not_answer_is_no_mistake_of_the_user(
@@ -131,7 +132,7 @@ def test_a_server_that_does_not_answer_is_no_mistake_of_the_user(
     # Port 9 of loopback: nobody listens there.
     text = f"source: {{tarball: 'http://127.0.0.1:9/x.tar', sha256: '{'0' * 64}'}}\n"
     with pytest.raises(InfraError, match=r"cannot fetch http://127\.0\.0\.1:9/x\.tar"):
-        build_kernel(load_flavor(write_flavor(tmp_path, source=text)), cache)
+        build_kernel(load_flavor(Workspace(), write_flavor(tmp_path, source=text)), cache)
 
 
 def test_a_file_that_is_no_tarball(tmp_path: Path) -> None:
@@ -163,11 +164,11 @@ def test_a_git_branch_tag_and_commit(tmp_path: Path, cache: Cache) -> None:
         text = f"source: {{git: ../repository, ref: {ref}}}\n"
         return write_flavor(tmp_path, name, source=text)
 
-    branch = build_kernel(load_flavor(flavor("branch", "main")), cache)
+    branch = build_kernel(load_flavor(Workspace(), flavor("branch", "main")), cache)
     assert branch.vmlinux is not None
     assert b"0x29" in exit_status(branch.vmlinux)
     for name, ref in (("tag", "v1"), ("commit", first)):
-        kernel = build_kernel(load_flavor(flavor(name, ref)), cache)
+        kernel = build_kernel(load_flavor(Workspace(), flavor(name, ref)), cache)
         assert kernel.vmlinux is not None
         assert b"0x29" not in exit_status(kernel.vmlinux)
 
@@ -190,7 +191,7 @@ def test_a_repository_that_is_served(tmp_path: Path, cache: Cache) -> None:
         Deadline(30).poll(lambda: run(answers, check=False).ok, "git daemon")
         for name, ref in (("branch", "main"), ("commit", git(repository, "rev-parse", "HEAD"))):
             folder = write_flavor(tmp_path, name, source=f"source: {{git: '{url}', ref: {ref}}}\n")
-            assert build_kernel(load_flavor(folder), cache).release == f"6.99.0-{name}"
+            assert build_kernel(load_flavor(Workspace(), folder), cache).release == f"6.99.0-{name}"
     finally:
         kill_session(daemon)
         daemon.wait()
@@ -203,9 +204,9 @@ def test_a_branch_that_moved_is_another_kernel(tmp_path: Path, cache: Cache) -> 
     git(repository, "commit", "-qm", "one")
     text = f"source: {{git: 'file://{repository}', ref: main}}\n"
     folder = write_flavor(tmp_path, source=text)
-    before = build_kernel(load_flavor(folder), cache).key
+    before = build_kernel(load_flavor(Workspace(), folder), cache).key
     git(repository, "commit", "-q", "--allow-empty", "-m", "two")
-    assert build_kernel(load_flavor(folder), cache).key != before
+    assert build_kernel(load_flavor(Workspace(), folder), cache).key != before
 
 
 def test_git_mistakes_are_named(tmp_path: Path, cache: Cache) -> None:
@@ -219,7 +220,7 @@ def test_git_mistakes_are_named(tmp_path: Path, cache: Cache) -> None:
     ):
         folder = write_flavor(tmp_path, name, source=f"source: {{git: {url}, ref: '{ref}'}}\n")
         with pytest.raises(UserError, match=message):
-            build_kernel(load_flavor(folder), cache)
+            build_kernel(load_flavor(Workspace(), folder), cache)
 
 
 def fake_apt(
@@ -300,10 +301,10 @@ def test_debians_source_is_taken_where_it_is_installed(
     monkeypatch.setattr(source, "_DEBIAN_SOURCES", tarball.parent)
     monkeypatch.setattr(apt, "installed_version", lambda name: "6.12.1-1")
     folder = write_flavor(tmp_path, source="source: {debian: linux-source-6.12}\n")
-    before = make_plan(load_flavor(folder), cache).key
-    assert build_kernel(load_flavor(folder), cache).release == "6.99.0-fake"
+    before = make_plan(load_flavor(Workspace(), folder), cache).key
+    assert build_kernel(load_flavor(Workspace(), folder), cache).release == "6.99.0-fake"
     monkeypatch.setattr(apt, "installed_version", lambda name: "6.12.2-1")
-    assert make_plan(load_flavor(folder), cache).key != before
+    assert make_plan(load_flavor(Workspace(), folder), cache).key != before
 
 
 def test_a_patch_for_a_file_that_is_not_there(tmp_path: Path) -> None:

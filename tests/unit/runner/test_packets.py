@@ -50,7 +50,8 @@ def drive(
         lines.append(line)
         return SimpleNamespace(status=0, stdout=json.dumps(answer), stderr="", seconds=0.1)
 
-    guest: Any = SimpleNamespace(run=run)
+    machine = SimpleNamespace(by_faster_clock=lambda limit: limit)
+    guest: Any = SimpleNamespace(run=run, machine=machine)
     driver = StepDriver(guest, {}, {}, {}, Deadline(60), count_received=all_counted)
     return driver.run(steps), lines
 

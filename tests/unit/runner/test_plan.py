@@ -15,9 +15,11 @@ from lab.kernel.artifact import Kernel
 from lab.runner import plan
 from lab.runner.extensions import Artifact
 from lab.runner.plan import Planner
+from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
 from lab.scenario.model.scenario import Scenario
 from lab.vm.accel import Accel
+from lab.workspace import Workspace
 
 NOWHERE = Path("none")
 KERNEL = Kernel("mine", "key", "6.12", NOWHERE, NOWHERE, NOWHERE, ())
@@ -29,10 +31,37 @@ KERNEL = Kernel("mine", "key", "6.12", NOWHERE, NOWHERE, NOWHERE, ())
 def test_a_guest_has_no_less_memory_than_its_kernel_needs(
     tmp_path: Path, needed: int, asked: int, given: int
 ) -> None:
-    planner = Planner(Cache(tmp_path), _accel=Accel("kvm", "host", "said so"))
+    planner = Planner(Workspace(), Cache(tmp_path), _accel=Accel("kvm", "host", "said so"))
     kernel = dataclasses.replace(KERNEL, memory=needed)
     spec = planner.guest_spec(kernel, Image(NOWHERE, "key", 1), memory=asked)
     assert spec.shape.memory == given
+
+
+@pytest.mark.parametrize(
+    ("accel", "clock", "icount", "khz"),
+    [
+        ("tcg", "host", None, None),
+        ("tcg", "instructions", plan.CLOCK_SHIFT, plan.ICOUNT_KHZ),
+        ("kvm", "instructions", None, None),
+    ],
+)
+def test_only_an_emulated_guest_has_a_clock_that_follows_its_instructions(
+    accel: str,
+    clock: str,
+    icount: int | None,
+    khz: int | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plan, "frequency_khz", lambda _cache: None)
+    planner = Planner(Workspace(), Cache(tmp_path), _accel=Accel(accel, "max", "said so"))
+    monkeypatch.setattr(planner, "kernel", lambda _flavor: KERNEL)
+    monkeypatch.setattr(planner, "image", lambda _kernel: Image(NOWHERE, "key", 1))
+    monkeypatch.setattr(planner, "_artifact", lambda *_: Artifact(NOWHERE))
+    (item,) = items(scenario(tmp_path, f"machine: {{clock: {clock}}}\n{PLAIN}"))
+    spec = planner.plan(item).guest
+    assert spec.shape.icount == icount
+    assert (f"tsc_early_khz={khz}" in spec.arguments) == (khz is not None)
 
 
 PLAIN = "trigger: {syscall: getpid}\nexpect: {outcome: returned}\n"
@@ -95,7 +124,7 @@ def test_a_refusal_is_judged_for_each_scenario(
         raise not_compiled("the stack limit is exceeded")
 
     monkeypatch.setattr(plan, "build_c", build_c)
-    planner = Planner(Cache(tmp_path))
+    planner = Planner(Workspace(), Cache(tmp_path))
     assert planner._artifact(scenario(tmp_path, REFUSED), "main", KERNEL).path is None
     with pytest.raises(NotCompiled):
         planner._artifact(scenario(tmp_path, PLAIN), "main", KERNEL)

@@ -26,7 +26,6 @@ from lab.guest.ssh import CommandTimeout
 from lab.jobs.session import Session
 from lab.judge.extension_reports import with_names
 from lab.judge.observation import Iteration, Observation, StepResult
-from lab.oracle.console.lines import Shape
 from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Trust
 from lab.oracle.rex.reports import RexReport
@@ -48,8 +47,7 @@ from lab.scenario.model.extensions import CExtension, RustExtension
 from lab.scenario.model.scenario import Scenario
 from lab.scenario.model.steps import LoadStep
 from lab.vm import slots
-from lab.vm.console import Console
-from lab.vm.registers import CpuRegisters
+from lab.workspace import Workspace
 
 SCENARIO = """
 summary: A shell line works
@@ -188,42 +186,35 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("looks", "found"),
+    ("interrupted", "news_first", "states", "calls"),
     [
-        ([{0, 1}, {0, 1}], (0, 1)),
-        ([{0, 1}, {1}, {0, 1}], (1,)),
-        ([{0}, {1}], None),
-        ([set()], None),
+        (False, False, ["alive"], ["quiet", "state"]),
+        (False, True, ["alive"], ["quiet", "state"]),
+        (True, True, ["alive"], ["late panic", "state"]),
+        (True, False, ["stalled"], ["state"]),
+        (True, False, ["crashed"], ["state"]),
+        (True, False, ["alive", "crashed"], ["state", "late panic", "state"]),
     ],
 )
-def test_a_cpu_counts_as_interrupts_off_if_it_is_so_at_every_look(
-    looks: list[set[int]], found: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+def test_a_kernel_that_answers_after_a_timeout_gets_time_for_a_late_panic(
+    interrupted: bool, news_first: bool, states: list[str], calls: list[str]
 ) -> None:
-    monkeypatch.setattr(watch, "scaled", lambda _seconds: Deadline(0.2))
-    monkeypatch.setattr(watch, "REGISTERS_INTERVAL", 0.01)
-    answers = iter(looks)
-    last = looks[-1]
+    done: list[str] = []
 
-    def registers() -> list[CpuRegisters]:
-        off = next(answers, last)
-        return [
-            CpuRegisters(cpu, 0, 0x046 if cpu in off else 0x246, level=0, halted=False)
-            for cpu in range(2)
-        ]
+    def state() -> tuple[str, list[str]]:
+        done.append("state")
+        found = states[done.count("state") - 1]
+        return found, [f"evidence that it is {found}"]
 
-    vm = SimpleNamespace(
-        registers=registers,
-        changed=threading.Condition(),
-        ended=False,
-        panicked=False,
-        age=1.0,
-        console=create_autospec(Console, instance=True),
+    seen_by: Any = SimpleNamespace(
+        wait_for_quiet=lambda: done.append("quiet"),
+        wait_for_late_panic=lambda: done.append("late panic"),
+        state=state,
     )
-    guest: Any = SimpleNamespace(machine=vm)
-    seen = watch.Watch(
-        guest, create_autospec(watch.Baseline, instance=True), Shape(True, True, True)
-    )._interrupts_off()
-    assert (None if seen is None else tuple(seen.data["cpus"])) == found
+    run = Run(create_autospec(Plan, instance=True))
+    evidence: Any = run._find_state(seen_by, interrupted, news_first)
+    assert (done, run.seen.state) == (calls, states[-1])
+    assert evidence == [f"evidence that it is {states[-1]}"]
 
 
 def booting(meanwhile: Callable[[], None]) -> Any:
@@ -410,7 +401,7 @@ def test_an_item_that_cannot_be_planned_does_not_end_the_others(item: Item, tmp_
             raise UserError(f"no compiler for {flavor}")
 
     heard: list[events.Event] = []
-    planner = Refusing(Cache(tmp_path), "tcg")
+    planner = Refusing(Workspace(), Cache(tmp_path), "tcg")
     attempts = Attempts(planner, Pool(Forks(planner.cache), tmp_path / "slots"), heard.append)
     one = Session(attempts, heard.append, tmp_path / "results")
     results = list(one.run_all([item, item], 1))
@@ -428,7 +419,7 @@ def test_stop_does_not_wait_for_a_plan(item: Item, tmp_path: Path) -> None:
             assert go_on.wait(10)
             raise UserError("enough")
 
-    one = session(tmp_path, Slow(Cache(tmp_path), "tcg"))
+    one = session(tmp_path, Slow(Workspace(), Cache(tmp_path), "tcg"))
     worker = threading.Thread(target=one._run_safely, args=(item,))
     worker.start()
     assert planning.wait(10)

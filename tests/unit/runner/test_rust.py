@@ -22,6 +22,7 @@ from lab.scenario.load import load_scenarios
 from lab.scenario.model.extensions import CExtension, ProgramExtension, RustExtension
 from lab.scenario.model.scenario import Scenario
 from lab.scenario.model.steps import AttachSpec, AttachStep, LoadStep
+from lab.workspace import Workspace
 
 SOON = Deadline(5)
 
@@ -68,7 +69,7 @@ def kernel(folder: Path, config: str) -> Any:
 
 def test_a_kernel_without_rex_is_the_users_mistake(tmp_path: Path) -> None:
     scenario = load(tmp_path, "{a: {rust: hello}}")
-    planner = Planner(Cache(tmp_path), "tcg")
+    planner = Planner(Workspace(), Cache(tmp_path), "tcg")
     with pytest.raises(
         UserError, match="kernel stock can't run the Rust extension hello"
     ) as caught:

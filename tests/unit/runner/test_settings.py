@@ -57,7 +57,8 @@ def drive(tmp_path: Path, knobs: Path) -> Callable[[Item], StepDriver]:
             truncated=False,
         )
 
-    guest: Any = SimpleNamespace(run=run, _witness=None, _witness_lost=False)
+    machine = SimpleNamespace(by_faster_clock=lambda limit: limit)
+    guest: Any = SimpleNamespace(run=run, machine=machine, _witness=None, _witness_lost=False)
     guest.read_files = lambda paths, limit=None: Guest.read_files(guest, paths, limit)
 
     def drive(item: Item) -> StepDriver:

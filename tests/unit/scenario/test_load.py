@@ -162,6 +162,35 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
     assert found[1].path == "termination.count-without-smap"
 
 
+@pytest.mark.parametrize(
+    ("machine", "twin", "clocks"),
+    [
+        ("{}", "", ["host", "host"]),
+        ("{}", "clock: instructions, ", ["host", "instructions"]),
+        ("{clock: instructions}", "", ["instructions", "instructions"]),
+        ("{clock: instructions}", "clock: host, ", ["instructions", "host"]),
+    ],
+)
+def test_a_twin_may_have_a_clock_of_its_own(
+    machine: str, twin: str, clocks: list[str], tmp_path: Path
+) -> None:
+    text = SHORT + (
+        f"machine: {machine}\ntwins: [{{without: x, {twin}boot: [nox], reason: a test}}]\n"
+    )
+    assert [item.scenario.machine.clock for item in items(load(tmp_path, text))] == clocks
+
+
+def test_no_time_is_expected_where_the_clock_follows_the_instructions(tmp_path: Path) -> None:
+    text = SHORT + "  time: {at_most: 2}\n"
+    load(tmp_path, text)
+    step = "steps: [{shell: x, expect: {status: 0, time: {at_most: 2}}}]\nexpect: {kernel: alive}\n"
+    steps = "summary: A step has a time\n" + step
+    load(tmp_path, steps)
+    for one in (text, steps):
+        with pytest.raises(ScenarioErrors, match=r"\d+:\d+: this machine's clock follows"):
+            load(tmp_path, one + "machine: {clock: instructions}\n")
+
+
 def test_a_twins_settings_win_over_the_scenarios_own(tmp_path: Path) -> None:
     rust = SHORT.replace("{c: count_getpid}", "{rust: count}") + (
         "budget_ms: 20\ntwins: [{without: budget, reason: for this test, "

@@ -12,18 +12,18 @@ import jsonschema
 import pytest
 from harness.paths import GOLDEN
 
-from lab import paths
 from lab.config.yaml_file import decode, parse
-from lab.scenario.catalog import Catalog
+from lab.runner.catalog import catalog_of
 from lab.scenario.load import check_file
 from lab.scenario.schema import json_schema
+from lab.workspace import CHECKOUT, Workspace
 
 SCHEMA = json_schema()
-CATALOG = Catalog.from_repo()
+CATALOG = catalog_of(Workspace.default())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 SCENARIO = GOLDEN / "scenario"
-SHIPPED = sorted(paths.SCENARIOS.rglob("*.yaml"))
-DOCUMENT = paths.REPO / "docs" / "scenarios.md"
+SHIPPED = sorted((CHECKOUT / "scenarios").rglob("*.yaml"))
+DOCUMENT = CHECKOUT / "docs" / "scenarios.md"
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
 WHOLE = [text for text in EXAMPLES if re.search("^summary:", text, re.MULTILINE)]
 
@@ -113,6 +113,8 @@ BASE = {
         ({"allow_console": [{"kind": "oops"}]}, False),
         ({"machine": {"type": "q35", "cpus": 4, "boot": ["a=b"]}}, True),
         ({"machine": {"boot": ["a b"]}}, False),
+        ({"machine": {"clock": "instructions"}}, True),
+        ({"machine": {"clock": "guest"}}, False),
         ({"property": None}, False),
     ],
 )

@@ -16,9 +16,9 @@ from lab.extension.rust.source import (
     maps_in_text,
     programs_in_source,
     programs_in_text,
-    rust_names,
 )
 from lab.extension.source import ProgramDecl
+from lab.workspace import Workspace
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,12}", fullmatch=True).filter(
     lambda name: name not in ("fn", "static", "mut", "pub", "const", "unsafe", "extern", "r", "b")
@@ -76,14 +76,16 @@ def test_all_files_of_the_folder_are_read_and_the_root_first(tmp_path: Path) -> 
     (source / "early.rs").write_text("#[rex_map] static B: M = M;")
     (source / "more" / "mod.rs").write_text("#[rex_xdp] fn second() {}\n#[rex_xdp] fn first() {}")
     (tmp_path / "unfinished").mkdir()
-    assert rust_names(tmp_path) == ["hello"]
-    assert programs_in_source("hello", tmp_path) == [
+    workspace = Workspace(rust=(tmp_path,))
+    assert workspace.names("rust") == ["hello"]
+    place = workspace.find("rust", "hello")
+    assert programs_in_source(place) == [
         ProgramDecl("first", "kprobe/f"),
         ProgramDecl("second", "xdp"),
     ]
-    assert maps_in_source("hello", tmp_path) == ["a", "b"]
-    with pytest.raises(UserError, match="no Rust extension helo") as caught:
-        programs_in_source("helo", tmp_path)
+    assert maps_in_source(place) == ["a", "b"]
+    with pytest.raises(UserError, match="no Rust extension 'helo'") as caught:
+        workspace.find("rust", "helo")
     assert "hello" in caught.value.hint
 
 

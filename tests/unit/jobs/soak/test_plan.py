@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import paths
 from lab.extension.rust import source
 from lab.jobs.soak import crosscheck
 from lab.jobs.soak.options import PROTECTIONS, Order
@@ -29,8 +28,9 @@ from lab.jobs.soak.plan import (
 from lab.jobs.soak.run import item_of
 from lab.scenario.model.background import CpuHotplug
 from lab.scenario.model.steps import StartStep, StopStep, UnloadStep
+from lab.workspace import CHECKOUT
 
-SOURCES = paths.EXTENSIONS / "rust" / "soak" / "src"
+SOURCES = CHECKOUT / "extensions" / "rust" / "soak" / "src"
 BY_NAME = {behaviour.name: behaviour for behaviour in BEHAVIOURS}
 
 seeds = st.integers(0, 2**32 - 1)
@@ -125,7 +125,7 @@ def test_enough_rounds_have_everything(seed: int) -> None:
 
 
 def test_the_programs_are_those_of_the_extension() -> None:
-    programs = [program.name for program in source.programs_in_source("soak")]
+    programs = [program.name for program in source.programs_in_source(SOURCES.parent)]
     assert programs == [hook.name for hook in HOOKS]
     numbers = re.findall(
         r"act(?:_with_socket)?\((?:packet, )?(\d+)", (SOURCES / "hooks.rs").read_text()
@@ -170,10 +170,10 @@ def test_the_line_to_run_it_again(order: Order, end: str) -> None:
 
 
 def test_the_protections_are_all_that_the_kernel_can_do_without() -> None:
-    text = (paths.KCONFIGS / "rex" / "README.md").read_text()
+    text = (CHECKOUT / "kconfigs" / "rex" / "README.md").read_text()
     (line,) = re.findall(r"^\| `unprotected` \| .*$", text, re.M)
     assert list(PROTECTIONS.values()) == [int(bit) for bit in re.findall(r"\b(\d+) ", line)]
-    table = (paths.REPO / "docs" / "soak.md").read_text()
+    table = (CHECKOUT / "docs" / "soak.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", table, re.M) == list(PROTECTIONS)
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from lab.jobs.soak.plan import Round, draw
 from lab.jobs.soak.run import item_of
 from lab.jobs.soak.scenario_file import NAME, as_yaml, write
-from lab.scenario.catalog import Catalog
+from lab.runner.catalog import catalog_of
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
+from lab.workspace import Workspace
 
-CATALOG = Catalog.from_repo()
+CATALOG = catalog_of(Workspace.default())
 rounds = st.builds(
     draw,
     st.integers(0, 2**32 - 1),
