@@ -52,4 +52,4 @@ def _write(entry: dict[str, Any]) -> None:
 
 
 if "LAB_MUTANTS" in os.environ:
-    lab.jobs.session.judge = judge_again
+    vars(lab.jobs.session)["judge"] = judge_again

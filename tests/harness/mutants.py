@@ -160,13 +160,13 @@ def _values(expect: Any) -> Iterator[tuple[str, Any]]:
     for ref, keys in maps.items():
         for key, bound in keys.items():
             for other in _bounds(bound, whole=True):
-                changed = {**maps, ref: {**keys, key: other}}
+                more = {**maps, ref: {**keys, key: other}}
                 name = f"maps.{ref}[{key}] {other.describe()}"
-                yield name, expect.model_copy(update={"maps": changed})
+                yield name, expect.model_copy(update={"maps": more})
     for key in _TEXTS:
         text = getattr(expect, key, None)
-        for name, other in _texts(text) if text is not None else ():
-            yield f"{key}.{name}", expect.model_copy(update={key: other})
+        for name, changed_text in _texts(text) if text is not None else ():
+            yield f"{key}.{name}", expect.model_copy(update={key: changed_text})
 
 
 def _expects(expect: Expect) -> Iterator[tuple[str, Expect]]:
@@ -252,7 +252,12 @@ def _results(result: StepResult) -> Iterator[tuple[str, StepResult]]:
                 bound.positive for bound in (expect.outcome or {}).values()
             )
             name = f"no {key}, as expected" if key == "outcome" and none_is_well else f"no {key}"
-            yield name, replace(result, **nothing)  # type: ignore[arg-type]
+            yield name, replace(result, **nothing)
+
+
+def _changed(seen: Observation, name: str, value: Any) -> Observation:
+    changes: dict[str, Any] = {name: value}
+    return replace(seen, **changes)
 
 
 def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, Observation]]:
@@ -280,10 +285,10 @@ def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, 
     yield "reports with ubsan", replace(seen, reports=[*seen.reports, strange])
     for key, kept in (("counters", "counters"), ("ledger", "bpf_objects"), ("rex", "rex")):
         for word in getattr(expect, key):
-            left = {
+            left: dict[str, Any] = {
                 name: value for name, value in (getattr(seen, kept) or {}).items() if name != word
             }
-            yield f"{key} without {word}", replace(seen, **{kept: left})
+            yield f"{key} without {word}", _changed(seen, kept, left)
     if expect.extension_report is not None:
         yield "extension_reports", replace(seen, extension_reports=[])
 

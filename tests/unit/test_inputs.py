@@ -105,7 +105,7 @@ def test_a_new_time_alone_changes_nothing(builder: Builder, base: Path) -> None:
 
 def test_an_old_file_is_not_read_again(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     later = time.time_ns() + 60 * 10**9
-    monkeypatch.setattr(inputs.time, "time_ns", lambda: later)
+    monkeypatch.setattr(time, "time_ns", lambda: later)
     builder.get()
     monkeypatch.setattr(inputs, "file_digest", lambda path: pytest.fail(f"{path} was read"))
     assert [builder.get(), builder.built] == ["one two -", 1]

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.cli.bench.output import JsonFile, take
-from lab.jobs.bench.kill import FLAVOR, BenchKill, KillBench, Plan
+from lab.jobs.bench.common import FLAVOR
+from lab.jobs.bench.kill import KillBenchmark, KillFigures, KillOptions
 from lab.jobs.bench.kill_rows import Latency, tick_ms
 
 
@@ -24,19 +25,22 @@ def kill(
     as_json: JsonFile = None,
 ) -> None:
     """From the end of a run's budget until the kernel has its CPU again, in each context."""
-    plan = Plan(kills=kills, budget_ms=budget)
+    options = KillOptions(kills=kills, budget_ms=budget)
     take(
-        accel, as_json, lambda planner, emit: BenchKill(planner, plan, kernel, emit).measure(), show
+        accel,
+        as_json,
+        lambda planner, emit: KillBenchmark(planner, options, kernel, emit).measure(),
+        show,
     )
 
 
-def show(found: KillBench, out: Console) -> None:
+def show(found: KillFigures, out: Console) -> None:
     """All figures as tables, one for each clock."""
-    about, plan = found.about, found.plan
+    about, options = found.about, found.options
     kernels = ", ".join(one["release"] for one in about["kernels"].values())
-    tick = tick_ms(plan.budget_ms)
+    tick = tick_ms(options.budget_ms)
     out.print(f"{about['accelerator']}, {about['host']['cpu']}; {kernels}")
-    out.print(f"{plan.kills} kills each; budget {plan.budget_ms} ms, tick {tick:g} ms\n")
+    out.print(f"{options.kills} kills each; budget {options.budget_ms} ms, tick {tick:g} ms\n")
     for title, clock in (
         ("Latency by the guest's clock, ms", "clock"),
         ("Latency by instructions of 8 ns, which no host disturbs, ms", "icount"),
@@ -48,7 +52,7 @@ def show(found: KillBench, out: Console) -> None:
         out.print(f"No latency by instructions: {found.why_no_icount}.")
 
 
-def _table(found: KillBench, title: str, clock: str) -> Table:
+def _table(found: KillFigures, title: str, clock: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("", min_width=28)
     columns = ("minimum", "median", "99 %", "maximum", "bound", "beyond")

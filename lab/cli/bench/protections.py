@@ -10,7 +10,12 @@ from rich.console import Console
 
 from lab.cli.bench.output import JsonFile, take
 from lab.cli.bench.rex import show_groups
-from lab.jobs.bench.protections import FLAVOR, BenchProtections, Plan, ProtectionsBench
+from lab.jobs.bench.common import FLAVOR
+from lab.jobs.bench.protections import (
+    ProtectionsBenchmark,
+    ProtectionsFigures,
+    ProtectionsOptions,
+)
 
 
 def protections(
@@ -23,16 +28,16 @@ def protections(
     as_json: JsonFile = None,
 ) -> None:
     """Calls beside eBPF's at depths of 1 to 33; runs without this or that protection; ticks."""
-    plan = Plan(boots=boots, samples=samples, runs=runs, counts=counts)
+    options = ProtectionsOptions(boots=boots, samples=samples, runs=runs, counts=counts)
     take(
         accel,
         as_json,
-        lambda planner, emit: BenchProtections(planner, plan, kernel, emit).measure(),
+        lambda planner, emit: ProtectionsBenchmark(planner, options, kernel, emit).measure(),
         show,
     )
 
 
-def show(found: ProtectionsBench, out: Console) -> None:
+def show(found: ProtectionsFigures, out: Console) -> None:
     """All figures as tables, medians with the 5th to the 95th percentile."""
     show_groups(found.about, found.groups, out)
     for what, why in (

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from lab.cli.bench.output import JsonFile, take
 from lab.jobs.bench.figures import Figure, Group, Row
-from lab.jobs.bench.rex import BenchRex, Plan, RexBench
+from lab.jobs.bench.rex import RexBenchmark, RexFigures, RexOptions
 
 
 def rex(
@@ -25,11 +25,11 @@ def rex(
     as_json: JsonFile = None,
 ) -> None:
     """Rex and eBPF side by side: running, panicking, loading; and eBPF without Rex beside it."""
-    plan = Plan(boots=boots, samples=samples, runs=runs, loads=loads, counts=counts)
-    take(accel, as_json, lambda planner, emit: BenchRex(planner, plan, emit).measure(), show)
+    options = RexOptions(boots=boots, samples=samples, runs=runs, loads=loads, counts=counts)
+    take(accel, as_json, lambda planner, emit: RexBenchmark(planner, options, emit).measure(), show)
 
 
-def show(found: RexBench, out: Console) -> None:
+def show(found: RexFigures, out: Console) -> None:
     """All figures as tables, medians with the 5th to the 95th percentile."""
     show_groups(found.about, found.groups, out)
     if found.repeated is None:

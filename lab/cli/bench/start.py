@@ -17,7 +17,7 @@ from lab.cli.bench.kill import kill
 from lab.cli.bench.protections import protections
 from lab.cli.bench.rex import rex
 from lab.guest.forks import Forks
-from lab.jobs.bench.start import StartBench, bench_start
+from lab.jobs.bench.start import StartFigures, bench_start
 from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.workspace import Workspace
@@ -64,7 +64,7 @@ def start(
     out.print(_targets(found))
 
 
-def _parts(found: StartBench) -> Table:
+def _parts(found: StartFigures) -> Table:
     table = Table("seconds, medians", "fork", "cold boot", box=None, pad_edge=False)
     both = (found.fork, found.cold)
     for name in PARTS:
@@ -74,7 +74,7 @@ def _parts(found: StartBench) -> Table:
     return table
 
 
-def _targets(found: StartBench) -> Table:
+def _targets(found: StartFigures) -> Table:
     table = Table("target", "asked", "measured", "", box=None, pad_edge=False)
     for one in found.judged():
         if one.measured is None:

@@ -14,23 +14,21 @@ from typing import Any
 
 from lab import events
 from lab.deadline import scaled
-from lab.errors import InfraError, UserError
-from lab.extension.module import build_module
+from lab.errors import InfraError
 from lab.extension.rust.build import build_rust
 from lab.guest import kills, meter
 from lab.guest.guest import Guest
+from lab.jobs.bench import common
 from lab.jobs.bench import kill_rows as rows
 from lab.jobs.bench.about import about
+from lab.jobs.bench.common import FLAVOR, ICOUNT
 from lab.jobs.bench.kill_rows import CASES, Case, Latency, Row
-from lab.runner.plan import REX, Planner
+from lab.runner.plan import Planner
 
 # Of the JSON: raised when a figure means something else, or is gone.
 VERSION = 1
 
 IMAGE = "bench_kill"
-FLAVOR = "rex"
-# An instruction takes 2^3 ns of the guest's time: about what emulation needs for it.
-ICOUNT = 3
 CLOCK, COUNTED = "clock", "icount"
 _SECONDS = 60.0
 _PATH_RUNS = 100
@@ -40,7 +38,7 @@ _WARM = 10
 
 
 @dataclass(frozen=True)
-class Plan:
+class KillOptions:
     """How much is measured: `kills` of each case, after a budget of `budget_ms`.
 
     `seed` draws the waits before the runs.
@@ -63,11 +61,11 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class KillBench:
+class KillFigures:
     """All figures of one run. `path_ns`: what clocks and call take with a program that returns."""
 
     about: dict[str, Any]
-    plan: Plan
+    options: KillOptions
     rows: tuple[Row, ...]
     path_ns: dict[str, float]
     why_no_icount: str = ""
@@ -82,9 +80,9 @@ class KillBench:
             "version": VERSION,
             "about": self.about,
             "unit": "ms",
-            "budget_ms": self.plan.budget_ms,
-            "tick_ms": rows.tick_ms(self.plan.budget_ms),
-            "kills": self.plan.kills,
+            "budget_ms": self.options.budget_ms,
+            "tick_ms": rows.tick_ms(self.options.budget_ms),
+            "kills": self.options.kills,
             "path_ns": self.path_ns,
             "rows": [row.as_data() for row in self.rows],
             "why_no_icount": self.why_no_icount,
@@ -92,25 +90,20 @@ class KillBench:
 
 
 @dataclass
-class BenchKill:
+class KillBenchmark:
     """One benchmark: a guest by each clock, and what it takes there to end programs."""
 
     planner: Planner
-    plan: Plan
+    options: KillOptions
     flavor: str = FLAVOR
     emit: events.Emit = events.ignore
 
-    def measure(self) -> KillBench:
+    def measure(self) -> KillFigures:
         """Build what is needed, and measure.
 
         Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
         """
-        kernel = self.planner.kernel(self.flavor)
-        if not kernel.has(REX):
-            raise UserError(
-                f"kernel {self.flavor} ends no programs: it has no {REX}",
-                hint=f"measure on the flavor {FLAVOR}",
-            )
+        common.rex_kernel(self.planner, self.flavor, "ends no programs")
         clocks: list[tuple[str, int | None]] = [(CLOCK, None)]
         why = ""
         if self.planner.chosen_accel().name == "tcg":
@@ -131,31 +124,33 @@ class BenchKill:
             Row(case, self._bound(case), *(self._of(taken, one, case) for one in (CLOCK, COUNTED)))
             for case in CASES
         )
-        return KillBench(about(self.planner, (self.flavor,)), self.plan, found, paths, why)
+        return KillFigures(about(self.planner, (self.flavor,)), self.options, found, paths, why)
 
     def _bound(self, case: Case) -> float:
-        return case.bound_ms(rows.tick_ms(self.plan.budget_ms))
+        return case.bound_ms(rows.tick_ms(self.options.budget_ms))
 
     @staticmethod
     def _of(taken: dict[str, dict[str, Latency]], clock: str, case: Case) -> Latency | None:
         return taken[clock][case.name] if clock in taken else None
 
     def _case(self, guest: Guest, case: Case) -> Latency:
-        plan = self.plan
+        options = self.options
         found = kills.kill(
             guest,
             case.context,
             meter.pin_path(case.program),
-            runs=_WARM + plan.kills,
-            delay=plan.tick_ns,
-            seed=plan.seed,
-            deadline=scaled(plan.seconds),
+            runs=_WARM + options.kills,
+            delay=options.tick_ns,
+            seed=options.seed,
+            deadline=scaled(options.seconds),
         )
         if found.terminated != len(found.took):
             raise InfraError(
                 f"{case.what}: {len(found.took)} runs, and the kernel ended {found.terminated}"
             )
-        return Latency.of(found.took[_WARM:], plan.budget_ms, self._bound(case), found.kernel_max)
+        return Latency.of(
+            found.took[_WARM:], options.budget_ms, self._bound(case), found.kernel_max
+        )
 
     def _path(self, guest: Guest) -> float:
         """What is measured of a program that returns at once, in nanoseconds."""
@@ -165,7 +160,7 @@ class BenchKill:
             meter.pin_path(rows.EMPTY),
             runs=_PATH_RUNS,
             delay=0,
-            seed=self.plan.seed,
+            seed=self.options.seed,
             deadline=scaled(_SECONDS),
         )
         return float(sorted(found.took)[len(found.took) // 2])
@@ -176,16 +171,20 @@ class BenchKill:
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         kernel = planner.kernel(self.flavor)
         image = build_rust(planner.workspace, IMAGE, cache, emit).path
-        module = build_module(planner.workspace, kills.MODULE, kernel, cache, emit)
-        spec = planner.guest_spec(kernel, planner.image(kernel), cpus=2, icount=icount)
-        with Guest.boot(spec) as guest:
-            options = "" if icount is None else kills.TURNS
-            meter.install(guest, module, scaled(_SECONDS), options)
-            target = f"/root/{image.name}"
-            guest.push({target: image})
+        target = f"/root/{image.name}"
+        with common.booted(
+            planner,
+            kernel,
+            [kills.MODULE],
+            {target: image},
+            cpus=2,
+            icount=icount,
+            module_options="" if icount is None else kills.TURNS,
+            seconds=_SECONDS,
+        ) as guest:
             # Reports go into the kernel's log. To the console they would go with interrupts off.
             quiet = "echo 1 > /proc/sys/kernel/printk"
-            budget = f"echo {self.plan.budget_ms} > /proc/sys/kernel/rex/budget_ms"
+            budget = f"echo {self.options.budget_ms} > /proc/sys/kernel/rex/budget_ms"
             done = guest.run(f"{quiet} && {budget}", scaled(_SECONDS))
             if done.status != 0:
                 raise InfraError("the guest's budget can't be set", details=done.stderr)
@@ -195,14 +194,7 @@ class BenchKill:
 
 def _pin(guest: Guest, path: str) -> None:
     """Load the programs for good, and end the loader: its statistics cost each run."""
-    deadline = scaled(_SECONDS)
-    answer = guest.loader.call("load", deadline, handle=IMAGE, path=path)
-    if not answer.ok:
-        raise InfraError(f"{IMAGE} not loaded: {answer.problem}")
+    common.call(guest, "load", _SECONDS, handle=IMAGE, path=path)
     for name in rows.PROGRAMS:
-        pinned = guest.loader.call(
-            "pin", deadline, handle=IMAGE, program=name, path=meter.pin_path(name)
-        )
-        if not pinned.ok:
-            raise InfraError(f"{name} not pinned: {pinned.problem}")
-    guest.end_loader(deadline)
+        common.pin(guest, IMAGE, name, name, _SECONDS)
+    guest.end_loader(scaled(_SECONDS))

@@ -14,33 +14,35 @@ from typing import Any
 
 from lab import events
 from lab.deadline import scaled
-from lab.errors import InfraError, UserError
-from lab.extension.c import build_c, find_clang
-from lab.extension.module import build_module
+from lab.errors import InfraError
+from lab.extension.c import build_c
 from lab.extension.rust.build import build_rust
-from lab.extension.rust.toolchain import find_toolchain
 from lab.guest import kills, meter
 from lab.guest.guest import Guest
+from lab.jobs.bench import common
 from lab.jobs.bench import protections_rows as rows
 from lab.jobs.bench.about import about
-from lab.jobs.bench.figures import Group, less
+from lab.jobs.bench.common import (
+    COUNT_PARTS,
+    FLAVOR,
+    ICOUNT,
+    SECONDS,
+    TURNS,
+    GroupedFigures,
+    SampleOptions,
+)
+from lab.jobs.bench.figures import less
 from lab.jobs.bench.protections_rows import BARE, CHECKED, DEPTHS, EBPF, FRAMES, KNOBS, Taken
-from lab.jobs.bench.rex import ICOUNT, ONE_CPU
 from lab.jobs.bench.rex_rows import add
-from lab.runner.plan import REX, Planner
+from lab.runner.plan import Planner
 
 # Of the JSON: raised when a figure means something else, or is gone.
 VERSION = 1
 
-FLAVOR = "rex"
 C_OBJECT, RUST_IMAGE, EMPTY_IMAGE = "bench_depth", "bench_depth", "bench"
 UNPROTECTED = "/sys/kernel/debug/rex/unprotected"
 # There since there are checks of the stack.
 STACKS = "/sys/kernel/debug/rex/stacks"
-
-_TURNS = 4
-_COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM = 5, 100, 64
-_SECONDS = 180.0
 
 # The kernel's own budget, and one with a tenth of its ticks; how far is counted meanwhile.
 _BUDGET_MS, _LONG_BUDGET_MS = 10, 100
@@ -49,40 +51,22 @@ _LOOPS, _LOOP_RUNS = 30_000_000, 5
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much is measured: in each of `boots` guests, `samples` brackets of `runs` runs."""
-
-    boots: int = 3
-    samples: int = 200
-    runs: int = 50
-    warm: int = 20
-    counts: bool = True
-
-    @property
-    def brackets(self) -> int:
-        """How many are taken at one turn."""
-        return max(1, -(-self.samples // _TURNS))
+class ProtectionsOptions(SampleOptions):
+    """The amounts to measure."""
 
 
 @dataclass(frozen=True)
-class ProtectionsBench:
-    """All figures of one run."""
+class ProtectionsFigures(GroupedFigures):
+    """The figures of one run."""
 
-    about: dict[str, Any]
-    groups: tuple[Group, ...]
+    version = VERSION
+
     why_no_stack_check: str = ""
     why_no_counts: str = ""
 
-    def group(self, name: str) -> Group:
-        """A group by its name."""
-        return next(group for group in self.groups if group.name == name)
-
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        return {
-            "version": VERSION,
-            "about": self.about,
-            "groups": [group.as_data() for group in self.groups],
+        """Return the figures as plain data, for JSON."""
+        return super().as_data() | {
             "why_no_stack_check": self.why_no_stack_check,
             "why_no_instruction_counts": self.why_no_counts,
         }
@@ -101,44 +85,30 @@ class _Subject:
 
     def run(self, names: list[str], samples: int, runs: int, warm: int) -> meter.Reading:
         """Measure; all programs must have done what they are there for."""
-        reading = meter.measure(
-            self.guest, names, samples=samples, runs=runs, warm=warm, deadline=scaled(_SECONDS)
-        )
-        wrong = [name for name, taken in reading.samples.items() if taken.returned != 0]
-        if wrong:
-            raise InfraError(f"programs failed: {', '.join(wrong)}")
-        return reading
+        return common.read(self.guest, names, samples, runs, warm)
 
 
 @dataclass
-class BenchProtections:
+class ProtectionsBenchmark:
     """One benchmark: builds, guests, and the figures of them."""
 
     planner: Planner
-    plan: Plan
+    options: ProtectionsOptions
     flavor: str = FLAVOR
     emit: events.Emit = events.ignore
 
-    def measure(self) -> ProtectionsBench:
+    def measure(self) -> ProtectionsFigures:
         """Build what is needed, and measure.
 
         Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
         """
-        if not self.planner.kernel(self.flavor).has(REX):
-            raise UserError(
-                f"kernel {self.flavor} has nothing to be measured: it has no {REX}",
-                hint=f"measure on the flavor {FLAVOR}",
-            )
-        why_no_counts = ""
-        if self.planner.chosen_accel().name != "tcg":
-            why_no_counts = "instructions are counted under emulation only (--accel tcg)"
-        elif not self.plan.counts:
-            why_no_counts = "not asked for"
-        total = self.plan.boots + (not why_no_counts)
+        common.rex_kernel(self.planner, self.flavor, "has nothing to be measured")
+        why_no_counts = common.why_no_counts(self.planner, self.options)
+        total = self.options.boots + (not why_no_counts)
         self.emit(events.StageStarted("protections", "runs", total))
         times = Taken()
         checks = False
-        for boot in range(self.plan.boots):
+        for boot in range(self.options.boots):
             with self._guest() as subject:
                 checks = subject.checks
                 self._time(subject, times)
@@ -149,17 +119,19 @@ class BenchProtections:
                 found += rows.groups(_counted(subject), "instructions", "count_")
             self.emit(events.StageProgress("protections", "runs", total, total))
         why = "" if checks else "the kernel does not check the stack in each function"
-        return ProtectionsBench(self._about(), found, why, why_no_counts)
+        return ProtectionsFigures(self._about(), found, why, why_no_counts)
 
     def _time(self, subject: _Subject, into: Taken) -> None:
         """All programs, and the empty one without this or that, by turns."""
-        plan = self.plan
+        options = self.options
         depths = rows.of_depths(subject.checks)
-        for _ in range(_TURNS):
-            add(subject.run(depths, plan.brackets, plan.runs, plan.warm), into.depths)
+        for _ in range(TURNS):
+            add(subject.run(depths, options.brackets, options.runs, options.warm), into.depths)
             for knob in (0, *KNOBS):
                 subject.protect(knob)
-                reading = subject.run([meter.LOOP, rows.EMPTY], plan.brackets, plan.runs, plan.warm)
+                reading = subject.run(
+                    [meter.LOOP, rows.EMPTY], options.brackets, options.runs, options.warm
+                )
                 add(reading, into.knobs.setdefault(knob, {}))
             subject.protect(0)
 
@@ -174,30 +146,18 @@ class BenchProtections:
             CHECKED: build_rust(workspace, RUST_IMAGE, cache, emit).path,
             "rex": build_rust(workspace, EMPTY_IMAGE, cache, emit).path,
         }
-        modules = [
-            build_module(workspace, name, kernel, cache, emit)
-            for name in (meter.MODULE, kills.MODULE)
-        ]
-        spec = planner.guest_spec(
-            kernel, planner.image(kernel), cpus=1, extra=ONE_CPU, icount=icount
-        )
-        with Guest.boot(spec) as guest:
-            for module in modules:
-                meter.install(guest, module, scaled(_SECONDS))
-            files = {kind: f"/root/{kind}" for kind in paths}
-            guest.push({files[kind]: path for kind, path in paths.items()})
+        files = {kind: f"/root/{kind}" for kind in paths}
+        pushed = {files[kind]: path for kind, path in paths.items()}
+        modules = [meter.MODULE, kills.MODULE]
+        with common.booted(planner, kernel, modules, pushed, icount=icount) as guest:
             subject = _Subject(guest, "yes" in _run(guest, f"[ ! -e {STACKS} ] || echo yes"))
             _pin(subject, files)
             yield subject
 
     def _about(self) -> dict[str, Any]:
         return about(self.planner, (self.flavor,)) | {
-            "compilers": {"ebpf": find_clang()[1], "rex": find_toolchain().version},
-            "samples": {
-                "guests": self.plan.boots,
-                "brackets_in_each": self.plan.brackets * _TURNS,
-                "runs_in_each": self.plan.runs,
-            },
+            "compilers": common.compilers(),
+            "samples": self.options.as_data(),
         }
 
 
@@ -209,33 +169,26 @@ def _pin(subject: _Subject, files: dict[str, str]) -> None:
     _load(subject, EBPF, files[EBPF], ["level_0", *levels, *indexed, *own])
     # An array of programs is emptied when no file is left that stands for it.
     for name in ("levels", "indexed"):
-        _called(subject, "pin", handle=EBPF, map=name, path=meter.pin_path(name))
+        common.call(subject.guest, "pin", handle=EBPF, map=name, path=meter.pin_path(name))
     _load(subject, CHECKED, files[CHECKED], levels)
     _load(subject, "rex", files["rex"], ["empty"], autoload="empty")
     if subject.checks:
         subject.protect(rows.STACK_CHECKS)
         _load(subject, BARE, files[CHECKED], levels)
         subject.protect(0)
-    subject.guest.end_loader(scaled(_SECONDS))
+    subject.guest.end_loader(scaled(SECONDS))
 
 
 def _load(
     subject: _Subject, kind: str, path: str, programs: list[str], autoload: str | None = None
 ) -> None:
-    _called(subject, "load", handle=kind, path=path, autoload=autoload)
+    common.call(subject.guest, "load", handle=kind, path=path, autoload=autoload)
     for name in programs:
-        target = meter.pin_path(f"{kind}_{name}")
-        _called(subject, "pin", handle=kind, program=name, path=target)
-
-
-def _called(subject: _Subject, verb: str, **arguments: Any) -> None:
-    answer = subject.guest.loader.call(verb, scaled(_SECONDS), **arguments)
-    if not answer.ok:
-        raise InfraError(f"{verb} {arguments['handle']}: {answer.problem}")
+        common.pin(subject.guest, kind, name, f"{kind}_{name}")
 
 
 def _run(guest: Guest, command: str) -> str:
-    done = guest.run(command, scaled(_SECONDS))
+    done = guest.run(command, scaled(SECONDS))
     if done.status != 0:
         raise InfraError(f"`{command}` failed in the guest", details=done.stderr)
     return done.stdout
@@ -254,11 +207,9 @@ def _counted(subject: _Subject) -> Taken:
 
 
 def _between(subject: _Subject, names: list[str]) -> dict[str, list[float]]:
-    shorter = subject.run(names, _COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM)
-    longer = subject.run(names, _COUNT_SAMPLES, 2 * _COUNT_RUNS, _COUNT_WARM)
-    parts = _COUNT_RUNS << ICOUNT
+    shorter, longer = common.counted(subject.guest, names)
     return {
-        name: less(longer.samples[name].ticks, taken.ticks, parts)
+        name: less(longer.samples[name].ticks, taken.ticks, COUNT_PARTS)
         for name, taken in shorter.samples.items()
     }
 
@@ -275,4 +226,4 @@ def _ticks(guest: Guest) -> list[float]:
 def _busy(guest: Guest, budget_ms: int) -> tuple[int, ...]:
     """How long the loop takes with this budget, once the ticks are as far apart as that asks."""
     _run(guest, f"echo {budget_ms} > /proc/sys/kernel/rex/budget_ms")
-    return kills.busy(guest, _LOOPS, 1 + _LOOP_RUNS, scaled(_SECONDS))[1:]
+    return kills.busy(guest, _LOOPS, 1 + _LOOP_RUNS, scaled(SECONDS))[1:]

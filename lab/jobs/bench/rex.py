@@ -16,14 +16,21 @@ from typing import Any
 from lab import events
 from lab.deadline import Deadline, scaled
 from lab.errors import InfraError
-from lab.extension.c import build_c, find_clang
-from lab.extension.module import build_module
+from lab.extension.c import build_c
 from lab.extension.rust.build import build_rust
-from lab.extension.rust.toolchain import find_toolchain
 from lab.guest import meter
 from lab.guest.guest import Guest
+from lab.jobs.bench import common
 from lab.jobs.bench import rex_rows as rows
 from lab.jobs.bench.about import about
+from lab.jobs.bench.common import (
+    COUNT_PARTS,
+    ICOUNT,
+    SECONDS,
+    TURNS,
+    GroupedFigures,
+    SampleOptions,
+)
 from lab.jobs.bench.figures import Group
 from lab.jobs.bench.rex_rows import LARGE, PANICS, PROGRAMS, REX, STOCK, Taken, add
 from lab.kernel.artifact import Kernel
@@ -33,11 +40,6 @@ from lab.runner.plan import Planner
 VERSION = 1
 
 C_OBJECT, RUST_IMAGE, LARGE_OBJECT = "bench_ops", "bench", "search_payload_short"
-# Kernels for several CPUs replace their locked instructions when they find
-# themselves on one; figures are to be those of a kernel for several.
-ONE_CPU = ("noreplace-smp",)
-# An instruction takes 2^3 ns of the guest's time: about what emulation needs for it.
-ICOUNT = 3
 ENTRIES, AT_A_TIME = 5000, 100  # of the maps; at one run of `fill`
 
 # The kernel prints at most as many reports of panics in five seconds.
@@ -45,55 +47,35 @@ PRINTED = 40
 # The first of them also translate and touch what the others find ready.
 _PRINTED_WARM = 8
 
-_TURNS = 4
 # A load of the large program takes seconds under emulation: one for so many of the others.
 _LARGE_LOADS = 4
-_COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM = 5, 100, 64
 _COUNT_LOADS = 5
-_SECONDS = 180.0
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How much is measured.
-
-    In each of `boots` guests of a kernel: `samples` brackets of `runs` runs, after `warm`
-    more; `loads` of each object. `counts`: as instructions, too.
-    """
+class RexOptions(SampleOptions):
+    """The amounts to measure, with `loads` of each object in each guest."""
 
     boots: int = 5
-    samples: int = 200
-    # So few that a busy host seldom takes the CPU away within a bracket.
-    runs: int = 50
-    warm: int = 20
     loads: int = 8
-    counts: bool = True
 
-    @property
-    def brackets(self) -> int:
-        """How many are taken at one turn."""
-        return max(1, -(-self.samples // _TURNS))
+    def as_data(self) -> dict[str, int]:
+        """Return the amounts as plain data, for JSON."""
+        return super().as_data() | {"loads_in_each": self.loads}
 
 
 @dataclass(frozen=True)
-class RexBench:
-    """All figures of one run. `repeated`: whether both runs counted the same instructions."""
+class RexFigures(GroupedFigures):
+    """The figures of one run. `repeated` tells whether both runs counted the same instructions."""
 
-    about: dict[str, Any]
-    groups: tuple[Group, ...]
+    version = VERSION
+
     repeated: bool | None
     why_no_counts: str = ""
 
-    def group(self, name: str) -> Group:
-        """A group by its name."""
-        return next(group for group in self.groups if group.name == name)
-
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        return {
-            "version": VERSION,
-            "about": self.about,
-            "groups": [group.as_data() for group in self.groups],
+        """Return the figures as plain data, for JSON."""
+        return super().as_data() | {
             "instruction_counts_repeat": self.repeated,
             "why_no_instruction_counts": self.why_no_counts,
         }
@@ -132,12 +114,7 @@ class _Subject:
             names = PROGRAMS if kind == rows.EBPF else (*PROGRAMS, PANICS)
             self._load(kind, deadline, ",".join(names))
             for name in names:
-                path = meter.pin_path(f"{kind}_{name}")
-                answer = self.guest.loader.call(
-                    "pin", deadline, handle=kind, program=name, path=path
-                )
-                if not answer.ok:
-                    raise InfraError(f"{kind} {name} not pinned: {answer.problem}")
+                common.pin(self.guest, kind, name, f"{kind}_{name}")
         # An array of programs is emptied when no file is left that stands for it.
         self.guest.loader.call(
             "pin", deadline, handle=rows.EBPF, map="next", path=meter.pin_path("next")
@@ -153,13 +130,7 @@ class _Subject:
 
     def run(self, names: list[str], samples: int, runs: int, warm: int) -> meter.Reading:
         """Measure; all programs must have done what they are there for."""
-        reading = meter.measure(
-            self.guest, names, samples=samples, runs=runs, warm=warm, deadline=scaled(_SECONDS)
-        )
-        wrong = [name for name, taken in reading.samples.items() if taken.returned != 0]
-        if wrong:
-            raise InfraError(f"{self.kernel.flavor}: programs failed: {', '.join(wrong)}")
-        return reading
+        return common.read(self.guest, names, samples, runs, warm)
 
     def panic_in_print(self) -> meter.Reading:
         """The first panics of a kernel, all of which it reports, one by one."""
@@ -174,76 +145,74 @@ class _Subject:
 
 
 @dataclass
-class BenchRex:
+class RexBenchmark:
     """One benchmark: builds, guests, and the figures of them."""
 
     planner: Planner
-    plan: Plan
+    options: RexOptions
     emit: events.Emit = events.ignore
     _total: int = 0
 
-    def measure(self) -> RexBench:
+    def measure(self) -> RexFigures:
         """Build what is needed, and measure.
 
         Raises `UserError` for what can't be built, `BootError` and `InfraError`.
         """
         on_rex, on_stock = Taken(), Taken()
-        steps = self.plan.boots * (self.plan.loads + 1 + _TURNS)
+        steps = self.options.boots * (self.options.loads + 1 + TURNS)
         self._stage("loads and runs", steps)
-        for boot in range(self.plan.boots):
-            done = boot * (self.plan.loads + 1 + _TURNS)
+        for boot in range(self.options.boots):
+            done = boot * (self.options.loads + 1 + TURNS)
             with self._guest(REX) as rex, self._guest(STOCK) as stock:
                 both = ((rex, on_rex), (stock, on_stock))
                 self._load(both, done)
                 for subject, _ in both:
-                    subject.keep(scaled(_SECONDS))
+                    subject.keep(scaled(SECONDS))
                 add(rex.panic_in_print(), on_rex.reported, _PRINTED_WARM)
-                self._run(both, done + self.plan.loads + 1)
+                self._run(both, done + self.options.loads + 1)
         found = rows.timed(on_rex, on_stock)
         counted, repeated, why = self._counts()
-        return RexBench(self._about(), (*found, *counted), repeated, why)
+        return RexFigures(self._about(), (*found, *counted), repeated, why)
 
     def _load(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
         """Load everything, on both kernels by turns; the first load of each does not count."""
-        for turn in range(self.plan.loads + 1):
+        for turn in range(self.options.loads + 1):
             for kind in (rows.EBPF, rows.REX_IMAGE, LARGE):
                 # It is so long that the first load needs no other before it.
-                if kind == LARGE and turn >= max(1, self.plan.loads // _LARGE_LOADS):
+                if kind == LARGE and turn >= max(1, self.options.loads // _LARGE_LOADS):
                     continue
                 for subject, taken in both:
                     if kind in subject.files:
-                        duration = subject.load_once(kind, scaled(_SECONDS))
+                        duration = subject.load_once(kind, scaled(SECONDS))
                         if turn > 0 or kind == LARGE:
                             taken.loads.setdefault(kind, []).append(duration)
             self._progress("loads and runs", done + turn + 1)
 
     def _run(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
         """Run everything, on both kernels by turns; the panics apart, for they print."""
-        plan = self.plan
-        for turn in range(_TURNS):
+        options = self.options
+        for turn in range(TURNS):
             for subject, taken in both:
                 names = subject.programs()
-                add(subject.run(names, plan.brackets, plan.runs, plan.warm), taken.runs)
+                add(subject.run(names, options.brackets, options.runs, options.warm), taken.runs)
                 if subject.kernel.flavor == REX:
                     # No report is printed after the first 40: those are among the runs that
                     # warm up.
-                    warm = max(plan.warm, PRINTED)
-                    panics = subject.run(rows.of_panics(), plan.brackets, plan.runs, warm)
+                    warm = max(options.warm, PRINTED)
+                    panics = subject.run(rows.of_panics(), options.brackets, options.runs, warm)
                     add(panics, taken.panics)
             self._progress("loads and runs", done + turn + 1)
 
     def _counts(self) -> tuple[tuple[Group, ...], bool | None, str]:
         """The same as instructions, in two guests of the kernel with Rex and in one of stock."""
-        if self.planner.chosen_accel().name != "tcg":
-            return (), None, "instructions are counted under emulation only (--accel tcg)"
-        if not self.plan.counts:
-            return (), None, "not asked for"
+        if why := common.why_no_counts(self.planner, self.options):
+            return (), None, why
         found: list[Taken] = []
         self._stage("instructions", 3)
         for turn, flavor in enumerate((REX, REX, STOCK)):
             with self._guest(flavor, icount=ICOUNT) as subject:
                 loads = _counted_loads(subject)
-                subject.keep(scaled(_SECONDS))
+                subject.keep(scaled(SECONDS))
                 found.append(_counted(subject))
                 found[-1].loads = loads
             self._progress("instructions", turn + 1)
@@ -264,26 +233,16 @@ class BenchRex:
         }
         if flavor == REX:
             paths[rows.REX_IMAGE] = build_rust(workspace, RUST_IMAGE, cache, emit).path
-        module = build_module(workspace, meter.MODULE, kernel, cache, emit)
-        spec = planner.guest_spec(
-            kernel, planner.image(kernel), cpus=1, extra=ONE_CPU, icount=icount
-        )
-        with Guest.boot(spec) as guest:
-            meter.install(guest, module, scaled(_SECONDS))
-            files = {kind: f"/root/{path.name}" for kind, path in paths.items()}
-            guest.push({files[kind]: path for kind, path in paths.items()})
+        files = {kind: f"/root/{path.name}" for kind, path in paths.items()}
+        pushed = {files[kind]: path for kind, path in paths.items()}
+        with common.booted(planner, kernel, [meter.MODULE], pushed, icount=icount) as guest:
             yield _Subject(guest, kernel, files)
 
     def _about(self) -> dict[str, Any]:
         """What the figures depend on."""
         return about(self.planner, (REX, STOCK)) | {
-            "compilers": {"ebpf": find_clang()[1], "rex": find_toolchain().version},
-            "samples": {
-                "guests": self.plan.boots,
-                "brackets_in_each": self.plan.brackets * _TURNS,
-                "runs_in_each": self.plan.runs,
-                "loads_in_each": self.plan.loads,
-            },
+            "compilers": common.compilers(),
+            "samples": self.options.as_data(),
         }
 
     def _stage(self, stage: str, total: int) -> None:
@@ -299,7 +258,7 @@ def _counted_loads(subject: _Subject) -> dict[str, list[float]]:
     loads: dict[str, list[float]] = {}
     for kind in subject.files:
         times = 1 if kind == LARGE else _COUNT_LOADS + 1
-        taken = [subject.load_once(kind, scaled(_SECONDS)) for _ in range(times)]
+        taken = [subject.load_once(kind, scaled(SECONDS)) for _ in range(times)]
         loads[kind] = [one / (1 << ICOUNT) for one in (taken if kind == LARGE else taken[1:])]
     return loads
 
@@ -309,6 +268,4 @@ def _counted(subject: _Subject) -> Taken:
     names = subject.programs()
     if subject.kernel.flavor == REX:
         names.append(rows.rex(PANICS))
-    shorter = subject.run(names, _COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM)
-    longer = subject.run(names, _COUNT_SAMPLES, 2 * _COUNT_RUNS, _COUNT_WARM)
-    return Taken.between(shorter, longer, parts=_COUNT_RUNS << ICOUNT)
+    return Taken.between(*common.counted(subject.guest, names), parts=COUNT_PARTS)

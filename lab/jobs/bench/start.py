@@ -53,7 +53,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class StartBench:
+class StartFigures:
     """All figures of one run; `each` is seconds per guest in throughput, `vng` of its starts."""
 
     cold: Starts
@@ -107,7 +107,7 @@ def bench_start(
     turns: int,
     guests: int,
     emit: events.Emit = events.ignore,
-) -> StartBench:
+) -> StartFigures:
     """Measure cold boots, forks and, where it is installed, virtme-ng on the same kernel.
 
     Cold boots and forks take turns, so that what the host does meanwhile hits
@@ -132,7 +132,7 @@ def bench_start(
     each = (time.monotonic() - start) / guests
     emit(events.StageStarted(job, VNG))
     vng, why = _vng(bzimage, spec.shape.accel)
-    return StartBench(_starts(cold), _starts(forked), each, guests, at_a_time, vng, why)
+    return StartFigures(_starts(cold), _starts(forked), each, guests, at_a_time, vng, why)
 
 
 def _measured(start: Callable[[], Guest]) -> Guest:

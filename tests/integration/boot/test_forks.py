@@ -195,7 +195,7 @@ def test_the_key_holds_all_that_a_snapshot_depends_on(spec: GuestSpec, tmp_path:
         dataclasses.replace(spec, kernel=image),
         dataclasses.replace(spec, arguments=(*spec.arguments, "quiet")),
         *(
-            dataclasses.replace(spec, shape=dataclasses.replace(shape, **change))  # type: ignore[arg-type]
+            dataclasses.replace(spec, shape=dataclasses.replace(shape, **change))
             for change in (
                 {"machine": "microvm"},
                 {"cpus": 3},

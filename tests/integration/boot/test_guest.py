@@ -24,7 +24,7 @@ from lab.guest import guest as guest_module
 from lab.guest.boot_errors import BootCause, BootError
 from lab.guest.guest import Guest, GuestSpec
 from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Ssh
-from lab.guest.unpark import await_parked
+from lab.guest.unpark import wait_until_parked
 from lab.host.tsc import frequency_khz
 from lab.image import cpio
 from lab.kernel.artifact import Kernel
@@ -205,9 +205,9 @@ def test_how_far_init_came_is_told(
         machine.console.wait_for(
             lambda lines: any(last in line.text for line in lines), deadline, last
         )
-        await_parked(machine, deadline.at_most(0.5))
+        wait_until_parked(machine, deadline.at_most(0.5))
 
-    monkeypatch.setattr(guest_module, "await_parked", wait)
+    monkeypatch.setattr(guest_module, "wait_until_parked", wait)
     script = f"#!/bin/sh\nprintf '%s\\n' '{said}' > /dev/console\nexec sleep 1000\n"
     error = boot_error(with_init(spec, tmp_path, script), 60)
     assert error.cause is cause

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from lab.errors import UserError
-from lab.jobs.bench.kill import BenchKill, KillBench, Plan
+from lab.jobs.bench.kill import KillBenchmark, KillFigures, KillOptions
 from lab.jobs.bench.kill_rows import CASES, Case, Latency, tick_ms
 from lab.runner.plan import Planner
 
@@ -18,18 +18,18 @@ BUDGET_MS = 10
 
 
 @pytest.fixture(scope="module")
-def found(planner: Planner) -> KillBench:
+def found(planner: Planner) -> KillFigures:
     """A short run of the whole benchmark: two guests."""
-    return BenchKill(planner, Plan(kills=KILLS, budget_ms=BUDGET_MS)).measure()
+    return KillBenchmark(planner, KillOptions(kills=KILLS, budget_ms=BUDGET_MS)).measure()
 
 
-def counted(found: KillBench, name: str) -> Latency:
+def counted(found: KillFigures, name: str) -> Latency:
     latency = found.row(name).icount
     assert latency is not None
     return latency
 
 
-def test_every_context_is_measured_by_both_clocks(found: KillBench) -> None:
+def test_every_context_is_measured_by_both_clocks(found: KillFigures) -> None:
     assert [row.case for row in found.rows] == list(CASES)
     for row in found.rows:
         assert row.clock is not None
@@ -41,7 +41,7 @@ def test_every_context_is_measured_by_both_clocks(found: KillBench) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_no_program_is_ended_before_its_budget_or_beyond_the_bound(
-    found: KillBench, case: Case
+    found: KillFigures, case: Case
 ) -> None:
     latency = counted(found, case.name)
     assert latency.kills == KILLS
@@ -51,11 +51,11 @@ def test_no_program_is_ended_before_its_budget_or_beyond_the_bound(
     assert latency.maximum < found.row(case.name).bound_ms + tick_ms(BUDGET_MS), latency
 
 
-def test_runs_begin_at_any_time_between_two_ticks(found: KillBench) -> None:
+def test_runs_begin_at_any_time_between_two_ticks(found: KillFigures) -> None:
     latency = counted(found, "task")
     assert latency.maximum - latency.minimum > tick_ms(BUDGET_MS) / 4
 
 
 def test_a_kernel_that_ends_nothing_is_refused(planner: Planner) -> None:
     with pytest.raises(UserError, match="has no CONFIG_BPF_REX"):
-        BenchKill(planner, Plan(kills=1), "stock").measure()
+        KillBenchmark(planner, KillOptions(kills=1), "stock").measure()

@@ -9,19 +9,21 @@ from __future__ import annotations
 import pytest
 
 from lab.jobs.bench import protections_rows as rows
-from lab.jobs.bench.protections import BenchProtections, Plan, ProtectionsBench
+from lab.jobs.bench.protections import ProtectionsBenchmark, ProtectionsFigures, ProtectionsOptions
 from lab.runner.plan import Planner
 
 GROUPS = ("depth", "levels", "indexed", "frames", "protections")
 
 
 @pytest.fixture(scope="module")
-def found(planner: Planner) -> ProtectionsBench:
+def found(planner: Planner) -> ProtectionsFigures:
     """A short run of the whole benchmark: two guests."""
-    return BenchProtections(planner, Plan(boots=1, samples=4, runs=10, warm=10)).measure()
+    return ProtectionsBenchmark(
+        planner, ProtectionsOptions(boots=1, samples=4, runs=10, warm=10)
+    ).measure()
 
 
-def test_all_figures_are_there(found: ProtectionsBench) -> None:
+def test_all_figures_are_there(found: ProtectionsFigures) -> None:
     names = [group.name for group in found.groups]
     for name in GROUPS:
         assert {name, f"count_{name}"} <= set(names)
@@ -31,7 +33,7 @@ def test_all_figures_are_there(found: ProtectionsBench) -> None:
     assert ("stack_check" in names) == (not found.why_no_stack_check)
 
 
-def test_calls_are_counted_exactly_and_each_level_costs_the_same(found: ProtectionsBench) -> None:
+def test_calls_are_counted_exactly_and_each_level_costs_the_same(found: ProtectionsFigures) -> None:
     for name in ("levels", "indexed"):
         group = found.group(f"count_{name}")
         for column in ("base", "other"):
@@ -47,7 +49,7 @@ def test_calls_are_counted_exactly_and_each_level_costs_the_same(found: Protecti
                 assert cost == costs[1] + step * (depth - 1), (name, column, depth)
 
 
-def test_a_tick_is_more_than_nothing_and_less_than_a_tick_apart(found: ProtectionsBench) -> None:
+def test_a_tick_is_more_than_nothing_and_less_than_a_tick_apart(found: ProtectionsFigures) -> None:
     tick = found.group("count_ticks").row("tick").base
     assert tick is not None
     assert 100 < tick.median < 100_000

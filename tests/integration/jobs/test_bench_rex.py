@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from lab.jobs.bench import rex_rows as rows
-from lab.jobs.bench.rex import BenchRex, Plan, RexBench
+from lab.jobs.bench.rex import RexBenchmark, RexFigures, RexOptions
 from lab.runner.plan import Planner
 
 # What the kernel allows of tail calls, and how deep the recursion is.
@@ -29,12 +29,14 @@ ALONE = (
 
 
 @pytest.fixture(scope="module")
-def found(planner: Planner) -> RexBench:
+def found(planner: Planner) -> RexFigures:
     """A short run of the whole benchmark: five guests."""
-    return BenchRex(planner, Plan(boots=1, samples=4, runs=10, warm=10, loads=1)).measure()
+    return RexBenchmark(
+        planner, RexOptions(boots=1, samples=4, runs=10, warm=10, loads=1)
+    ).measure()
 
 
-def test_all_figures_are_there(found: RexBench) -> None:
+def test_all_figures_are_there(found: RexFigures) -> None:
     assert tuple(group.name for group in found.groups) == (*TIMES, *COUNTS)
     for name in ("run", "ebpf_run", "count", "ebpf_count"):
         assert tuple(row.name for row in found.group(name).rows) == rows.MEASURED
@@ -46,7 +48,7 @@ def test_all_figures_are_there(found: RexBench) -> None:
     assert found.group("run").row("empty").base.samples == 4  # type: ignore[union-attr]
 
 
-def test_two_guests_count_the_same_instructions(found: RexBench) -> None:
+def test_two_guests_count_the_same_instructions(found: RexFigures) -> None:
     assert found.repeated is True
     for name in EXACT:
         for row in found.group(name).rows:
@@ -54,12 +56,12 @@ def test_two_guests_count_the_same_instructions(found: RexBench) -> None:
             assert all(figure.exact for figure in figures), (name, row.name)
 
 
-def test_ordinary_ebpf_runs_the_same_instructions_beside_rex(found: RexBench) -> None:
+def test_ordinary_ebpf_runs_the_same_instructions_beside_rex(found: RexFigures) -> None:
     for row in found.group("ebpf_count").rows:
         assert row.ratio == 1.0, row.name
 
 
-def test_the_programs_do_what_is_counted(found: RexBench) -> None:
+def test_the_programs_do_what_is_counted(found: RexFigures) -> None:
     counts = {row.name: row for row in found.group("count").rows}
     for name in ("array", "hash", "spin"):
         # Each of its steps is a call or what was put in its place: more than a jump or two.

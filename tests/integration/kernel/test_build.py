@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+from elftools.elf.segments import NoteSegment
 
 from lab.cache import Cache
 from lab.deadline import scaled
@@ -120,9 +122,10 @@ def test_it_boots_at_its_pvh_entry_and_has_btf(kernel: Kernel) -> None:
     assert kernel.btf.read_bytes().startswith(BTF_MAGIC)
     with kernel.boot.open("rb") as stream:
         elf = ELFFile(stream)
-        kinds = {
+        kinds: set[int | str] = {
             note["n_type"]
             for segment in elf.iter_segments("PT_NOTE")
+            if isinstance(segment, NoteSegment)
             for note in segment.iter_notes()
             if note["n_name"] == "Xen"
         }
@@ -136,7 +139,9 @@ def test_symbols_are_kept_for_gdb(stock: Kernel) -> None:
     with stock.vmlinux.open("rb") as stream:
         elf = ELFFile(stream)
         assert elf.get_section_by_name(".debug_info") is not None
-        assert elf.get_section_by_name(".symtab").get_symbol_by_name("start_kernel")
+        symbols = elf.get_section_by_name(".symtab")
+        assert isinstance(symbols, SymbolTableSection)
+        assert symbols.get_symbol_by_name("start_kernel")
 
 
 def test_modules_come_in_the_order_in_which_they_load(debian: Kernel) -> None:

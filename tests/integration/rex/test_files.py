@@ -41,7 +41,7 @@ class Image(bytearray):
         at = struct.unpack_from("<Q", self, self.header(DYNAMIC) + 8)[0]
         while struct.unpack_from("<Q", self, at)[0] != tag:
             at += 16
-        return at
+        return int(at)
 
     def relocation(self, nth: int = 0) -> int:
         return struct.unpack_from("<Q", self, self.dynamic(7) + 8)[0] + 24 * nth  # type: ignore[no-any-return]
@@ -132,6 +132,7 @@ def test_another_type_of_program_is_refused(shared: RexGuest, kind: int, error: 
     image = Image(shared.image.read_bytes())
     with shared.image.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".rex.progs")
+    assert table is not None
     for at in range(table["sh_offset"], table["sh_offset"] + table["sh_size"], 224):
         image.put(at + 4, "I", kind)
     shared.guest.push({"/root/other.so": bytes(image)})

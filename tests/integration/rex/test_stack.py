@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from harness.rex_guest import FLAVOR, RexGuest, timers_run
 from harness.rex_programs import build
 
@@ -91,7 +92,11 @@ def test_a_report_shows_the_calls_that_led_there(shared: RexGuest) -> None:
         ]
         assert len(frames) == 16
         with shared.image.open("rb") as stream:
-            (symbol,) = ELFFile(stream).get_section_by_name(".symtab").get_symbol_by_name(function)
+            symbols = ELFFile(stream).get_section_by_name(".symtab")
+            assert isinstance(symbols, SymbolTableSection)
+            named = symbols.get_symbol_by_name(function)
+        assert named is not None
+        (symbol,) = named
         begin, end = symbol["st_value"], symbol["st_value"] + symbol["st_size"]
         assert all(begin <= frame < end for frame in frames)
 
@@ -187,14 +192,14 @@ class Image(bytearray):
         with path.open("rb") as stream:
             elf = ELFFile(stream)
             index = elf.get_section_index(SECTION)
+            assert index is not None
             self.header: int = elf["e_shoff"] + index * elf["e_shentsize"]
             section = elf.get_section(index)
             self.at: int = section["sh_offset"]
             self.size: int = section["sh_size"]
-            self.symbols = {
-                symbol.name: symbol["st_value"]
-                for symbol in elf.get_section_by_name(".symtab").iter_symbols()
-            }
+            table = elf.get_section_by_name(".symtab")
+            assert isinstance(table, SymbolTableSection)
+            self.symbols = {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
 
     def put(self, at: int, value: int, length: int = 8) -> None:
         self[at : at + length] = value.to_bytes(length, "little")

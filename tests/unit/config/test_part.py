@@ -55,6 +55,6 @@ def test_a_part_without_a_file_says_so() -> None:
 
 def test_a_part_is_frozen_and_knows_its_keys() -> None:
     with pytest.raises(ValidationError):
-        Inner().number = 2  # type: ignore[misc]
+        Inner().number = 2
     with pytest.raises(ValidationError):
         Inner.model_validate({"numbre": 1})

@@ -6,10 +6,12 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
 
+from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
 from lab.extension import c, source
@@ -56,7 +58,7 @@ def types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("types")
 class TestBuild:
-    def test_the_object_is_bpf_with_btf(self, folder, cache, kernel) -> None:
+    def test_the_object_is_bpf_with_btf(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
         built = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         assert (built.name, built.path.name, built.log) == ("good", "good.bpf.o", "")
         data = built.path.read_bytes()
@@ -64,35 +66,42 @@ class TestBuild:
         assert data[18:20] == b"\xf7\x00"  # EM_BPF
         assert b".BTF" in data
 
-    def test_nothing_is_compiled_twice(self, folder, cache, kernel) -> None:
-        first, seen = c.build_c(Workspace(c=(folder,)), "good", kernel, cache), []
+    def test_nothing_is_compiled_twice(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
+        seen: list[events.Event] = []
+        first = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         assert c.build_c(Workspace(c=(folder,)), "good", kernel, cache, seen.append) == first
         assert seen == []
 
     @pytest.mark.parametrize("file", ["good.bpf.c", "own.h"])
-    def test_a_change_of_what_is_compiled_is_another_object(self, folder, cache, kernel, file):
+    def test_a_change_of_what_is_compiled_is_another_object(
+        self, folder: Path, cache: Cache, kernel: Kernel, file: str
+    ) -> None:
         first = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
         (folder / file).write_text((folder / file).read_text() + "\n")
         assert c.build_c(Workspace(c=(folder,)), "good", kernel, cache).path != first.path
 
-    def test_the_same_bytes_from_another_folder(self, folder, cache, kernel, tmp_path) -> None:
+    def test_the_same_bytes_from_another_folder(
+        self, folder: Path, cache: Cache, kernel: Kernel, tmp_path: Path
+    ) -> None:
         first = c.build_c(Workspace(c=(folder,)), "good", kernel, cache).path.read_bytes()
         other = folder.rename(tmp_path / "elsewhere")
         again = c.build_c(Workspace(c=(other,)), "good", kernel, Cache(tmp_path / "empty"))
         assert again.path.read_bytes() == first
 
-    def test_options_in_the_source_reach_clang(self, folder, cache, kernel) -> None:
+    def test_options_in_the_source_reach_clang(
+        self, folder: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         (folder / "own.h").write_text("")
         (folder / "good.bpf.c").write_text(f"// clang: -DRESULT=2\n{GOOD}")
         assert c.build_c(Workspace(c=(folder,)), "good", kernel, cache).path.is_file()
 
-    def test_a_warning_is_kept(self, folder, cache, kernel) -> None:
+    def test_a_warning_is_kept(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
         (folder / "own.h").write_text("#define RESULT 2\nstatic int unused(void) { return 1; }\n")
         for _ in range(2):  # from the compiler, then from the cache
             built = c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
             assert "unused" in built.log
 
-    def test_an_error_says_where(self, folder, cache, kernel) -> None:
+    def test_an_error_says_where(self, folder: Path, cache: Cache, kernel: Kernel) -> None:
         (folder / "own.h").write_text("#define RESULT nonsense\n")
         with pytest.raises(c.CompileRejected) as caught:
             c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
@@ -101,7 +110,9 @@ class TestBuild:
         assert "expanded from macro" in caught.value.log
         assert not list((cache.root / "extension").glob("[!.]*"))
 
-    def test_the_error_survives_a_move_between_processes(self, folder, cache, kernel) -> None:
+    def test_the_error_survives_a_move_between_processes(
+        self, folder: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         (folder / "own.h").write_text("#define RESULT nonsense\n")
         with pytest.raises(c.CompileRejected) as caught:
             c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
@@ -112,24 +123,27 @@ class TestBuild:
             caught.value.log,
         )
 
-    def test_a_wrong_option_is_an_error_too(self, folder, cache, kernel) -> None:
+    def test_a_wrong_option_is_an_error_too(
+        self, folder: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         (folder / "good.bpf.c").write_text(f"// clang: --nonsense\n{GOOD}")
         with pytest.raises(c.CompileRejected, match="--nonsense"):
             c.build_c(Workspace(c=(folder,)), "good", kernel, cache)
 
 
-def test_an_unknown_extension_has_a_neighbour(folder, cache, kernel) -> None:
+def test_an_unknown_extension_has_a_neighbour(folder: Path, cache: Cache, kernel: Kernel) -> None:
     with pytest.raises(UserError) as caught:
         c.build_c(Workspace(c=(folder,)), "goood", kernel, cache)
     assert caught.value.hint == "did you mean 'good'?"
 
 
-def test_no_btf_is_said_before_anything_runs(folder, cache, kernel) -> None:
+def test_no_btf_is_said_before_anything_runs(folder: Path, cache: Cache, kernel: Kernel) -> None:
     with pytest.raises(UserError, match="has no BTF"):
         c.build_c(Workspace(c=(folder,)), "good", dataclasses.replace(kernel, btf=None), cache)
 
 
 def test_types_of_something_that_is_no_btf(kernel: Kernel, cache: Cache) -> None:
+    assert kernel.btf is not None
     kernel.btf.write_bytes(b"not BTF")
     with pytest.raises(UserError, match="finds no BTF"):
         c.kernel_types(kernel, cache)
@@ -143,15 +157,17 @@ def test_types_of_something_that_is_no_btf(kernel: Kernel, cache: Cache) -> None
         ({"clang-14": 14, "clang": 18}, "clang"),
     ],
 )
-def test_which_clang(monkeypatch: pytest.MonkeyPatch, installed, chosen: str) -> None:
-    monkeypatch.setattr(c.shutil, "which", lambda name, **_: name if name in installed else None)
+def test_which_clang(
+    monkeypatch: pytest.MonkeyPatch, installed: dict[str, int], chosen: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name in installed else None)
     monkeypatch.setattr(c, "_version", lambda path: f"Debian clang version {installed[path]}.1")
     assert c.find_clang()[0] == chosen
 
 
 @pytest.mark.parametrize("installed", [{}, {"clang": 14}])
-def test_no_usable_clang(monkeypatch: pytest.MonkeyPatch, installed) -> None:
-    monkeypatch.setattr(c.shutil, "which", lambda name, **_: name if name in installed else None)
+def test_no_usable_clang(monkeypatch: pytest.MonkeyPatch, installed: dict[str, int]) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name, **_: name if name in installed else None)
     monkeypatch.setattr(c, "_version", lambda path: f"clang version {installed[path]}.1")
     with pytest.raises(UserError, match="no clang of version 16") as caught:
         c.find_clang()

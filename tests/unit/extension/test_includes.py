@@ -15,6 +15,7 @@ from lab import events
 from lab.cache import Cache
 from lab.extension import c
 from lab.extension.includes import inputs_of, names_in_rule, search_list
+from lab.extension.source import clang_options
 from lab.kernel.artifact import Kernel
 from lab.workspace import Workspace
 
@@ -106,7 +107,7 @@ def tree(tmp_path: Path) -> Path:
 class TestInputs:
     """The key holds all that the compiler read."""
 
-    def test_each_file_that_is_read_counts(self, tree, cache, kernel) -> None:
+    def test_each_file_that_is_read_counts(self, tree: Path, cache: Cache, kernel: Kernel) -> None:
         first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         for file, text in TREE.items():
             (tree / file).write_text(text + "\n")
@@ -116,7 +117,9 @@ class TestInputs:
             assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache, seen.append) == first
             assert seen == []
 
-    def test_a_file_that_is_gone_is_an_error(self, tree, cache, kernel) -> None:
+    def test_a_file_that_is_gone_is_an_error(
+        self, tree: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         for file in [name for name in TREE if name != "it.bpf.c"]:
             (tree / file).rename(tree / "aside")
@@ -125,7 +128,9 @@ class TestInputs:
             assert caught.value.missing, file
             (tree / "aside").rename(tree / file)
 
-    def test_each_file_that_would_come_first_counts(self, tree, cache, kernel) -> None:
+    def test_each_file_that_would_come_first_counts(
+        self, tree: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         for file, text in ELSEWHERE.items():
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
@@ -136,20 +141,24 @@ class TestInputs:
             (tree / file).unlink()
             assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache) == first
 
-    def test_a_header_that_is_only_asked_for(self, tree, cache, kernel) -> None:
+    def test_a_header_that_is_only_asked_for(
+        self, tree: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         (tree / "asked.h").write_text("")
         first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
         (tree / "asked.h").unlink()
         assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path != first.path
 
-    def test_it_is_what_clang_says_with_another_option(self, tree, cache, kernel) -> None:
+    def test_it_is_what_clang_says_with_another_option(
+        self, tree: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         """-H prints each header as it is entered. The lab uses -MD, another part of clang."""
         entry = c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path.parent
         (manifest,) = (cache.root / "inputs").glob("*/*.json")
         assert manifest.stem == entry.name
         known = {str(tree / name) for name in json.loads(manifest.read_text())["files"]}
         clang, _ = c.find_clang()
-        options = c.clang_options(tree / "it.bpf.c")
+        options = clang_options(tree / "it.bpf.c")
         types = c.kernel_types(kernel, cache).parent
         said = subprocess.run(
             [clang, *c.FLAGS, *options, "-I", types, "-H", "-fsyntax-only", "it.bpf.c"],
@@ -159,7 +168,9 @@ class TestInputs:
         assert {str(tree / name) for name in entered} <= known
         assert len(entered) >= 8
 
-    def test_a_file_of_the_assembler_is_in_no_list(self, tree, cache, kernel) -> None:
+    def test_a_file_of_the_assembler_is_in_no_list(
+        self, tree: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         source = tree / "it.bpf.c"
         source.write_text(
             TREE["it.bpf.c"] + 'asm(".pushsection x; .incbin \\"more.bin\\"; .popsection");\n'
@@ -169,7 +180,9 @@ class TestInputs:
             built = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)
             assert text.encode() in built.path.read_bytes()
 
-    def test_a_computed_name_is_asked_for_each_time(self, tree, cache, kernel) -> None:
+    def test_a_computed_name_is_asked_for_each_time(
+        self, tree: Path, cache: Cache, kernel: Kernel
+    ) -> None:
         source = TREE["it.bpf.c"].replace('("asked.h")', "(NAME)")
         (tree / "it.bpf.c").write_text(
             source.replace("// clang:", "// clang: '-DNAME=\"asked.h\"'")
@@ -179,7 +192,7 @@ class TestInputs:
         assert c.build_c(Workspace(c=(tree,)), "it", kernel, cache).path.read_bytes() != first
 
     def test_variables_of_the_user_add_no_folders(
-        self, tree, cache, kernel, monkeypatch: pytest.MonkeyPatch
+        self, tree: Path, cache: Cache, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tree / "second/found.h").rename(tree / "first/moved.h")
         monkeypatch.setenv("CPATH", str(tree / "extra"))

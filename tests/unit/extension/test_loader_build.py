@@ -24,6 +24,9 @@ from lab.extension import loader_build
 from lab.runner.catalog import catalog_of
 from lab.workspace import CHECKOUT, Workspace
 
+# Runs the trigger with these words and returns its answer.
+Pull = Callable[..., dict[str, Any]]
+
 SECONDS = 60  # far more than any of this takes
 
 # Every verb with the keys that it needs, and what it may have besides.
@@ -419,7 +422,7 @@ class TestAlive:
 
 class TestTriggers:
     @pytest.fixture
-    def pull(self, kexttrigger: Path) -> Callable[..., dict[str, Any]]:
+    def pull(self, kexttrigger: Path) -> Pull:
         def pull(*words: str) -> dict[str, Any]:
             done = subprocess.run(
                 [kexttrigger, *words], capture_output=True, timeout=SECONDS, check=False
@@ -431,7 +434,7 @@ class TestTriggers:
         return pull
 
     @pytest.mark.parametrize("name", catalog_of(Workspace.default()).syscalls)
-    def test_every_system_call_of_the_table(self, pull, name: str) -> None:
+    def test_every_system_call_of_the_table(self, pull: Pull, name: str) -> None:
         assert pull("syscall", name, "times=3")["done"] == 3
 
     @pytest.mark.parametrize(
@@ -443,13 +446,13 @@ class TestTriggers:
             ["syscall", "getpid", "cpu=0", "times=5"],
         ],
     )
-    def test_others(self, pull, words: list[str]) -> None:
+    def test_others(self, pull: Pull, words: list[str]) -> None:
         answer = pull(*words)
         assert answer["ok"]
         assert answer["done"] >= 1
         assert answer["seconds"] >= 0
 
-    def test_packets_arrive(self, pull) -> None:
+    def test_packets_arrive(self, pull: Pull) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
             listener.bind(("127.0.0.1", 0))
             listener.settimeout(SECONDS)
@@ -460,12 +463,12 @@ class TestTriggers:
 
     @pytest.mark.parametrize("protocol", ["udp", "tcp"])
     @pytest.mark.parametrize("size", [16, 64, 65_000])
-    def test_packets_that_arrive_are_counted(self, pull, protocol: str, size: int) -> None:
+    def test_packets_that_arrive_are_counted(self, pull: Pull, protocol: str, size: int) -> None:
         words = (f"protocol={protocol}", f"size={size}", f"port={free_port(protocol)}")
         answer = pull("packets", "dev=lo", "receive=1", "times=40", *words)
         assert (answer["done"], answer["received"]) == (40, 40)
 
-    def test_a_port_that_somebody_else_receives_from_is_refused(self, pull) -> None:
+    def test_a_port_that_somebody_else_receives_from_is_refused(self, pull: Pull) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
@@ -496,7 +499,7 @@ class TestTriggers:
             (["spin"], "spin needs the key ms"),
         ],
     )
-    def test_bad_words(self, pull, words: list[str], says: str) -> None:
+    def test_bad_words(self, pull: Pull, words: list[str], says: str) -> None:
         assert pull(*words)["error"].startswith(says)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,7 @@ def test_errors_of_linker_and_modpost_count_too() -> None:
 
 def test_compiler_is_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module.toolchain_args("gcc (Debian 12.2.0-14) 12.2.0") == []
-    monkeypatch.setattr(module.shutil, "which", lambda name: "/usr/bin/" + name)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/" + name)
     assert module.toolchain_args("Debian clang version 19.1.7 (3)") == ["LLVM=-19"]
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert module.toolchain_args("Debian clang version 19.1.7 (3)") == ["LLVM=1"]

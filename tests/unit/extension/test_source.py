@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import given
@@ -22,8 +23,12 @@ NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,12}", fullmatch=True).filter(
 )
 
 
+class Write(Protocol):
+    def __call__(self, text: str, name: str = "x.bpf.c") -> Path: ...
+
+
 @pytest.fixture
-def write(tmp_path: Path):
+def write(tmp_path: Path) -> Write:
     def write(text: str, name: str = "x.bpf.c") -> Path:
         path = tmp_path / name
         path.write_text(text)
@@ -43,11 +48,11 @@ def write(tmp_path: Path):
         ('SEC( "perf_event" )\nlong p (void *ctx)\n{', "p", "perf_event"),
     ],
 )
-def test_each_way_to_write_a_program(write, text: str, name: str, section: str) -> None:
+def test_each_way_to_write_a_program(write: Write, text: str, name: str, section: str) -> None:
     assert programs_in_source(write(text)) == [ProgramDecl(name, section)]
 
 
-def test_what_is_no_program(write) -> None:
+def test_what_is_no_program(write: Write) -> None:
     text = """
     char LICENSE[] SEC("license") = "GPL";
     /* SEC("xdp") int commented(void) {} */
@@ -59,12 +64,12 @@ def test_what_is_no_program(write) -> None:
     assert programs_in_source(write(text)) == []
 
 
-def test_a_comment_inside_a_string_is_text(write) -> None:
+def test_a_comment_inside_a_string_is_text(write: Write) -> None:
     path = write('char *url = "http://x";\nSEC("xdp")\nint p(void *ctx)')
     assert [program.name for program in programs_in_source(path)] == ["p"]
 
 
-def test_maps_plain_initialised_and_by_macro(write) -> None:
+def test_maps_plain_initialised_and_by_macro(write: Write) -> None:
     write(
         '#define MAKE(size, name) struct { \\\n\t__uint(s, size); \\\n} name SEC(".maps")\n'
         "static inline int f(int x) { return x; }\n",
@@ -81,7 +86,9 @@ def test_maps_plain_initialised_and_by_macro(write) -> None:
     assert [program.name for program in programs_in_source(path)] == ["p"]
 
 
-def test_includes_are_followed_once_and_generated_ones_left_out(write, tmp_path: Path) -> None:
+def test_includes_are_followed_once_and_generated_ones_left_out(
+    write: Write, tmp_path: Path
+) -> None:
     write('#include "b.h"\n#include "vmlinux.h"\n#include <bpf/bpf_helpers.h>\n', "a.h")
     write('#include "a.h"\nSEC("xdp")\nint from_b(void *ctx) {', "b.h")
     path = write('#include "a.h"\nSEC("tc")\nint own(void *ctx) {')
@@ -89,7 +96,7 @@ def test_includes_are_followed_once_and_generated_ones_left_out(write, tmp_path:
     assert {program.name for program in programs_in_source(path)} == {"from_b", "own"}
 
 
-def test_options_only_near_the_top(write) -> None:
+def test_options_only_near_the_top(write: Write) -> None:
     assert clang_options(write("// SPDX\n// clang: -mcpu=v4 -DX='a b'\n")) == [
         "-mcpu=v4",
         "-DX=a b",
@@ -99,7 +106,9 @@ def test_options_only_near_the_top(write) -> None:
 
 
 @given(st.lists(st.tuples(NAMES, st.booleans()), unique_by=lambda pair: pair[0]))
-def test_every_program_and_map_is_found(tmp_path_factory, things: list[tuple[str, bool]]) -> None:
+def test_every_program_and_map_is_found(
+    tmp_path_factory: pytest.TempPathFactory, things: list[tuple[str, bool]]
+) -> None:
     path = tmp_path_factory.mktemp("source") / "x.bpf.c"
     path.write_text(
         "\n".join(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,11 +32,14 @@ def build(folder: Path, *options: str) -> tuple[Path, int]:
     """An image, and the offset of `deep` in it."""
     (folder / "a.c").write_text(SOURCE)
     image = folder / "a.so"
-    argv = ["gcc", "-shared", "-fPIC", "-O2", *options, "a.c", "-o", image]
+    argv: list[str | Path] = ["gcc", "-shared", "-fPIC", "-O2", *options, "a.c", "-o", image]
     subprocess.run(argv, cwd=folder, check=True)
     with image.open("rb") as file:
         symbols = ELFFile(file).get_section_by_name(".symtab")
-        (symbol,) = symbols.get_symbol_by_name("_RNvNtCs6xxl1lAjzDf_6panics4more4deep")
+        assert isinstance(symbols, SymbolTableSection)
+        named = symbols.get_symbol_by_name("_RNvNtCs6xxl1lAjzDf_6panics4more4deep")
+        assert named is not None
+        (symbol,) = named
         return image, symbol["st_value"]
 
 

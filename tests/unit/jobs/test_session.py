@@ -96,6 +96,7 @@ def test_an_item_that_an_interrupt_cuts_off_is_not_run(
     session: Session, heard: list[events.Event], item: Item
 ) -> None:
     assert session._run_safely(item).verdict == "error", "nobody stopped it: the lab is to blame"
+    assert isinstance(session.attempts, Blind)
     session.attempts.during = session.attempts.stop
     with pytest.raises(Stopped):
         session._run_safely(item)
@@ -122,6 +123,7 @@ def test_a_wait_is_no_time_of_the_item_and_the_same_one_is_told_once(
 
     monkeypatch.setattr(attempt, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(slots, "slot", slow)
+    assert isinstance(session.attempts, Blind)
     session.attempts.during = work
     for result in (session.run(item), session.run(item)):
         assert result.seconds == WORK

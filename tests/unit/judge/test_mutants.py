@@ -18,6 +18,7 @@ from lab.judge.observation import Observation
 from lab.oracle.rex.reports import RexReport
 from lab.scenario.items import switched_off
 from lab.scenario.model.scenario import Scenario
+from lab.words import Verdict
 
 
 def good_stall(scenario: Scenario) -> Observation:
@@ -95,7 +96,7 @@ def test_a_judge_that_looks_away_is_noticed(
     def looks_away(*arguments: Any) -> Any:
         found = judge(*arguments)
         seen = [one for one in found.findings if not one.what.startswith(blind_to)]
-        verdict = "passed" if all(one.holds for one in seen) else "failed"
+        verdict: Verdict = "passed" if all(one.holds for one in seen) else "failed"
         return type(found)(verdict, tuple(seen))
 
     monkeypatch.setattr(mutants, "judge", looks_away)

@@ -868,7 +868,7 @@ def test_no_report_is_well_where_reports_are_counted(load: Callable[[str], Scena
 
 def test_a_second_use_is_held_to_the_same_numbers(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT.replace("{returned: 5}", "{returned: 5}, maps: {counts: {0: 5}}"))
-    maps = {Ref("main", "counts"): {0: 5}}
+    maps: dict[Ref, dict[int | str, int | None]] = {Ref("main", "counts"): {0: 5}}
     seen = good(scenario)
     assert seen.second is not None
     seen.first.maps, seen.second.maps = dict(maps), dict(maps)

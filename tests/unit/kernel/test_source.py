@@ -6,11 +6,13 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness.fake_kernel import exit_status, write_flavor, write_source, write_tarball
@@ -19,6 +21,7 @@ from lab.cache import Cache
 from lab.deadline import Deadline
 from lab.errors import InfraError, UserError
 from lab.events import Event, StageProgress
+from lab.host import process
 from lab.host.process import Finished, kill_session, run, spawn
 from lab.kernel import apt, patches, source
 from lab.kernel.build import build_kernel, make_plan
@@ -225,17 +228,17 @@ def fake_apt(
 ) -> Callable[[], list[list[str]]]:
     """apt answers from the table (by its second word); returns the calls so far."""
     calls: list[list[str]] = []
-    real = apt.process.run
+    real = process.run
 
-    def run(argv: list[str], **options: object) -> Finished:
+    def run(argv: list[str], **options: Any) -> Finished:
         if argv[0] == "dpkg":
-            return real(argv, **options)  # type: ignore[arg-type]
+            return real(argv, **options)
         calls.append([str(word) for word in argv])
         text = answers.get(argv[1], "")
         return Finished(tuple(calls[-1]), 0 if text else 100, text, "")
 
-    monkeypatch.setattr(apt.process, "run", run)
-    monkeypatch.setattr(apt.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     return lambda: calls
 
 

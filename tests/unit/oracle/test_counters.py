@@ -34,8 +34,8 @@ def files(taint: int = 0, oops: int = 0, warn: int = 0, **more: str) -> dict[str
     return {**texts, **more}
 
 
-def at(**counts: int) -> Snapshot:
-    return counters.snapshot(files(**counts))
+def at(taint: int = 0, oops: int = 0, warn: int = 0) -> Snapshot:
+    return counters.snapshot(files(taint, oops, warn))
 
 
 # Taint and counters
@@ -82,7 +82,7 @@ def test_counters_rise() -> None:
 
 
 def test_counters_of_newer_kernels_are_read_where_they_are() -> None:
-    newer = counters.snapshot(files(**{"/sys/kernel/rcu_stall_count": "4\n"}))
+    newer = counters.snapshot(files() | {"/sys/kernel/rcu_stall_count": "4\n"})
     assert newer.counters["rcu-stall"] == 4
     assert "rcu-stall" not in at().counters
 

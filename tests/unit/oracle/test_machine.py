@@ -30,7 +30,7 @@ def test_running_machine_without_events_is_no_evidence() -> None:
 
 
 def test_events_of_daily_life_are_no_evidence() -> None:
-    events = [
+    events: list[tuple[str, dict[str, object], float]] = [
         ("RTC_CHANGE", {"offset": 1}, 1.0),
         ("NIC_RX_FILTER_CHANGED", {}, 1.0),
         ("SHUTDOWN", {"guest": False, "reason": "host-qmp-quit"}, 2.0),

@@ -19,8 +19,8 @@ from lab.oracle.console import kmsg, settings
 from lab.oracle.console.kmsg import Comparison, Record
 from lab.oracle.console.lines import Line, Shape, Splitter
 from lab.oracle.console.parser import Parser
-from lab.oracle.rex.reports import collect
-from lab.runner import audit, watch
+from lab.oracle.rex.reports import Collector, collect
+from lab.runner import audit
 from lab.runner.watch import Watch
 from lab.vm.console import Console
 
@@ -53,7 +53,7 @@ def compare(
     parser, lines = Parser(FULL), list(Splitter(FULL).feed(console, 0.0))
     parser.feed(console)
     collected = collect(lines)
-    believed = {one.first_line for one in (*parser.reports, *collected)}
+    believed = {one.first_line for one in parser.reports} | {one.first_line for one in collected}
     records = [kmsg.parse(text) for text in log]
     quoted = parser.quoted
     return kmsg.compare(
@@ -238,7 +238,7 @@ class Guest:
 def guest(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
     monkeypatch.setattr(audit, "scaled", lambda _seconds: Deadline(60))
     # Each number is used once, and none is left out.
-    monkeypatch.setattr(audit.kmsg, "compare", without_gaps(kmsg.compare))
+    monkeypatch.setattr(kmsg, "compare", without_gaps(kmsg.compare))
     one = Guest()
     yield one
     one.close()
@@ -379,10 +379,12 @@ def test_a_watch_that_did_not_begin_compares_nothing(guest: Guest) -> None:
     assert one.evidence == []
 
 
-def test_the_parser_hears_what_the_audit_hears(guest: Guest, seen: Watch) -> None:
+def test_the_parser_hears_what_the_audit_hears(
+    guest: Guest, seen: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[Line] = []
-    monitor = watch.Collector()
-    monitor.take = heard.append  # type: ignore[method-assign]
+    monitor = Collector()
+    monkeypatch.setattr(monitor, "take", heard.append)
     seen._rex = monitor
     guest.say(250, "a\nb")
     seen.fence()

@@ -152,9 +152,9 @@ def test_a_planner_does_not_share_kernels(tmp_path: Path, monkeypatch: pytest.Mo
     """Neither those that it has, nor the errors of those that it can't have."""
     monkeypatch.setattr(plan, "build_kernel", lambda flavor, *_: flavor.folder)
     for name in ("a", "b"):
-        folder = tmp_path / name / "kconfigs" / "mine"
-        folder.mkdir(parents=True)
-        (folder / "kernel.yaml").write_text("summary: s\nbase: stock\n")
+        made = tmp_path / name / "kconfigs" / "mine"
+        made.mkdir(parents=True)
+        (made / "kernel.yaml").write_text("summary: s\nbase: stock\n")
     first, second = (Workspace.default().overlay(tmp_path / name) for name in ("a", "b"))
     planner = Planner(Workspace.default(), Cache(tmp_path / "cache"))
     with pytest.raises(UserError, match="no flavor 'mine'"):
@@ -162,7 +162,8 @@ def test_a_planner_does_not_share_kernels(tmp_path: Path, monkeypatch: pytest.Mo
     for workspace in (first, second):
         planner.workspace = workspace
         assert not planner.has("mine")
-        assert planner.kernel("mine") == workspace.find("kernel", "mine")
+        folder: object = planner.kernel("mine")
+        assert folder == workspace.find("kernel", "mine")
         assert planner.has("mine")
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -17,6 +17,7 @@ from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Evidence
 from lab.runner import looks, watch
 from lab.runner.looks import Looks
+from lab.vm.console import Console
 from lab.vm.qmp import QmpFailed
 from lab.vm.registers import CpuRegisters
 
@@ -42,7 +43,7 @@ class Cpus:
         self.age, self.events, self.exit_status, self.stderr, self.started_at = 1.0, (), None, "", 0
         self.shape = SimpleNamespace(cpus=2, accel=accel, icount=None)
         self.waits = 0  # for a report of a detector
-        self.console = MagicMock()
+        self.console: Any = create_autospec(Console, instance=True)
         self.console.count = 0
         self.console.wait_for = self.wait_for
 
@@ -123,8 +124,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[str]
 
     def state(vm: Any, *answers: Evidence, stalls: tuple[str, ...] = ()) -> Any:
         guest: Any = SimpleNamespace(machine=vm)
-        one = watch.Watch(guest, MagicMock(), Shape(True, True, True))
-        one.reports = lambda: [SimpleNamespace(kinds=stalls)]  # type: ignore[assignment,list-item]
+        one = watch.Watch(
+            guest, create_autospec(watch.Baseline, instance=True), Shape(True, True, True)
+        )
+        monkeypatch.setattr(one, "reports", lambda: [SimpleNamespace(kinds=stalls)])
         left = list(answers)
 
         def ask(_patience: float, _opening: float) -> Evidence:
@@ -134,7 +137,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[str]
                 vm.enough.wait(0.1)
             return left.pop(0)
 
-        one._ask = ask  # type: ignore[method-assign]
+        monkeypatch.setattr(one, "_ask", ask)
         found, evidence = one.state()
         return found, [item.kind for item in evidence], len(answers) - len(left)
 

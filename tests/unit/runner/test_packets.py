@@ -13,6 +13,7 @@ from lab.deadline import Deadline
 from lab.judge.observation import Iteration
 from lab.runner.shell import trigger_line
 from lab.runner.steps import StepDriver
+from lab.scenario.model.base import equals
 from lab.scenario.model.expect import TriggerExpect
 from lab.scenario.model.steps import TriggerStep
 from lab.scenario.model.triggers import PacketsTrigger, SyscallTrigger
@@ -61,8 +62,8 @@ def packets(expect: TriggerExpect | None = None) -> TriggerStep:
 
 @pytest.mark.parametrize("all_counted", [True, False])
 def test_the_answer_of_the_receiver(all_counted: bool) -> None:
-    steps = (packets(), packets(TriggerExpect(received=5)))
-    answer = {"ok": True, "done": 5, "received": 5, "seconds": 0.1}
+    steps = (packets(), packets(TriggerExpect(received=equals(5))))
+    answer: dict[str, Any] = {"ok": True, "done": 5, "received": 5, "seconds": 0.1}
     iteration, lines = drive(*steps, answer=answer, all_counted=all_counted)
     assert ["receive=1" in line for line in lines] == [all_counted, True]
     assert [result.received for result in iteration.results] == [5, 5]
@@ -70,7 +71,7 @@ def test_the_answer_of_the_receiver(all_counted: bool) -> None:
 
 
 def test_what_was_not_counted_is_not_nothing() -> None:
-    answer = {"ok": True, "done": 5, "seconds": 0.1}
+    answer: dict[str, Any] = {"ok": True, "done": 5, "seconds": 0.1}
     iteration, _ = drive(packets(), answer=answer, all_counted=True)
     assert (iteration.results[0].received, iteration.received) == (None, None)
     answer = {"ok": False, "error": "no receiver", "received": 0, "seconds": 0.1}

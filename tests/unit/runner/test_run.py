@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock, create_autospec
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -26,6 +26,7 @@ from lab.guest.ssh import CommandTimeout
 from lab.jobs.session import Session
 from lab.judge.extension_reports import with_names
 from lab.judge.observation import Iteration, Observation, StepResult
+from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Trust
 from lab.oracle.rex.reports import RexReport
 from lab.pytest_plugin import _flavor
@@ -36,13 +37,14 @@ from lab.report.result import Result, explain
 from lab.runner import watch
 from lab.runner.attempt import Attempts
 from lab.runner.extensions import Artifact, LoadedExtensions
-from lab.runner.plan import Planner
+from lab.runner.plan import Plan, Planner
 from lab.runner.pool import Pool
 from lab.runner.run import Run
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
 from lab.scenario.model.base import Ref
 from lab.scenario.model.extensions import CExtension, RustExtension
+from lab.scenario.model.scenario import Scenario
 from lab.scenario.model.steps import LoadStep
 from lab.vm import slots
 from lab.workspace import Workspace
@@ -110,7 +112,9 @@ def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Iteration]:
     iteration, extension = Iteration(), RustExtension(rust="count")
     loaded = LoadedExtensions(guest, {"main": extension}, {}, iteration, lambda _seconds: SOON)
     loaded.loaded["main"] = extension
-    results = [StepResult(MagicMock(), f"step {number}") for number in range(len(answers))]
+    results = [
+        StepResult(LoadStep(load="main"), f"step {number}") for number in range(len(answers))
+    ]
     for result in results:
         loaded.account(result)
     return results, iteration
@@ -170,8 +174,10 @@ class Busy:
 
 def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     seen = Observation(second=Iteration(interrupted="step 2: it did not end"), state="alive")
-    plan = MagicMock()
-    plan.item.scenario.all_steps.return_value = ()
+    plan = create_autospec(Plan, instance=True)
+    plan.item = create_autospec(Item, instance=True)
+    plan.item.scenario = create_autospec(Scenario, instance=True)
+    plan.item.scenario.all_steps.return_value, plan.item.scenario.extensions = (), {}
     run = Run(plan, seen=seen)
     watched = create_autospec(watch.Watch, instance=True)
     watched.aftermath.return_value = watch.Aftermath([], {}, {}, [], "", {}, [])
@@ -205,7 +211,7 @@ def test_a_kernel_that_answers_after_a_timeout_gets_time_for_a_late_panic(
         wait_for_late_panic=lambda: done.append("late panic"),
         state=state,
     )
-    run = Run(MagicMock())
+    run = Run(create_autospec(Plan, instance=True))
     evidence: Any = run._find_state(seen_by, interrupted, news_first)
     assert (done, run.seen.state) == (calls, states[-1])
     assert evidence == [f"evidence that it is {states[-1]}"]
@@ -280,7 +286,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
     def inside(_guest: Any) -> None:
         run._watch = SimpleNamespace(  # type: ignore[assignment]
             evidence=[],
-            reports=lambda: ["an oops"],
+            reports=lambda: [REPORT],
             rex_reports=lambda: (ENDED,),
             forgeries=lambda: ([], 0),
             losses=list,
@@ -293,7 +299,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
     monkeypatch.setattr("lab.runner.run.report_evidence", lambda report: report)
     seen = run.go()
     assert seen.infra_error is not None
-    assert seen.reports == ["an oops"]
+    assert seen.reports == [REPORT]
     assert [one.report for one in seen.extension_reports] == [ENDED]
 
 
@@ -302,6 +308,7 @@ def test_the_console_is_read_even_if_an_oracle_cannot_be(monkeypatch: pytest.Mon
 ENDED = RexReport(
     "deep", 7, "panicked", 1, "no", "src/lib.rs:9", (0x10, 0x20), {"spin_lock": 1}, {}, 4, 2.5
 )
+REPORT = Report("ubsan", "an oops", ("line",), 1)
 FOREIGN = RexReport("other", 8, "faulted", 0, "page fault at 0x0", "", (0x30,))
 
 
@@ -354,8 +361,8 @@ def test_a_report_without_debug_information_is_still_shown() -> None:
 
 
 def test_the_ids_of_programs_are_remembered_beyond_their_unload() -> None:
-    loaded = {"ok": True, "programs": [{"name": "deep", "id": 7}, {"name": "other"}]}
-    guest: Any = SimpleNamespace(loader=loader(loaded, {"ok": True}))
+    answer = {"ok": True, "programs": [{"name": "deep", "id": 7}, {"name": "other"}]}
+    guest: Any = SimpleNamespace(loader=loader(answer, {"ok": True}))
     iteration, artifact = Iteration(), Artifact(Path("x.so"))
     extensions = {"a": RustExtension(rust="x")}
     loaded = LoadedExtensions(guest, extensions, {"a": artifact}, iteration, lambda _seconds: SOON)

@@ -9,7 +9,10 @@ import pytest
 
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.load import check_file, load_scenarios
+from lab.scenario.model.expect import LoadExpect
 from lab.scenario.model.scenario import Scenario
+from lab.scenario.model.steps import TriggerStep
+from lab.scenario.model.triggers import ShellTrigger
 
 CATALOG = Catalog(
     flavors=("stock", "debian"),
@@ -283,8 +286,8 @@ def load(tmp_path: Path, text: str) -> Scenario:
 
 def test_a_text_for_the_parameter_sign_itself(tmp_path: Path) -> None:
     scenario = load(tmp_path, GOOD["shell lines with braces of their own"])
-    trigger = next(step for step in scenario.steps if step.verb == "trigger").trigger
-    assert trigger.kind == "shell"
+    trigger = next(step.trigger for step in scenario.steps if isinstance(step, TriggerStep))
+    assert isinstance(trigger, ShellTrigger)
     assert trigger.shell == "for i in 1 2; do echo $i ${i} $$; done"
 
 
@@ -292,7 +295,7 @@ def test_a_lone_rejected_load_is_expected_to_fail(tmp_path: Path) -> None:
     scenario = load(tmp_path, GOOD["rejected, in steps"])
     (step,) = scenario.steps
     assert step.verb == "load"
-    assert step.expect is not None
+    assert isinstance(step.expect, LoadExpect)
     assert step.expect.outcome == "rejected"
     assert scenario.expect.failed_load == "rejected"
 

@@ -10,7 +10,10 @@ import pytest
 from lab.config.problems import FileErrors
 from lab.scenario.items import items
 from lab.scenario.load import load_scenarios
+from lab.scenario.model.expect import LoadExpect
 from lab.scenario.model.scenario import Scenario
+from lab.scenario.model.steps import TriggerStep
+from lab.scenario.model.triggers import ShellTrigger, SyscallTrigger
 
 SHORT = """\
 summary: A kprobe program counts calls and unloads clean
@@ -74,7 +77,7 @@ def test_a_rejected_extension_is_only_loaded(tmp_path: Path) -> None:
     assert labels(scenario) == ["load main"]
     (step,) = scenario.steps
     assert step.verb == "load"
-    assert step.expect is not None
+    assert isinstance(step.expect, LoadExpect)
     assert step.expect.outcome == "rejected"
 
 
@@ -150,9 +153,10 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
         "termination/count@debian[n=8]",
         "termination/count-without-smap@debian[n=8]",
     ]
-    trigger = next(step for step in found[2].scenario.steps if step.verb == "trigger")
-    assert trigger.trigger.kind == "syscall"
-    assert trigger.trigger.times == 8
+    steps = found[2].scenario.steps
+    trigger = next(step.trigger for step in steps if isinstance(step, TriggerStep))
+    assert isinstance(trigger, SyscallTrigger)
+    assert trigger.times == 8
     assert found[0].scenario.machine.boot == ()
     assert found[1].scenario.machine.boot == ("nosmap",)
     assert found[1].path == "termination.count-without-smap"
@@ -215,7 +219,7 @@ def test_values_that_are_equal_but_not_the_same_are_told_apart(tmp_path: Path) -
         step.trigger.shell
         for item in found
         for step in item.scenario.steps
-        if step.verb == "trigger" and step.trigger.kind == "shell"
+        if isinstance(step, TriggerStep) and isinstance(step.trigger, ShellTrigger)
     ]
     assert lines == ["echo 1", "echo true", "echo 1.0"]
 

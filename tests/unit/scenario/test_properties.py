@@ -15,6 +15,8 @@ from lab.config.yaml_file import parse
 from lab.scenario.catalog import Catalog, Source
 from lab.scenario.items import items
 from lab.scenario.load import check_file, load_scenarios
+from lab.scenario.model.steps import TriggerStep
+from lab.scenario.model.triggers import ShellTrigger
 from lab.scenario.parameters import as_text, grid, put_in
 
 CATALOG = Catalog(
@@ -175,8 +177,9 @@ def test_every_combination_of_values_is_an_item_of_its_own(
     assert [tuple(item.parameters.values()) for item in found] == expected
     assert len({item.id for item in found}) == len(expected)
     for item, values in zip(found, expected, strict=True):
-        trigger = next(step for step in item.scenario.steps if step.verb == "trigger").trigger
-        assert trigger.kind == "shell"
+        steps = item.scenario.steps
+        trigger = next(step.trigger for step in steps if isinstance(step, TriggerStep))
+        assert isinstance(trigger, ShellTrigger)
         assert trigger.shell == ": " + " ".join(f"<{as_text(value)}>" for value in values)
         assert item.scenario.parameters == dict(zip(names, values, strict=True))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import shutil
 import subprocess
@@ -97,7 +98,7 @@ def test_no_permission_names_the_group_or_the_udev_rule(
         gr_name = "kvm"
         gr_mem: tuple[str, ...] = ()
 
-    monkeypatch.setattr(accel.grp, "getgrgid", lambda gid: Group)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: Group)
     device.chmod(0o660)
     report = accel.kvm_barred(device)
     assert report is not None

@@ -36,7 +36,7 @@ class FakeMachine:
         )
         self._reported = events
         self._answers = {name.replace("_", "-"): answer for name, answer in answers.items()}
-        self.qmp.execute.side_effect = self._execute  # type: ignore[attr-defined]
+        self.qmp.execute.side_effect = self._execute
 
     def _execute(self, command: str, **_arguments: Any) -> Any:
         self.commands.append(command)

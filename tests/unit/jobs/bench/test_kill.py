@@ -15,7 +15,7 @@ from lab.cli.bench.start import app
 from lab.errors import InfraError, UserError
 from lab.guest.kills import parse
 from lab.jobs.bench import kill_rows as rows
-from lab.jobs.bench.kill import KillBench, Plan
+from lab.jobs.bench.kill import KillFigures, KillOptions
 from lab.jobs.bench.kill_rows import CASES, Latency, Row
 
 MS = 1_000_000
@@ -38,7 +38,7 @@ def test_ticks_are_quarters_of_a_budget_and_not_far_apart() -> None:
     assert rows.tick_ms(10) == 2.5
     assert rows.tick_ms(100) == 25
     assert rows.tick_ms(1000) == 25
-    assert Plan(budget_ms=10).tick_ns == 2_500_000
+    assert KillOptions(budget_ms=10).tick_ns == 2_500_000
 
 
 def test_a_neighbour_takes_longer() -> None:
@@ -62,7 +62,7 @@ ABOUT = {
 }
 
 
-def found(icount: bool = True) -> KillBench:
+def found(icount: bool = True) -> KillFigures:
     def latency(case: rows.Case) -> Latency:
         return Latency.of([13 * MS, 16 * MS], 10, case.bound_ms(2.5), 6 * MS)
 
@@ -71,10 +71,10 @@ def found(icount: bool = True) -> KillBench:
         for case in CASES
     )
     why = "" if icount else "on KVM"
-    return KillBench(ABOUT, Plan(kills=2), made, {"clock": 300.0}, why)
+    return KillFigures(ABOUT, KillOptions(kills=2), made, {"clock": 300.0}, why)
 
 
-def shown(one: KillBench) -> list[str]:
+def shown(one: KillFigures) -> list[str]:
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     show(one, console)
     return [" ".join(line.split()) for line in console.export_text().splitlines()]

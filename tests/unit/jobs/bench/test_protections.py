@@ -15,7 +15,7 @@ from lab.errors import UserError
 from lab.guest.meter import LOOP
 from lab.jobs.bench import protections_rows as rows
 from lab.jobs.bench.figures import Group
-from lab.jobs.bench.protections import ProtectionsBench
+from lab.jobs.bench.protections import ProtectionsFigures
 from lab.jobs.bench.protections_rows import BARE, CHECKED, EBPF, EMPTY, NO_CALL, Taken
 
 
@@ -88,14 +88,14 @@ ABOUT = {
 }
 
 
-def shown(found: ProtectionsBench) -> list[str]:
+def shown(found: ProtectionsFigures) -> list[str]:
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     show(found, console)
     return [" ".join(line.split()) for line in console.export_text().splitlines()]
 
 
 def test_all_figures_are_shown_with_their_ratio() -> None:
-    lines = shown(ProtectionsBench(ABOUT, rows.groups(taken(ticks=True), "instructions")))
+    lines = shown(ProtectionsFigures(ABOUT, rows.groups(taken(ticks=True), "instructions")))
     assert "33 calls 264 exactly 132 exactly 0.50" in lines
     assert "1 call 102 exactly 104 exactly 1.02" in lines
     assert "the watchdog 92 exactly 100 exactly 1.09" in lines
@@ -103,7 +103,7 @@ def test_all_figures_are_shown_with_their_ratio() -> None:
 
 
 def test_what_was_not_measured_is_said() -> None:
-    lines = shown(ProtectionsBench(ABOUT, (), "an old kernel", "on KVM"))
+    lines = shown(ProtectionsFigures(ABOUT, (), "an old kernel", "on KVM"))
     assert "No stack checks: an old kernel." in lines
     assert "No instruction counts: on KVM." in lines
 
@@ -113,7 +113,7 @@ def test_the_json_has_every_figure() -> None:
         *rows.groups(taken(), "ns"),
         *rows.groups(taken(ticks=True), "instructions", "count_"),
     )
-    data = json.loads(json.dumps(ProtectionsBench(ABOUT, groups).as_data()))
+    data = json.loads(json.dumps(ProtectionsFigures(ABOUT, groups).as_data()))
     assert data["version"] == 1
     names = ["depth", "levels", "indexed", "frames", "stack_check", "protections"]
     counts = [f"count_{name}" for name in (*names, "ticks")]

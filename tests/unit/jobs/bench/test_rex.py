@@ -19,7 +19,7 @@ from lab.errors import InfraError, UserError
 from lab.guest.meter import CALL, LOOP, Reading, Samples, parse
 from lab.jobs.bench import rex_rows as rows
 from lab.jobs.bench.figures import Figure, Group, Row, less, percentile
-from lab.jobs.bench.rex import RexBench
+from lab.jobs.bench.rex import RexFigures
 from lab.jobs.bench.rex_rows import Taken, add
 
 NUMBERS = st.lists(st.integers(-1000, 1000), min_size=1, max_size=50)
@@ -155,14 +155,14 @@ ABOUT = {
 }
 
 
-def shown(found: RexBench) -> str:
+def shown(found: RexFigures) -> str:
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     show(found, console)
     return console.export_text()
 
 
 def test_all_figures_are_shown_with_their_spread_and_ratio() -> None:
-    text = shown(RexBench(ABOUT, (*figures(), *counts()), True))
+    text = shown(RexFigures(ABOUT, (*figures(), *counts()), True))
     assert "6.12-rex, 6.12-stock" in text
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "33 calls: tail calls, recursion 100 exactly 50 exactly 0.50" in lines
@@ -171,8 +171,8 @@ def test_all_figures_are_shown_with_their_spread_and_ratio() -> None:
 
 
 def test_counts_that_differ_or_are_missing_are_said() -> None:
-    assert "did not count the same" in shown(RexBench(ABOUT, (), False))
-    assert "No instruction counts: on KVM." in shown(RexBench(ABOUT, (), None, "on KVM"))
+    assert "did not count the same" in shown(RexFigures(ABOUT, (), False))
+    assert "No instruction counts: on KVM." in shown(RexFigures(ABOUT, (), None, "on KVM"))
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(tmp_p
 
 
 def test_the_json_has_every_figure_under_its_columns_name() -> None:
-    data = json.loads(json.dumps(RexBench(ABOUT, (*figures(), *counts()), True).as_data()))
+    data = json.loads(json.dumps(RexFigures(ABOUT, (*figures(), *counts()), True).as_data()))
     assert data["version"] == 1
     assert data["instruction_counts_repeat"] is True
     groups = {group["name"]: group for group in data["groups"]}

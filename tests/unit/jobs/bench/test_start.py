@@ -6,11 +6,11 @@ from __future__ import annotations
 from rich.console import Console
 
 from lab.cli.bench.start import _parts, _targets
-from lab.jobs.bench.start import StartBench, Starts
+from lab.jobs.bench.start import StartFigures, Starts
 
 
-def bench(fork: float, cold: float, each: float, vng: float | None) -> StartBench:
-    return StartBench(
+def bench(fork: float, cold: float, each: float, vng: float | None) -> StartFigures:
+    return StartFigures(
         Starts((cold, cold), {"QEMU": 0.1, "boot": cold - 0.1}),
         Starts((fork, fork, 9.0), {"QEMU": 0.1, "load": fork - 0.1}),
         each,

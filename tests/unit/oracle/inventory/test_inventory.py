@@ -81,12 +81,13 @@ def report(**changes: dict[str, Any]) -> dict[str, Any]:
         found[name if name in names else name.replace("_", "-")] = answer
     for source in SOURCES:
         verb = source.request.partition(" ")[0]
-        empty: dict[str, Any] = {
+        empties: dict[str, dict[str, Any]] = {
             "file": {"text": ""},
             "tree": {"folders": {}},
             "tasks": {"entries": []},
             "counter": {"number": 0},
-        }.get(verb, {"nodes": []})
+        }
+        empty = empties.get(verb, {"nodes": []})
         found.setdefault(source.name, empty)
     return {"ok": True, "sources": [{"name": name, **one} for name, one in found.items()]}
 
@@ -216,7 +217,7 @@ def test_a_device_is_named_once() -> None:
     assert found == ["network device pf0"]
 
 
-DEVICES = {
+DEVICES: dict[str, dict[str, Any]] = {
     "netdevs": {"folders": {"/sys/class/net": ["7 lo", "8 v0"]}},
     "sysfs": {"folders": {"/sys/class/net": ["v0"], "/sys/devices/virtual/net": ["v0"]}},
     "mounts": {"text": "14 1 0:1 / /proc rw - proc p rw\n19 1 0:9 / /mnt rw - tmpfs t\n"},

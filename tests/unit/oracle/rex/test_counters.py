@@ -57,7 +57,9 @@ def test_nothing_happened() -> None:
 
 def test_what_rose_and_what_is_held_is_seen() -> None:
     before, now = at(runs=3), at({"spin_lock": 1, "task": 2}, runs=5, panicked=2, leaked_task=1)
-    rose = {name: value for name, value in rex.increase(before, now).items() if value}
+    rose: dict[str, int] = {
+        name: value for name, value in rex.increase(before, now).items() if value
+    }
     assert rose == {"runs": 2, "panicked": 2, "leaked_task": 1}
     assert rex.left_held(before, now) == ["rex spin_lock 1", "rex task 2"]
     (found,) = rex.evidence(before, now)
@@ -117,7 +119,7 @@ def test_any_text_is_counters_or_an_infra_error(stats: str, ledger: str) -> None
 
 @given(st.dictionaries(st.sampled_from(REX_COUNTERS), st.integers(0, 2**64 - 1)))
 def test_every_counter_is_read(counts: dict[str, int]) -> None:
-    rose = rex.increase(at(), at(**counts))
+    rose = rex.increase(at(), at(None, **counts))
     assert rose == {name: counts.get(name, 0) for name in REX_COUNTERS}
 
 
@@ -133,7 +135,7 @@ def stacks(*untouched: int) -> str:
 
 
 def used(*untouched: int, **counts: int) -> rex.Snapshot | None:
-    return rex.snapshot({**files(**counts), rex.STACKS: stacks(*untouched)})
+    return rex.snapshot({**files(None, **counts), rex.STACKS: stacks(*untouched)})
 
 
 def test_a_kernel_need_not_tell_of_its_stacks() -> None:

@@ -93,4 +93,4 @@ def test_resources_are_to_be_released_if_the_kernel_lives() -> None:
 
 def test_a_model_is_frozen() -> None:
     with pytest.raises(ValidationError):
-        Bound(equals=1).equals = 2  # type: ignore[misc]
+        Bound(equals=1).equals = 2

@@ -7,13 +7,13 @@ from unittest.mock import create_autospec
 
 import pytest
 
+from lab.config.part import Part
 from lab.config.yaml_file import Map
 from lab.deadline import Deadline
 from lab.guest.guest import Guest
 from lab.runner.steps import StepDriver
 from lab.scenario.checks import steps as checks
 from lab.scenario.model.background import BACKGROUNDS, BaseBackground
-from lab.scenario.model.base import Part
 from lab.scenario.model.extensions import EXTENSIONS, BaseExtension
 from lab.scenario.model.steps import STEPS, BaseStep
 from lab.scenario.model.triggers import TRIGGERS, BaseTrigger
