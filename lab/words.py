@@ -62,7 +62,7 @@ Topic = Literal[
     "forged",
     "counters",
     "resources",
-    "ledger",
+    "bpf_objects",
     "rex",
     "reusable",
     "outcome",
@@ -78,9 +78,16 @@ Topic = Literal[
 ]
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 
-# The topics of which one has to fail in a negative control (`twins`) that names none: the
+# The topics of which one has to fail in a negative control (`controls`) that names none: the
 # kernel's survival, and the release of all resources.
-TWIN_TOPICS: tuple[Topic, ...] = ("kernel", "reports", "counters", "resources", "ledger", "rex")
+CONTROL_TOPICS: tuple[Topic, ...] = (
+    "kernel",
+    "reports",
+    "counters",
+    "resources",
+    "bpf_objects",
+    "rex",
+)
 
 # Kinds of report that a kernel writes to its console.
 ReportKind = Literal[

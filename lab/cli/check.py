@@ -67,7 +67,10 @@ def check_all(files: list[Path], catalog: Catalog) -> tuple[list[Scenario], list
             problems += errors.problems
             continue
         for scenario in scenarios:
-            names = (scenario.id, *(f"{scenario.id}-without-{t.without}" for t in scenario.twins))
+            names = (
+                scenario.id,
+                *(f"{scenario.id}-without-{t.without}" for t in scenario.controls),
+            )
             taken = next((name for name in names if name in owners), None)
             if taken is not None:
                 message = f"the items '{taken}' are those of {owners[taken]}: give another 'name'"

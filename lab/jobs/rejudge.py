@@ -40,7 +40,7 @@ def rejudge(dossier: Path, catalog: Catalog, scenario: Path | None = None) -> Re
             hint="run the item again; a very large observation is not stored",
         ) from error
     seen = stored.from_json(text, item)
-    return Rejudged(before, judge(item.scenario, seen, item.twin))
+    return Rejudged(before, judge(item.scenario, seen, item.control))
 
 
 def _result(dossier: Path) -> Result:

@@ -63,7 +63,7 @@ class Session:
         stopped before there is a verdict.
         """
         attempt = self.attempts.attempt(item)
-        judgement = judge(item.scenario, attempt.observation, item.twin)
+        judgement = judge(item.scenario, attempt.observation, item.control)
         if judgement.verdict == "error" and self.attempts.stopped:
             raise Stopped("the run was stopped")
         result = record(self.folder, attempt, judgement, keep=self.keep)

@@ -46,7 +46,7 @@ SOURCE_OF: Mapping[Topic, Source] = {
     "forged": CONSOLE,
     "counters": COUNTERS,
     "resources": COUNTERS,
-    "ledger": COUNTERS,
+    "bpf_objects": COUNTERS,
     "rex": COUNTERS,
     "reusable": STATISTICS,
     "outcome": STATISTICS,

@@ -130,8 +130,10 @@ def aftermath(expect: Expect, seen: Observation) -> Iterator[Finding]:
             yield _resources(expect.resources, seen, seen.leaked)
     elif seen.left_at_unload and expect.resources == "released":
         yield left_at_unload(expect, seen)
-    for kind, bound in expect.ledger.items():
-        yield bound_finding(f"ledger: {kind}", bound, seen.bpf_objects.get(kind), "ledger")
+    for kind, bound in expect.bpf_objects.items():
+        yield bound_finding(
+            f"BPF objects: {kind}", bound, seen.bpf_objects.get(kind), "bpf_objects"
+        )
     yield from _rex(expect, seen)
     if expect.extension_report is not None:
         said = "\n".join(report.text for report in seen.extension_reports)

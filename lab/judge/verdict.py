@@ -27,7 +27,7 @@ from lab.judge.kernel import (
 from lab.judge.observation import Observation
 from lab.judge.steps import extension_of, step_findings
 from lab.scenario.model.expect import Expect
-from lab.scenario.model.scenario import Scenario, Twin
+from lab.scenario.model.scenario import Control, Scenario
 from lab.scenario.model.steps import LoadStep
 from lab.words import TrustLevel, Verdict
 
@@ -62,16 +62,16 @@ class Judgement:
         return tuple(str(finding) for finding in self.findings if not finding.holds)
 
 
-def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
+def judge(scenario: Scenario, seen: Observation, control: Control | None = None) -> Judgement:
     """Judge an observation by the expectations of its scenario.
 
-    A negative `twin` passes if one of the expectations that it names does not hold,
+    A negative `control` passes if one of the expectations that it names does not hold,
     because a protection was switched off.
     """
     infra_error = lost_text(seen) if seen.infra_error is None else str(seen.infra_error)
     if infra_error:
         # Errors of the kernel that were seen are certain, even if the lab saw no more after them.
-        certain = () if twin else _cause_first(tuple(_certain(scenario, seen)))
+        certain = () if control else _cause_first(tuple(_certain(scenario, seen)))
         if not certain:
             return Judgement("error", (), infra_error)
         rest = Finding("the rest", "to be looked at, too", infra_error, False)
@@ -79,8 +79,8 @@ def judge(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Ju
     if seen.state is None:
         return Judgement("error", (), "the state of the kernel could not be determined")
     findings = _cause_first(tuple(_all(scenario, seen)))
-    if twin is not None:
-        return _twin(twin, seen, findings, scenario.trust)
+    if control is not None:
+        return _control(control, seen, findings, scenario.trust)
     if not all(finding.holds for finding in findings):
         return Judgement("failed", findings)
     if scenario.trust == "host":
@@ -119,26 +119,26 @@ def _cause_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=place))
 
 
-def _twin(
-    twin: Twin, seen: Observation, findings: tuple[Finding, ...], trust: TrustLevel
+def _control(
+    control: Control, seen: Observation, findings: tuple[Finding, ...], trust: TrustLevel
 ) -> Judgement:
-    """Judge a twin: it must fail for its own reason, and with its protection switched off."""
+    """Judge a control: it must fail for its own reason, and with its protection switched off."""
     wrong = [finding for finding in findings if not finding.holds]
     still_on = any(
         result.step.verb == "set" and result.ended and result.problem
         for result in seen.first.results
     )
-    failing = [finding for finding in wrong if finding.topic in twin.topics]
+    failing = [finding for finding in wrong if finding.topic in control.topics]
     if failing and not still_on:
         if trust == "host" and not any(finding.rests_on.is_host for finding in failing):
             return _by_the_host(tuple(failing))
         return Judgement("passed", findings)
     if still_on:
-        happened = f"{twin.without} could not be switched off"
+        happened = f"{control.without} could not be switched off"
     else:
         happened = "only something else did" if wrong else "all held"
-    expected = f"one of {', '.join(twin.topics)} to fail without {twin.without}"
-    return Judgement("failed", (*findings, Finding("negative twin", expected, happened, False)))
+    expected = f"one of {', '.join(control.topics)} to fail without {control.without}"
+    return Judgement("failed", (*findings, Finding("negative control", expected, happened, False)))
 
 
 def _all(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

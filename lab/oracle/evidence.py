@@ -23,7 +23,7 @@ A kind determines the source, the trust, and the keys of `data`:
 |                  | the kernel's own log (`lab.oracle.console.kmsg`)            |
 | `taint`          | `flags` (new letters), `names`, `fatal` (bool)              |
 | `counters`       | counter -> increase                                         |
-| `ledger`         | `leaked` (list of texts), kind -> increase                  |
+| `bpf-objects`    | `leaked` (list of texts), kind -> increase                  |
 | `inventory`      | `left` (list of texts), `not_looked_at` (what -> why)       |
 | `rex`            | `held` (list of texts), counter -> increase                 |
 | `residue`        | `left` (sentences), `not_looked_at` (on this kernel)        |
@@ -51,7 +51,7 @@ EvidenceKind = Literal[
     "audit",
     "taint",
     "counters",
-    "ledger",
+    "bpf-objects",
     "inventory",
     "rex",
     "residue",
@@ -89,7 +89,7 @@ TRUST_OF: Mapping[EvidenceKind, Trust] = MappingProxyType(
         "audit": Trust.COUNTER,
         "taint": Trust.COUNTER,
         "counters": Trust.COUNTER,
-        "ledger": Trust.COUNTER,
+        "bpf-objects": Trust.COUNTER,
         "inventory": Trust.COUNTER,
         "rex": Trust.COUNTER,
         "residue": Trust.COUNTER,
@@ -112,7 +112,7 @@ SOURCE_OF_KIND: Mapping[EvidenceKind, str] = MappingProxyType(
         "audit": "kernel log",
         "taint": "counters",
         "counters": "counters",
-        "ledger": "counters",
+        "bpf-objects": "counters",
         "inventory": "inventory",
         "rex": "counters",
         "residue": "counters",

@@ -46,7 +46,7 @@ _MEANINGS = {
     "set": "Sysctls, debugfs files and boot arguments, set before the first step.",
     "allow_console": "Kinds of report that may appear, each with its reason.",
     "trust": "guest, or host: a pass that rests on the guest's word is an error.",
-    "twins": "The same with a protection switched off: the expectation has to fail.",
+    "controls": "The same with a protection switched off: the expectation has to fail.",
     "compare": "Variants to compare; not in this version of the lab.",
 }
 _EXPECTED = {
@@ -61,7 +61,7 @@ _EXPECTED = {
     "forged": "Texts on the console that have the form of a report and are not the kernel's.",
     "extension_report": "What the kernel's reports on Rust programs that it ended look like.",
     "counters": "Increase of the kernel's counters.",
-    "ledger": "Increase of the number of objects.",
+    "bpf_objects": "Increases in the numbers of BPF objects, by kind.",
     "rex": "Increase of the kernel's counters of Rust programs, in the first use.",
     "slopes": "Increase per repetition.",
     "time": "Seconds that the triggers take together.",

@@ -17,23 +17,23 @@ from harness import mutants
 from lab.judge import Judgement, judge, stored
 from lab.judge.observation import Observation
 from lab.scenario.items import Item
-from lab.scenario.model.scenario import Scenario, Twin
+from lab.scenario.model.scenario import Control, Scenario
 
 
-def judge_again(scenario: Scenario, seen: Observation, twin: Twin | None = None) -> Judgement:
+def judge_again(scenario: Scenario, seen: Observation, control: Control | None = None) -> Judgement:
     """Judge as the lab does; record which mutants pass, and what the stored observation gets."""
-    found = judge(scenario, seen, twin)
-    item = Item(f"{scenario.id}@any", scenario, "any", twin=twin)
+    found = judge(scenario, seen, control)
+    item = Item(f"{scenario.id}@any", scenario, "any", control=control)
     restored = stored.from_json(stored.to_json(seen, item), item)
     if found.verdict == "passed":
-        number, survivors = mutants.survivors(scenario, seen, twin)
+        number, survivors = mutants.survivors(scenario, seen, control)
         _write({
             "item": f"{scenario.property}/{scenario.name}",
-            "twin": twin.without if twin else None,
+            "control": control.without if control else None,
             "parameters": scenario.parameters,
             "mutants": number,
             "survivors": survivors,
-            "stored_alike": judge(scenario, restored, twin) == found and restored == seen,
+            "stored_alike": judge(scenario, restored, control) == found and restored == seen,
         })  # fmt: skip
     return found
 

@@ -19,7 +19,7 @@ from lab.judge.observation import Iteration, Observation, StepResult
 from lab.oracle.console.parser import Report
 from lab.scenario.model.base import Bound
 from lab.scenario.model.expect import Expect, LoadExpect, TextExpect, TriggerExpect
-from lab.scenario.model.scenario import Scenario, Twin
+from lab.scenario.model.scenario import Control, Scenario
 from lab.scenario.model.steps import BaseStep
 from lab.words import TOPICS, KernelState
 
@@ -28,7 +28,7 @@ _STATES: tuple[KernelState, ...] = ("alive", "stalled", "crashed")
 # Keys whose values are not whole numbers.
 _CONTINUOUS = ("slopes", "time")
 _BOUNDS = ("misses", "received", "time")
-_MAPPINGS = ("outcome", "counters", "ledger", "rex", "slopes")
+_MAPPINGS = ("outcome", "counters", "bpf_objects", "rex", "slopes")
 _TEXTS = ("verifier_log", "extension_report", "output")
 
 
@@ -39,12 +39,12 @@ class Mutant:
     name: str
     scenario: Scenario
     seen: Observation
-    twin: Twin | None = None
+    control: Control | None = None
 
     @property
     def survives(self) -> bool:
         """Tell whether the judge does not notice the change."""
-        return judge(self.scenario, self.seen, self.twin).verdict == "passed"
+        return judge(self.scenario, self.seen, self.control).verdict == "passed"
 
 
 # Mutants that may pass, by the beginning of their names, each with the reason.
@@ -60,13 +60,13 @@ ACCEPTED = {
 
 
 def survivors(
-    scenario: Scenario, seen: Observation, twin: Twin | None = None
+    scenario: Scenario, seen: Observation, control: Control | None = None
 ) -> tuple[int, list[str]]:
     """Return the number of mutants of an item that passed, and the names of those that pass.
 
     Mutants for which `ACCEPTED` has a reason are left out.
     """
-    every = list(mutants(scenario, seen) if twin is None else _twins(scenario, seen, twin))
+    every = list(mutants(scenario, seen) if control is None else _controls(scenario, seen, control))
     return len(every), [
         mutant.name
         for mutant in every
@@ -91,17 +91,19 @@ def mutants(scenario: Scenario, seen: Observation) -> Iterator[Mutant]:
         yield Mutant(f"seen.{name}", scenario, other)
 
 
-def _twins(scenario: Scenario, seen: Observation, twin: Twin) -> Iterator[Mutant]:
-    """Yield mutants of a negative twin: without it, for another reason, and still protected."""
-    yield Mutant("twin none", scenario, seen)
+def _controls(scenario: Scenario, seen: Observation, control: Control) -> Iterator[Mutant]:
+    """Yield mutants of a negative control: without it, for another reason, and still protected."""
+    yield Mutant("control none", scenario, seen)
     wrong = {one.topic for one in judge(scenario, seen).findings if not one.holds}
     others = tuple(topic for topic in TOPICS if topic not in wrong)
-    yield Mutant("twin fails", scenario, seen, twin.model_copy(update={"fails": others}))
-    yield Mutant("seen.infra_error", scenario, replace(seen, infra_error=InfraError("lost")), twin)
+    yield Mutant("control fails", scenario, seen, control.model_copy(update={"fails": others}))
+    yield Mutant(
+        "seen.infra_error", scenario, replace(seen, infra_error=InfraError("lost")), control
+    )
     for number, result in enumerate(seen.first.results):
         if result.step.verb == "set":
             still_on = replace(result, ended=True, problem="it can't be set")
-            yield Mutant("twin still on", scenario, _with(seen, number, still_on), twin)
+            yield Mutant("control still on", scenario, _with(seen, number, still_on), control)
 
 
 # Expectations
@@ -283,7 +285,7 @@ def _observations(scenario: Scenario, seen: Observation) -> Iterator[tuple[str, 
     yield "taint without a report", replace(seen, taint="DW", reports=[])
     strange = Report("ubsan", "a report that nothing allows", ("line",), 1)
     yield "reports with ubsan", replace(seen, reports=[*seen.reports, strange])
-    for key, kept in (("counters", "counters"), ("ledger", "bpf_objects"), ("rex", "rex")):
+    for key, kept in (("counters", "counters"), ("bpf_objects", "bpf_objects"), ("rex", "rex")):
         for word in getattr(expect, key):
             left: dict[str, Any] = {
                 name: value for name, value in (getattr(seen, kept) or {}).items() if name != word

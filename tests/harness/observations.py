@@ -11,7 +11,7 @@ from lab.oracle import machine
 from lab.oracle.console.forgeries import Forgery
 from lab.oracle.console.parser import Report
 from lab.scenario.model.base import Ref
-from lab.scenario.model.scenario import Scenario, Twin
+from lab.scenario.model.scenario import Control, Scenario
 from lab.scenario.model.steps import Settings
 from lab.words import Topic
 
@@ -124,13 +124,15 @@ def one_iteration_of(seen: Observation, returned: int) -> Iteration:
     return iteration
 
 
-def twin(*fails: Topic) -> Twin:
-    return Twin(without="ledger", boot=("no_ledger",), reason="it holds it", fails=fails or None)
+def control(*fails: Topic) -> Control:
+    return Control(without="ledger", boot=("no_ledger",), reason="it holds it", fails=fails or None)
 
 
-def protection() -> Twin:
-    """Return a twin whose protection is switched off by a step."""
-    return Twin(without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it")
+def protection() -> Control:
+    """Return a control whose protection is switched off by a step."""
+    return Control(
+        without="ledger", set=Settings(debug={"rex/unprotected": 1}), reason="it holds it"
+    )
 
 
 def crash(seen: Observation) -> None:

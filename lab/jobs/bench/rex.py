@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Rex and eBPF side by side, and eBPF on a kernel with and without Rex.
 
-The programs are `extensions/c/bench_ops.bpf.c` and its twin in Rust,
+The programs are `extensions/c/bench_ops.bpf.c` and its control in Rust,
 `extensions/rust/bench`. `docs/benchmarks.md` is the method; whoever changes
 what a figure means changes it there, too, and raises `VERSION`.
 """

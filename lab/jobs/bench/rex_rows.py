@@ -32,7 +32,7 @@ def rex(name: str) -> str:
 
 
 def on_rex() -> list[str]:
-    """What is measured on the kernel with Rex; twins stand side by side."""
+    """What is measured on the kernel with Rex; controls stand side by side."""
     return [LOOP, CALL, *(one(name) for name in MEASURED for one in (ebpf, rex))]
 
 

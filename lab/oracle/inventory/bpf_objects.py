@@ -121,4 +121,4 @@ def evidence(baseline: BpfObjects, now: BpfObjects) -> Evidence:
     """Return the leftover objects as evidence."""
     left = [str(item) for item in leaked(baseline, now)]
     summary = f"left over: {', '.join(left)}" if left else "every BPF object was freed"
-    return Evidence("ledger", summary, {"leaked": left, **increase(baseline, now)})
+    return Evidence("bpf-objects", summary, {"leaked": left, **increase(baseline, now)})

@@ -24,7 +24,7 @@ from lab.scenario.model.base import BUDGET
 from lab.words import FATAL_REPORTS, LOAD_OUTCOMES, OUTCOMES, TOPICS
 
 # What is read in the guest at the end, and so not from a kernel that crashed.
-_READ_AT_END = ("maps", "misses", "counters", "ledger", "rex", "slopes")
+_READ_AT_END = ("maps", "misses", "counters", "bpf_objects", "rex", "slopes")
 # What the judge looks at even if nothing is said of it.
 _ALWAYS_JUDGED = ("kernel", "reports", "counters", "resources", "rex", "steps")
 # What shows that something happened. That the kernel is well shows nothing.
@@ -74,7 +74,7 @@ def check(data: Map) -> Iterator[Flaw]:
     yield from _slopes(data, expect)
     yield from _signs(data, expect)
     yield from _proof(data, expect)
-    yield from _twins(data, expect)
+    yield from _controls(data, expect)
     yield from _repeated(data)
     yield from _timeouts(data)
 
@@ -167,7 +167,7 @@ def _runs_of_modules(expect: Map) -> Iterator[Flaw]:
 def _endless(data: Map, expect: Map) -> Iterator[Flaw]:
     """That runs are ended for their time where they may take for ever.
 
-    A twin may have that for itself: its budget is not that of the item.
+    A control may have that for itself: its budget is not that of the item.
     """
     budget = _budget(data)
     # Whatever names the budget later on, a shell line for one, may give runs an end.
@@ -274,12 +274,12 @@ def _shows(expect: Map, proofs: tuple[str, ...]) -> bool:
     return False
 
 
-def _twins(data: Map, expect: Map) -> Iterator[Flaw]:
+def _controls(data: Map, expect: Map) -> Iterator[Flaw]:
     expected = {*_ALWAYS_JUDGED, *expect}
     for step in walk(sequence(data, "steps")):
         expected |= {*mapping(step, "expect")}
-    for twin in sequence(data, "twins"):
-        fails = sequence(twin, "fails")
+    for control in sequence(data, "controls"):
+        fails = sequence(control, "fails")
         for word, place in zip(fails, fails.items_at, strict=True):
             if word in TOPICS and word not in expected:
                 yield Flaw(place, f"'{word}' can't fail: nothing is expected of it")
@@ -297,7 +297,7 @@ def _repeated(data: Map) -> Iterator[Flaw]:
             if isinstance(item, str) and item in seen:
                 yield Flaw(place, f"the {what} '{item}' is here twice")
             seen.add(item if isinstance(item, str) else None)
-    for key, word in (("twins", "without"), ("allow_console", "kind")):
+    for key, word in (("controls", "without"), ("allow_console", "kind")):
         seen = set()
         for item in sequence(data, key):
             said = text(item, word)

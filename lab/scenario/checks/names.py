@@ -113,7 +113,7 @@ def _of(catalog: Catalog, extension: Map) -> Source:
 
 def _knobs(data: Map) -> Iterator[Flaw]:
     """Files of Rex that it does not have; of other folders the lab does not know what is there."""
-    parts = (data, *walk(sequence(data, "steps")), *sequence(data, "twins"))
+    parts = (data, *walk(sequence(data, "steps")), *sequence(data, "controls"))
     for debug in (mapping(mapping(part, "set"), "debug") for part in parts):
         for path in debug:
             if not isinstance(path, str) or not path.startswith(_REX):

@@ -175,7 +175,7 @@ class ShellExpect(StepExpect):
 class Expect(Part):
     """What must hold at the end of an item.
 
-    Counters and ledger are increases over the item's baseline, `rex` those of
+    Counters and BPF objects are increases over the item's baseline, `rex` those of
     the item's first use only, as for outcomes. Slopes are increases per
     repetition. `time` is the sum of the triggers' times in
     seconds, `misses` the number of runs that the kernel dropped because a
@@ -196,7 +196,7 @@ class Expect(Part):
     forged: CountBound | None = None
     extension_report: ExtensionReportExpect | None = None
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
-    ledger: dict[BpfObjectKind, Bound] = Field(default_factory=dict)
+    bpf_objects: dict[BpfObjectKind, Bound] = Field(default_factory=dict)
     rex: dict[RexCounter, CountBound] = Field(default_factory=dict)
     slopes: dict[Slope, Bound] = Field(default_factory=dict)
     time: TimeBound | None = None

@@ -22,7 +22,7 @@ from lab.scenario.model.expect import AllowConsole, Expect
 from lab.scenario.model.extensions import Extension
 from lab.scenario.model.steps import RepeatStep, Settings, Step
 from lab.scenario.model.triggers import Trigger
-from lab.words import TWIN_TOPICS, Topic, TrustLevel
+from lab.words import CONTROL_TOPICS, Topic, TrustLevel
 
 # What the kernel's sysctl takes, in ms; 0 is no end.
 Budget = Annotated[Int, Field(ge=0, le=10_000)]
@@ -64,7 +64,7 @@ class TopSettings(Settings):
     boot: tuple[BootArgument, ...] = ()
 
 
-class Twin(Part):
+class Control(Part):
     """A protection to switch off, how, and why the expectation then fails.
 
     `fails` says in what: one of these has to fail. None leaves it at what the
@@ -81,8 +81,8 @@ class Twin(Part):
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """What may fail for the twin to pass."""
-        return TWIN_TOPICS if self.fails is None else self.fails
+        """What may fail for the control to pass."""
+        return CONTROL_TOPICS if self.fails is None else self.fails
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -134,7 +134,7 @@ class Common(Part):
     background: dict[Name, Background] = Field(default_factory=dict)
     allow_console: tuple[AllowConsole, ...] = ()
     trust: TrustLevel = "guest"
-    twins: tuple[Twin, ...] = ()
+    controls: tuple[Control, ...] = ()
     compare: Compare | None = None
 
 

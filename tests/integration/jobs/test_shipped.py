@@ -20,9 +20,9 @@ from lab.workspace import CHECKOUT
 # What programs do to the kernel there takes long, and not because of how a guest came to
 # be: each night looks at it all.
 NIGHTLY_COLD = ("nesting", "stack", "termination")
-# Twins without the watchdog wait for the kernel's detectors: half of all the time. Each night
+# Controls without the watchdog wait for the kernel's detectors: half of all the time. Each night
 # has them all; here there is one for each of the ways in which a loop is ended.
-NIGHTLY_TWINS = "not without-watchdog or plain- or interrupts-off-"
+NIGHTLY_CONTROLS = "not without-watchdog or plain- or interrupts-off-"
 
 MUTANTS = "mutants"
 # These tests run when all others are done (tests/harness/schedule.py): the host is theirs.
@@ -67,7 +67,7 @@ def forked_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def forked(forked_results: Path) -> dict[str, Result]:
-    some = () if os.environ.get("LAB_NIGHTLY") else ("-k", NIGHTLY_TWINS)
+    some = () if os.environ.get("LAB_NIGHTLY") else ("-k", NIGHTLY_CONTROLS)
     return run_all(forked_results, *some)
 
 
@@ -83,7 +83,7 @@ def test_each_expectation_of_each_shipped_item_can_fail(
     """An expectation that holds when it is inverted shows nothing: see mutants.py."""
     entries = judged_again.read(forked_results / MUTANTS)
     assert len(entries) == len(forked)
-    assert min(entry["mutants"] for entry in entries if entry["twin"] is None) > 10
+    assert min(entry["mutants"] for entry in entries if entry["control"] is None) > 10
     assert [entry for entry in entries if entry["survivors"]] == []
 
 
@@ -97,7 +97,7 @@ def test_each_stored_observation_is_judged_alike(
 
 def test_verdicts_are_the_same_in_booted_guests(forked: dict[str, Result], tmp_path: Path) -> None:
     left_out = () if os.environ.get("LAB_NIGHTLY") else NIGHTLY_COLD
-    some = () if os.environ.get("LAB_NIGHTLY") else ("-k", NIGHTLY_TWINS)
+    some = () if os.environ.get("LAB_NIGHTLY") else ("-k", NIGHTLY_CONTROLS)
     cold = run_all(tmp_path, "--cold", *some, leave_out=left_out)
     assert {result.guest for result in cold.values()} == {"cold"}
     alike = {item: it for item, it in forked.items() if item.split("/")[0] not in left_out}
@@ -119,7 +119,7 @@ def test_ebpf_and_modules_do_not_notice_rex(forked: dict[str, Result], tmp_path:
 def judged(results: dict[str, Result]) -> dict[str, tuple[object, ...]]:
     """What must not depend on how a guest came to be.
 
-    A twin that passed has reasons: what it was without its protection. Those need not be the
+    A control that passed has reasons: what it was without its protection. Those need not be the
     same twice, nor whether the kernel lived on with what was done to it.
     """
     return {

@@ -96,7 +96,7 @@ def test_a_state_that_was_put_right_is_counted(seen: tuple[RexGuest, Watch]) -> 
     assert rose(watch)["repaired"] == 1
 
 
-def test_twin_without_the_ledger_what_is_held_stays_held(seen: tuple[RexGuest, Watch]) -> None:
+def test_control_without_the_ledger_what_is_held_stays_held(seen: tuple[RexGuest, Watch]) -> None:
     rex_guest, watch = seen
     rex_guest.guest.run("echo 1 > /sys/kernel/debug/rex/unprotected")
     count = rex_guest.run("fills_ledger")["retval"]

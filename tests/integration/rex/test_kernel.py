@@ -187,7 +187,7 @@ def test_without_smap_nothing_is_loaded(
         assert shared.unharmed()
 
 
-def test_twin_without_redirection_a_fault_is_an_oops(fresh: RexGuest) -> None:
+def test_control_without_redirection_a_fault_is_an_oops(fresh: RexGuest) -> None:
     """That this is seen is what the tests of faults rely on."""
     fresh.guest.run("echo 2 > /sys/kernel/debug/rex/unprotected")
     done = fresh.guest.run("/root/rexrun run /root/image.so reads_null", scaled(60))

@@ -148,7 +148,7 @@ def test_an_interrupt_that_can_t_be_delivered_comes_again(
     assert shared.unharmed()
 
 
-def test_twin_without_checks_the_guard_ends_a_program(fresh: RexGuest) -> None:
+def test_control_without_checks_the_guard_ends_a_program(fresh: RexGuest) -> None:
     fresh.guest.run("echo 16 > /sys/kernel/debug/rex/unprotected")
     before = fresh.counts()
     assert fresh.run("recurses", 10)["retval"] == 7
@@ -158,7 +158,7 @@ def test_twin_without_checks_the_guard_ends_a_program(fresh: RexGuest) -> None:
 
 
 @pytest.mark.parametrize(("knob", "program"), [(48, "recurses"), (32, "sinks")])
-def test_twin_without_the_guard_the_kernel_dies(fresh: RexGuest, knob: int, program: str) -> None:
+def test_without_the_guard_the_kernel_dies(fresh: RexGuest, knob: int, program: str) -> None:
     fresh.guest.run(f"echo {knob} > /sys/kernel/debug/rex/unprotected")
     with contextlib.suppress(ConnectionLost, DeadlineExceeded):
         fresh.guest.run(f"/root/rexrun run /root/image.so {program}", scaled(20))

@@ -90,7 +90,7 @@ def test_of_many_runs_near_the_limit_none_is_ended_wrongly(
     loader.do("unload", handle="a")
 
 
-def test_twin_without_the_watchdog_what_takes_far_too_long_comes_to_its_end(
+def test_control_without_the_watchdog_what_takes_far_too_long_comes_to_its_end(
     loader: LoaderGuest, planner: Planner
 ) -> None:
     begin(loader, planner)

@@ -130,7 +130,7 @@ def test_what_loops_inside_of_another_is_ended_by_itself(
     assert shared.unharmed()
 
 
-def test_twin_without_the_watchdog_a_loop_stalls_the_kernel(fresh: RexGuest) -> None:
+def test_control_without_the_watchdog_a_loop_stalls_the_kernel(fresh: RexGuest) -> None:
     """Until it is there again."""
     fresh.guest.run("echo 8 > /sys/kernel/debug/rex/unprotected")
     run = "/root/rexrun run /root/image.so loops > /root/answer 2>&1"

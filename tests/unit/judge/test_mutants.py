@@ -67,13 +67,13 @@ def test_no_mutant_survives(load: Callable[[str], Scenario], name: str) -> None:
     assert survivors == []
 
 
-def test_no_mutant_of_a_twin_survives(load: Callable[[str], Scenario]) -> None:
-    twin = judged.twin()
+def test_no_mutant_of_a_control_survives(load: Callable[[str], Scenario]) -> None:
+    control = judged.control()
     scenario = switched_off(load(judged.SHORT), judged.protection())
     seen = judged.good(scenario)
     judged.break_leak(seen)
-    assert judge(scenario, seen, twin).verdict == "passed"
-    assert mutants.survivors(scenario, seen, twin) == (4, [])
+    assert judge(scenario, seen, control).verdict == "passed"
+    assert mutants.survivors(scenario, seen, control) == (4, [])
 
 
 @pytest.mark.parametrize(

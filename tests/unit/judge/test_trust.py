@@ -146,23 +146,23 @@ def test_a_crash_is_seen_by_qemu(load: Load) -> None:
     assert found.verdict == "passed"
 
 
-def test_a_twin_does_not_pass_by_the_guests_word_either(load: Load) -> None:
+def test_a_control_does_not_pass_by_the_guests_word_either(load: Load) -> None:
     scenario = load(
         WARNS
         + """
-    twins:
+    controls:
       - {without: check, boot: [nocheck], fails: [resources, kernel], reason: it is off}
     """
     )
     scenario = scenario.model_copy(
         update={"expect": scenario.expect.model_copy(update={"resources": "released"})}
     )
-    (twin,) = scenario.twins
+    (control,) = scenario.controls
     observed = seen(scenario)
     observed.leaked = ["map 5"]
-    assert judge(scenario, observed, twin).verdict == "error"
+    assert judge(scenario, observed, control).verdict == "error"
     stalled = seen(scenario, "stalled")
-    assert judge(scenario, stalled, twin).verdict == "passed"
+    assert judge(scenario, stalled, control).verdict == "passed"
 
 
 def test_findings_say_in_json_on_what_they_rest(load: Load) -> None:

@@ -36,6 +36,7 @@ from harness.observations import (
     break_trigger,
     break_unload,
     break_unread_leaks,
+    control,
     crash,
     forging,
     good,
@@ -52,7 +53,6 @@ from harness.observations import (
     spoil_repaired,
     spoil_stack,
     spoil_unread_books,
-    twin,
 )
 
 from lab.errors import InfraError
@@ -159,16 +159,16 @@ def test_an_infra_error_is_an_error_whatever_else_was_seen(
     assert judge(scenario, seen).verdict == "error"
 
 
-def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scenario]) -> None:
+def test_a_control_passes_only_if_the_expectation_fails(load: Callable[[str], Scenario]) -> None:
     scenario = load(SHORT)
-    found = judge(scenario, good(scenario), twin())
+    found = judge(scenario, good(scenario), control())
     assert found.verdict == "failed"
     assert "to fail without ledger, but all held" in found.reasons[-1]
     seen = good(scenario)
     break_leak(seen)
-    assert judge(scenario, seen, twin()).verdict == "passed"
+    assert judge(scenario, seen, control()).verdict == "passed"
     seen.infra_error = InfraError("no guest")
-    assert judge(scenario, seen, twin()).verdict == "error"
+    assert judge(scenario, seen, control()).verdict == "error"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_twin_passes_only_if_the_expectation_fails(load: Callable[[str], Scena
         (break_interrupted, "steps", False),
     ],
 )
-def test_what_makes_a_twin_pass(
+def test_what_makes_a_control_pass(
     load: Callable[[str], Scenario],
     breaks: Callable[[Observation], None],
     topic: Topic,
@@ -195,53 +195,55 @@ def test_what_makes_a_twin_pass(
     scenario = load(SHORT)
     seen = good(scenario)
     breaks(seen)
-    assert judge(scenario, seen, twin()).verdict == ("passed" if by_default else "failed")
-    assert judge(scenario, seen, twin(topic)).verdict == "passed"
-    assert judge(scenario, seen, twin("ledger", topic)).verdict == "passed"
+    assert judge(scenario, seen, control()).verdict == ("passed" if by_default else "failed")
+    assert judge(scenario, seen, control(topic)).verdict == "passed"
+    assert judge(scenario, seen, control("bpf_objects", topic)).verdict == "passed"
     others = [other for other in TOPICS if other != topic]
     if breaks is crash:
         others = [other for other in others if other not in ("outcome", "steps")]
     elif breaks is break_nothing_ran:
         others.remove("reusable")
-    assert judge(scenario, seen, twin(*others)).verdict == "failed"
+    assert judge(scenario, seen, control(*others)).verdict == "failed"
 
 
 @pytest.mark.parametrize(
     "breaks",
     [break_load, break_attach, break_trigger, break_unload, break_no_second, break_unread_leaks],
 )
-def test_what_could_not_be_done_or_read_makes_no_twin_pass(
+def test_what_could_not_be_done_or_read_makes_no_control_pass(
     load: Callable[[str], Scenario], breaks: Callable[[Observation], None]
 ) -> None:
     scenario = load(SHORT)
     seen = good(scenario)
     breaks(seen)
-    found = judge(scenario, seen, twin(*TOPICS))
+    found = judge(scenario, seen, control(*TOPICS))
     assert found.verdict == "failed"
     assert "only something else did" in found.reasons[-1]
 
 
-def test_a_twin_whose_protection_stayed_on_shows_nothing(load: Callable[[str], Scenario]) -> None:
+def test_a_control_with_its_protection_on_shows_nothing(
+    load: Callable[[str], Scenario],
+) -> None:
     scenario = switched_off(load(SHORT), protection())
     seen = good(scenario)
     break_leak(seen)
-    assert judge(scenario, seen, twin()).verdict == "passed"
+    assert judge(scenario, seen, control()).verdict == "passed"
     result_of(seen, "set").problem = "/sys/kernel/debug/rex/unprotected can't be set to 1"
-    found = judge(scenario, seen, twin())
+    found = judge(scenario, seen, control())
     assert found.verdict == "failed"
     assert "ledger could not be switched off" in found.reasons[-1]
 
 
-def test_the_books_of_native_programs_make_a_twin_pass(load: Callable[[str], Scenario]) -> None:
+def test_the_books_of_native_programs_make_a_control_pass(load: Callable[[str], Scenario]) -> None:
     scenario = load(REX)
     for spoil in (spoil_released, spoil_leaked, spoil_repaired, spoil_stack):
         seen = good_rex(scenario)
         spoil(seen)
-        assert judge(scenario, seen, twin()).verdict == "passed"
-        assert judge(scenario, seen, twin("resources")).verdict == "failed"
+        assert judge(scenario, seen, control()).verdict == "passed"
+        assert judge(scenario, seen, control("resources")).verdict == "failed"
     seen = good_rex(scenario)
     spoil_unread_books(seen)
-    assert judge(scenario, seen, twin(*TOPICS)).verdict == "failed"
+    assert judge(scenario, seen, control(*TOPICS)).verdict == "failed"
 
 
 def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenario]) -> None:
@@ -254,7 +256,7 @@ def test_each_expectation_has_the_topic_of_its_key(load: Callable[[str], Scenari
         for result in seen.first.results:
             result.log = result.compiler_log = "a log"
         topics |= {finding.topic for finding in judge(scenario, seen).findings}
-    assert topics >= {*TOPICS} - {"ledger", "slopes", "reports"}
+    assert topics >= {*TOPICS} - {"bpf_objects", "slopes", "reports"}
 
 
 def test_a_rejected_load_is_the_one_reason_and_shows_the_verifiers_words(
@@ -351,7 +353,7 @@ def test_a_steps_compiler_log_that_is_not_there_excludes_nothing(
         assert all(finding.holds for finding in step_findings(result)) == holds
 
 
-def test_a_twin_needs_the_verifiers_word_and_no_other_failure(
+def test_a_control_needs_the_verifiers_word_and_no_other_failure(
     load: Callable[[str], Scenario],
 ) -> None:
     scenario = load(REJECTED.replace(", verifier_log: {contains: too large}", ""))
@@ -359,7 +361,7 @@ def test_a_twin_needs_the_verifiers_word_and_no_other_failure(
         seen = good(scenario)
         seen.first = one_iteration(scenario, 0)
         result_of(seen, "load").problem = problem
-        assert judge(scenario, seen, twin("outcome")).verdict == verdict
+        assert judge(scenario, seen, control("outcome")).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -733,7 +735,7 @@ def test_lost_text_is_an_error_unless_something_is_certain(load: Callable[[str],
     found = judge(scenario, seen)
     assert found.verdict == "error"
     assert "line 7: the console skipped 812 messages" in found.reasons[0]
-    assert judge(scenario, seen, twin()).verdict == "error"
+    assert judge(scenario, seen, control()).verdict == "error"
     seen.reports = [report("oops")]
     assert judge(scenario, seen).verdict == "failed"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Settings of a scenario and of its twins: made before the first step, undone after the last."""
+"""Settings of a scenario and of its controls: made before the first step, undone after the last."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ summary: A protection holds
 set: {debug: {rex/level: 5}}
 steps: [{shell: "cat unprotected level", expect: {output: {contains: "0"}}}]
 expect: {kernel: alive}
-twins:
+controls:
   - {without: faults, set: {debug: {rex/unprotected: 2}}, fails: [steps], reason: it is bit two}
   - {without: nothing, set: {debug: {rex/missing/file: 1}}, reason: there is no such file}
 """
@@ -78,12 +78,12 @@ def found(tmp_path: Path) -> list[Item]:
     return items(scenario)
 
 
-def test_a_twins_debug_knob_is_set_behind_the_scenarios_own_and_undone(
+def test_a_controls_debug_knob_is_set_behind_the_scenarios_own_and_undone(
     found: list[Item], drive: Callable[[Item], StepDriver], knobs: Path
 ) -> None:
-    plain, twin, _ = found
-    assert [step.verb for step in twin.scenario.steps] == ["set", "set", "shell"]
-    for item, holds in ((plain, "0\n5\n"), (twin, "2\n5\n")):
+    plain, control, _ = found
+    assert [step.verb for step in control.scenario.steps] == ["set", "set", "shell"]
+    for item, holds in ((plain, "0\n5\n"), (control, "2\n5\n")):
         driver = drive(item)
         results = driver.iteration.results
         assert [result.problem for result in results if result.step.verb == "set"] == [""] * (
@@ -99,7 +99,7 @@ def test_a_knob_that_is_not_there_is_said(
     found: list[Item], drive: Callable[[Item], StepDriver]
 ) -> None:
     driver = drive(found[2])
-    twins = driver.iteration.results[1]
-    assert "rex/missing/file can't be set to 1" in twins.problem
-    assert twins.ended
+    controls = driver.iteration.results[1]
+    assert "rex/missing/file can't be set to 1" in controls.problem
+    assert controls.ended
     driver.clean_up()

@@ -66,7 +66,8 @@ extensions:
   b: {c: count}
 trigger: {syscall: getpid}
 expect: {extension_report: {contains: panicked}, rex: {released_task: {at_least: 1}}}
-twins: [{without: ledger, set: {debug: {rex/unprotected: 1}}, fails: [rex, resources], reason: one}]
+controls:
+  - {without: ledger, set: {debug: {rex/unprotected: 1}}, fails: [rex, resources], reason: one}
 """,
     "a forgery as the proof": HEAD
     + """
@@ -108,14 +109,14 @@ background: {lower: {shell: "sleep 1; sysctl kernel.rex.budget_ms=20; sleep 9"}}
 trigger: {syscall: getpid}
 expect: {outcome: terminated}
 """,
-    "no end of a run in a twin only, and files of Rex": HEAD
+    "no end of a run in a control only, and files of Rex": HEAD
     + """
 extension: {rust: native, programs: [n]}
 budget_ms: 20
 set: {debug: {rex/unprotected: 0}}
 trigger: {syscall: getpid}
 expect: {outcome: terminated}
-twins:
+controls:
   - without: watchdog
     set: {sysctl: {kernel.rex.budget_ms: 0}, debug: {rex/unprotected: 8}}
     fails: [kernel]

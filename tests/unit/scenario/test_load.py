@@ -140,7 +140,7 @@ def test_a_budget_is_set_before_all_else_beside_other_settings(tmp_path: Path) -
 def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
     text = SHORT.replace("times: 100", 'times: "${n}"') + (
         "kernels: [stock, debian]\nparameters: {n: [1, 8]}\n"
-        "twins: [{without: smap, boot: [nosmap], reason: SMAP is what stops it}]\n"
+        "controls: [{without: smap, boot: [nosmap], reason: SMAP is what stops it}]\n"
     )
     found = items(load(tmp_path, text))
     assert [item.id for item in found] == [
@@ -163,7 +163,7 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "twin", "clocks"),
+    ("machine", "control", "clocks"),
     [
         ("{}", "", ["host", "host"]),
         ("{}", "clock: instructions, ", ["host", "instructions"]),
@@ -171,11 +171,11 @@ def test_items_of_every_flavor_and_set_of_values(tmp_path: Path) -> None:
         ("{clock: instructions}", "clock: host, ", ["instructions", "host"]),
     ],
 )
-def test_a_twin_may_have_a_clock_of_its_own(
-    machine: str, twin: str, clocks: list[str], tmp_path: Path
+def test_a_control_may_have_a_clock_of_its_own(
+    machine: str, control: str, clocks: list[str], tmp_path: Path
 ) -> None:
     text = SHORT + (
-        f"machine: {machine}\ntwins: [{{without: x, {twin}boot: [nox], reason: a test}}]\n"
+        f"machine: {machine}\ncontrols: [{{without: x, {control}boot: [nox], reason: a test}}]\n"
     )
     assert [item.scenario.machine.clock for item in items(load(tmp_path, text))] == clocks
 
@@ -191,14 +191,14 @@ def test_no_time_is_expected_where_the_clock_follows_the_instructions(tmp_path: 
             load(tmp_path, one + "machine: {clock: instructions}\n")
 
 
-def test_a_twins_settings_win_over_the_scenarios_own(tmp_path: Path) -> None:
+def test_a_controls_settings_win_over_the_scenarios_own(tmp_path: Path) -> None:
     rust = SHORT.replace("{c: count_getpid}", "{rust: count}") + (
-        "budget_ms: 20\ntwins: [{without: budget, reason: for this test, "
+        "budget_ms: 20\ncontrols: [{without: budget, reason: for this test, "
         "set: {sysctl: {kernel.rex.budget_ms: 0}}}]\n"
     )
-    own, twin = items(load(tmp_path, rust))
+    own, control = items(load(tmp_path, rust))
     assert labels(own.scenario)[:2] == ["set kernel.rex.budget_ms=20", "load main"]
-    assert labels(twin.scenario)[:3] == [
+    assert labels(control.scenario)[:3] == [
         "set kernel.rex.budget_ms=20",
         "set kernel.rex.budget_ms=0",
         "load main",
@@ -208,7 +208,7 @@ def test_a_twins_settings_win_over_the_scenarios_own(tmp_path: Path) -> None:
 def test_an_item_knows_whether_something_will_be_left_over(tmp_path: Path) -> None:
     said = "{without: x, boot: [nox], reason: for this test, fails: [resources]}"
     other = "{without: y, boot: [noy], reason: for this test}"
-    found = items(load(tmp_path, SHORT + f"twins: [{said}, {other}]\n"))
+    found = items(load(tmp_path, SHORT + f"controls: [{said}, {other}]\n"))
     assert [item.keeps for item in found] == [False, True, False]
 
 

@@ -28,7 +28,7 @@ FEW = settings(
 # Words of the format and near misses, so that structures get past the first key.
 VOCABULARY = """
 summary name property tags kernels machine timeout parameters extension extensions background
-steps trigger expect allow_console twins compare set load attach start stop read write unload
+steps trigger expect allow_console controls compare set load attach start stop read write unload
 repeat shell console pin wait_for syscall pagefault packets spin run sysrq wait times cpu c
 module rust programs program to args load_unload traffic cpu_hotplug every outcome kernel
 resources reusable reports counters ledger slopes time misses maps verifier_log contains
@@ -64,7 +64,7 @@ SCENARIOS = st.fixed_dictionaries(
         "steps": st.lists(st.dictionaries(WORDS, STRUCTURES, max_size=3), max_size=6),
         "trigger": st.dictionaries(WORDS, STRUCTURES, max_size=3),
         "expect": st.dictionaries(WORDS, STRUCTURES, max_size=5),
-        "twins": STRUCTURES,
+        "controls": STRUCTURES,
         "compare": STRUCTURES,
         "set": STRUCTURES,
     },

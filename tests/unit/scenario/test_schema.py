@@ -109,7 +109,7 @@ BASE = {
         ({"parameters": {"a": [1, "x", True]}}, True),
         ({"parameters": [{"a": 1}, {"a": 2}]}, True),
         ({"parameters": {"a": 1}}, False),
-        ({"twins": [{"without": "smap", "boot": ["nosmap"], "reason": "why"}]}, True),
+        ({"controls": [{"without": "smap", "boot": ["nosmap"], "reason": "why"}]}, True),
         ({"allow_console": [{"kind": "oops"}]}, False),
         ({"machine": {"type": "q35", "cpus": 4, "boot": ["a=b"]}}, True),
         ({"machine": {"boot": ["a b"]}}, False),
