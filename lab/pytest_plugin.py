@@ -217,7 +217,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             if parts:
                 items[report.nodeid] = parts
     if items:
-        from lab.report.parts import time_by_part
+        from lab.report.time_by_part import time_by_part
 
         terminalreporter.write_line(f"lab: {time_by_part(items.values())}")
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from lab.errors import UserError
-from lab.jobs.score import Figure, Score, score_folder
+from lab.jobs.score_reports import Figure, Score, score_folder
 from lab.oracle.console.explain import Explanation, explain
 from lab.oracle.console.log_forms import NAMES
 from lab.oracle.console.reports import Report

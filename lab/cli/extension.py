@@ -12,12 +12,11 @@ import typer
 from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import c
-from lab.extension import source as c_source
+from lab.extension import c, c_source
+from lab.extension.c_source import ProgramDecl
 from lab.extension.rust import source as rust_source
 from lab.extension.rust.build import build_rust
 from lab.extension.rust.frames import LARGEST_FRAME, frames_of, named
-from lab.extension.source import ProgramDecl
 from lab.kernel.build import build_kernel
 from lab.kernel.flavor import load_flavor
 from lab.report.progress import ProgressReport

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lab import __version__
 from lab.cli import check, doctor, explain, extension, judge, kernel, run, shell, soak
-from lab.cli.bench import start
+from lab.cli.bench import app as bench
 from lab.errors import LabError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(kernel.app, name="kernel", help="Build, list and inspect kernels.")
 app.add_typer(extension.app, name="extension", help="Begin, build and list extensions.")
-app.add_typer(start.app, name="bench", help="Measure the lab on this host.")
+app.add_typer(bench.app, name="bench", help="Run benchmarks on this host.")
 app.command("run")(run.run)
 app.command("judge")(judge.judge_dossiers)
 app.command("soak")(soak.soak)

@@ -15,9 +15,9 @@ from rich.console import Console
 from lab import events
 from lab.errors import LabError, UserError
 from lab.jobs.session import Session
-from lab.report.parts import time_by_part
 from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
+from lab.report.time_by_part import time_by_part
 from lab.runner.catalog import catalog_of
 from lab.runner.run import Run
 from lab.scenario.items import Item, items

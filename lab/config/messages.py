@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lab.config.formats import Family, Format
+from lab.config.format import Family, Format
 from lab.config.model_paths import keys_of, model_at, models_at
 from lab.config.part import Part
 from lab.config.suggest import closest, did_you_mean

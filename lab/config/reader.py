@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lab.config.formats import Format, M
+from lab.config.format import Format, M
 from lab.config.messages import flaws_of, nothings
 from lab.config.problems import FileErrors, Problem
 from lab.config.yaml_file import START, Flaw, Map, Mark, decode, parse

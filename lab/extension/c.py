@@ -14,7 +14,7 @@ from lab import events, inputs
 from lab.cache import Cache, file_digest, key_of
 from lab.errors import NotCompiled, UserError
 from lab.extension import includes
-from lab.extension.source import clang_options
+from lab.extension.c_source import clang_options
 from lab.host import process
 from lab.inputs import Inputs
 from lab.kernel.artifact import Kernel

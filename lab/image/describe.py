@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from lab.config.formats import Format
+from lab.config.format import Format
 from lab.config.part import Bool, Int, Part, Text, flaw
 from lab.config.reader import read
 from lab.workspace import IMAGE_FILE, Workspace

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.judge.extension_reports import ExtensionReport
-from lab.judge.fields import MapValues, Step, StoredError
+from lab.judge.stored_fields import MapValues, Step, StoredError
 from lab.oracle.console.forgeries import Forgery
 from lab.oracle.console.losses import Loss
 from lab.oracle.console.parser import Report

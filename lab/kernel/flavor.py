@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lab.config.formats import Family, Format
+from lab.config.format import Family, Format
 from lab.config.part import Int, OneOf, Part, Text
 from lab.config.problems import FileErrors, Problem
 from lab.config.reader import read

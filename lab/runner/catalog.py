@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab.extension import source as c_source
+from lab.extension import c_source
 from lab.extension.rust import source as rust_source
 from lab.kernel.flavor import flavors
 from lab.scenario.catalog import Catalog, Source

@@ -17,7 +17,7 @@ from lab.errors import InfraError
 from lab.guest.guest import Guest
 from lab.guest.loader import LoaderAnswer
 from lab.judge.observation import Iteration, StepResult
-from lab.runner import shell
+from lab.runner import shell_lines
 from lab.runner.residue import STARTED, Residue, insert_line
 from lab.scenario.model.base import Ref
 from lab.scenario.model.extensions import BaseExtension, ModuleExtension, ProgramExtension
@@ -160,7 +160,7 @@ class LoadedExtensions:
     def _insert(
         self, name: str, extension: ModuleExtension, path: Path, result: StepResult
     ) -> None:
-        words = [f"{key}={shell.scalar_text(value)}" for key, value in extension.args.items()]
+        words = [f"{key}={shell_lines.scalar_text(value)}" for key, value in extension.args.items()]
         line = insert_line(f"{WORK_FOLDER}/{path.name}", words, extension.module_name)
         done = self._guest.run(line, self.limit(LOAD_SECONDS))
         result.status, result.output = done.status, done.stderr

@@ -26,7 +26,7 @@ from lab.oracle.console.settings import console_level
 from lab.oracle.evidence import Evidence
 from lab.oracle.modules.reports import causes
 from lab.oracle.rex import counters as rex_oracle
-from lab.runner import shell
+from lab.runner import shell_lines
 from lab.runner.census import Census, reading_of
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.residue import Residue, not_looked_at
@@ -342,7 +342,7 @@ class Run:
         """
         iterations = [one for one in (self.seen.first, self.seen.second) if one is not None]
         own = {
-            shell.sysctl_path(name): shell.scalar_text(value)
+            shell_lines.sysctl_path(name): shell_lines.scalar_text(value)
             for step in self.plan.item.scenario.all_steps()
             if isinstance(step, SetStep)
             for name, value in step.set.sysctl.items()

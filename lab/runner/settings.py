@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from lab.deadline import Deadline
 from lab.guest.guest import Guest
-from lab.runner import shell
+from lab.runner import shell_lines
 from lab.scenario.model.steps import Settings
 
 
 def apply(guest: Guest, wanted: Settings, undo: list[tuple[str, str]], limit: Deadline) -> str:
     """Set all values and add the old ones to `undo`; return an error text, or ""."""
-    targets = {shell.sysctl_path(name): value for name, value in wanted.sysctl.items()}
-    targets |= {shell.debug_path(name): value for name, value in wanted.debug.items()}
+    targets = {shell_lines.sysctl_path(name): value for name, value in wanted.sysctl.items()}
+    targets |= {shell_lines.debug_path(name): value for name, value in wanted.debug.items()}
     old = guest.read_files(list(targets), limit)
     for path, value in targets.items():
         before = old[path]
-        done = guest.run(shell.write_line(path, shell.scalar_text(value)), limit)
+        done = guest.run(shell_lines.write_line(path, shell_lines.scalar_text(value)), limit)
         if not done.ok:
             return f"{path} can't be set to {value}: {done.stderr.strip()}"
         if before is not None:

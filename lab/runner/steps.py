@@ -25,7 +25,7 @@ from lab.guest.loader import LoaderAnswer
 from lab.guest.ssh import MAX_OUTPUT, CommandTimeout, Completed, ConnectionLost
 from lab.judge.observation import Iteration, StepResult
 from lab.oracle.console.parser import Report
-from lab.runner import settings, shell
+from lab.runner import settings, shell_lines
 from lab.runner.extensions import Artifact, LoadedExtensions, Unloading
 from lab.runner.residue import Residue
 from lab.scenario.model.background import BaseBackground, CpuHotplug, ShellBackground
@@ -140,7 +140,7 @@ class StepDriver:
         for name in reversed(list(self._loaded.loaded)):
             self._loaded.unload(name)
         for path, value in reversed(self._undo):
-            self.guest.run(shell.write_line(path, value), self._limit(STEP_SECONDS))
+            self.guest.run(shell_lines.write_line(path, value), self._limit(STEP_SECONDS))
         self._undo.clear()
 
     def _step(self, step: BaseStep, path: str) -> None:
@@ -209,7 +209,7 @@ class StepDriver:
 
     def _trigger_line(self, step: TriggerStep) -> str:
         asked = step.expect is not None and step.expect.received is not None
-        return shell.trigger_line(step.trigger, received=self.count_received or asked)
+        return shell_lines.trigger_line(step.trigger, received=self.count_received or asked)
 
     def _start_trigger(self, step: TriggerStep, result: StepResult) -> None:
         trigger = step.trigger
@@ -284,7 +284,7 @@ class StepDriver:
             for name, artifact in self.artifacts.items()
             if artifact.path is not None
         }
-        line = shell.background_line(self.background[step.start], paths)
+        line = shell_lines.background_line(self.background[step.start], paths)
         self._running[step.start] = self.guest.job(line, self._limit(STEP_SECONDS))
 
     def _do_stop(self, step: StopStep, result: StepResult) -> None:
@@ -301,7 +301,7 @@ class StepDriver:
         work = self.background[name]
         ended = self._running.pop(name).end(self._limit(STEP_SECONDS))
         if isinstance(work, CpuHotplug):
-            self.guest.run(shell.ALL_CPUS_ONLINE, self._limit(STEP_SECONDS))
+            self.guest.run(shell_lines.ALL_CPUS_ONLINE, self._limit(STEP_SECONDS))
         if ended and not isinstance(work, ShellBackground):
             return f"the background work {name} had failed before it was stopped"
         return ""
@@ -311,7 +311,7 @@ class StepDriver:
         result.problem = settings.apply(self.guest, step.set, self._undo, limit)
 
     def _do_shell(self, step: ShellStep, result: StepResult) -> None:
-        line = shell.on_cpu(step.shell.command, step.shell.cpu)
+        line = shell_lines.on_cpu(step.shell.command, step.shell.cpu)
         done = self.guest.run(line, self._limit(step.shell.timeout))
         result.status, result.seconds = done.status, done.seconds
         self._check_whole(done, result)

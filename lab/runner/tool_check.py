@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from lab.deadline import scaled
 from lab.guest.guest import READ_SECONDS, Guest
-from lab.oracle import tools
+from lab.oracle import tampering
 
 
 class ToolCheck:
@@ -17,7 +17,7 @@ class ToolCheck:
 
     def end(self) -> None:
         """Raise `InfraError` that names what changed, or that the witness is not the same."""
-        tools.check(self._before, self._look())
+        tampering.check(self._before, self._look())
 
-    def _look(self) -> tools.Tools:
-        return tools.parse(self._guest.witness.seal(scaled(READ_SECONDS)))
+    def _look(self) -> tampering.Tools:
+        return tampering.parse(self._guest.witness.seal(scaled(READ_SECONDS)))

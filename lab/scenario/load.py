@@ -18,7 +18,7 @@ from lab.scenario.catalog import Catalog
 from lab.scenario.checks import attach_targets, expect, loads, names, packets, steps
 from lab.scenario.checks.data import extensions
 from lab.scenario.expand import expand
-from lab.scenario.messages import FORMAT
+from lab.scenario.format import FORMAT
 from lab.scenario.model.base import NAME
 from lab.scenario.model.scenario import Scenario
 

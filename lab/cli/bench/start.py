@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab bench`: measurements, side by side with what is asked of them."""
+"""`lab bench start`: measure how long guests take to start."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from rich.table import Table
 
 from lab import events
 from lab.cache import Cache
-from lab.cli.bench.kill import kill
-from lab.cli.bench.protections import protections
-from lab.cli.bench.rex import rex
 from lab.guest.forks import Forks
 from lab.jobs.bench.start import StartFigures, bench_start
 from lab.report.terminal import Terminal
@@ -25,20 +22,7 @@ from lab.workspace import Workspace
 # In the order in which they come.
 PARTS = ("QEMU", "load", "boot", "unpark", "SSH", "command")
 
-app = typer.Typer(no_args_is_help=True)
 
-
-@app.callback()
-def _root() -> None:
-    """Measure the lab on this host."""
-
-
-app.command("rex")(rex)
-app.command("kill")(kill)
-app.command("protections")(protections)
-
-
-@app.command("start")
 def start(
     kernel: Annotated[str, typer.Option(help="Kernel flavor.")] = "stock",
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
@@ -46,7 +30,7 @@ def start(
     guests: Annotated[int, typer.Option(min=1, help="Forks in the test of throughput.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
-    """How long guests take to start: forks, cold boots and virtme-ng, and the parts of it."""
+    """Measure how long guests take to start: forks, cold boots and virtme-ng, and their parts."""
     out = Console(highlight=False)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)

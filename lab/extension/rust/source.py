@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab.extension.source import ProgramDecl
+from lab.extension.c_source import ProgramDecl
 from lab.workspace import RUST_ROOT
 
 # The kinds of program, as the attributes say them behind `rex_`.

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from lab.cli.main import app
 from lab.errors import UserError
-from lab.jobs.score import kinds_of, read_sample, score_folder
+from lab.jobs.score_reports import kinds_of, read_sample, score_folder
 
 CORPUS = GOLDEN / "console"
 OOPSES = CORPUS / "oops-twice.log"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from lab.config.formats import Family, Format
+from lab.config.format import Family, Format
 from lab.config.part import Int, OneOf, Part, Text, flaw
 from lab.config.problems import FileErrors, Problem
 from lab.config.reader import read

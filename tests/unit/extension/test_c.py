@@ -14,7 +14,7 @@ import pytest
 from lab import events
 from lab.cache import Cache
 from lab.errors import UserError
-from lab.extension import c, source
+from lab.extension import c, c_source
 from lab.host import packages, tools
 from lab.kernel.artifact import Kernel
 from lab.workspace import Workspace
@@ -193,7 +193,7 @@ def test_what_the_repository_ships() -> None:
     workspace = Workspace.default()
     for name in workspace.names("c"):
         path = workspace.find("c", name)
-        programs = source.programs_in_source(path)
+        programs = c_source.programs_in_source(path)
         assert programs, f"{name} declares no program"
         text = path.read_text()
         assert "SPDX-License-Identifier: GPL-2.0-only" in text
@@ -202,9 +202,9 @@ def test_what_the_repository_ships() -> None:
         workspace.find("c", name)
         for name in ("nested_kprobe", "tail_call_self", "search_payload_short")
     )
-    assert [p.name for p in source.programs_in_source(nested)] == ["outer", "inner"]
-    assert source.maps_in_source(tail) == ["programs", "counts"]
-    assert source.programs_in_source(short)[0].name == "search_payload"
+    assert [p.name for p in c_source.programs_in_source(nested)] == ["outer", "inner"]
+    assert c_source.maps_in_source(tail) == ["programs", "counts"]
+    assert c_source.programs_in_source(short)[0].name == "search_payload"
 
 
 def test_the_package_that_is_asked_for_brings_a_clang_that_will_do() -> None:

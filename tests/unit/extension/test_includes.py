@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from lab import events
 from lab.cache import Cache
 from lab.extension import c
+from lab.extension.c_source import clang_options
 from lab.extension.includes import inputs_of, names_in_rule, search_list
-from lab.extension.source import clang_options
 from lab.kernel.artifact import Kernel
 from lab.workspace import Workspace
 

@@ -11,7 +11,7 @@ import pytest
 
 from lab.deadline import Deadline
 from lab.judge.observation import Iteration
-from lab.runner.shell import trigger_line
+from lab.runner.shell_lines import trigger_line
 from lab.runner.steps import StepDriver
 from lab.scenario.model.base import equals
 from lab.scenario.model.expect import TriggerExpect

@@ -13,7 +13,7 @@ import pytest
 
 from lab.deadline import Deadline
 from lab.guest.guest import Guest
-from lab.runner import shell
+from lab.runner import shell_lines
 from lab.runner.steps import StepDriver
 from lab.scenario.items import Item, items
 from lab.scenario.load import load_scenarios
@@ -36,7 +36,7 @@ def knobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     (folder / "unprotected").write_text("0\n")
     (folder / "level").write_text("1\n")
-    monkeypatch.setattr(shell, "debug_path", lambda name: str(tmp_path / "debug" / name))
+    monkeypatch.setattr(shell_lines, "debug_path", lambda name: str(tmp_path / "debug" / name))
     return folder
 
 

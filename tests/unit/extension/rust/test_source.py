@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import UserError
+from lab.extension.c_source import ProgramDecl
 from lab.extension.rust.source import (
     KINDS,
     maps_in_source,
@@ -17,7 +18,6 @@ from lab.extension.rust.source import (
     programs_in_source,
     programs_in_text,
 )
-from lab.extension.source import ProgramDecl
 from lab.workspace import Workspace
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,12}", fullmatch=True).filter(

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from lab.cli.bench.app import app
 from lab.cli.bench.kill import show
-from lab.cli.bench.start import app
 from lab.errors import InfraError, UserError
 from lab.guest.kills import parse
 from lab.jobs.bench import kill_rows as rows

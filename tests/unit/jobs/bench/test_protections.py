@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from typer.testing import CliRunner
 
+from lab.cli.bench.app import app
 from lab.cli.bench.protections import show
-from lab.cli.bench.start import app
 from lab.errors import UserError
 from lab.guest.meter import LOOP
 from lab.jobs.bench import protections_rows as rows

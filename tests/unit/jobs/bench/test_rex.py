@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
+from lab.cli.bench.app import app
 from lab.cli.bench.rex import show
-from lab.cli.bench.start import app
 from lab.errors import InfraError, UserError
 from lab.guest.meter import CALL, LOOP, Reading, Samples, parse
 from lab.jobs.bench import rex_rows as rows

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lab.config.formats import Family, Format
+from lab.config.format import Family, Format
 from lab.scenario.model.background import BACKGROUNDS
 from lab.scenario.model.base import PATTERNS
 from lab.scenario.model.extensions import EXTENSIONS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lab.errors import InfraError
 from lab.guest.witness import Witness
-from lab.oracle import tools
+from lab.oracle import tampering
 
 MOUNTS = (
     "1 1 0:2 / / rw - rootfs rootfs rw\n"
@@ -42,12 +42,12 @@ def answer(**changed: Any) -> dict[str, Any]:
 
 
 def changes(**changed: Any) -> list[str]:
-    return tools.changes(tools.parse(answer()), tools.parse(answer(**changed)))
+    return tampering.changes(tampering.parse(answer()), tampering.parse(answer(**changed)))
 
 
 def test_nothing_changed() -> None:
     assert changes() == []
-    tools.check(tools.parse(answer()), tools.parse(answer()))
+    tampering.check(tampering.parse(answer()), tampering.parse(answer()))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_tracer_is_named() -> None:
 def test_an_error_names_a_few_and_counts_the_rest() -> None:
     files = {path: state + "!" for path, state in FILES.items()} | {f"/bin/{n}": "" for n in "abcd"}
     with pytest.raises(InfraError, match=r"/root/a\.o was changed; and 2 more"):
-        tools.check(tools.parse(answer()), tools.parse(answer(files=files)))
+        tampering.check(tampering.parse(answer()), tampering.parse(answer(files=files)))
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_an_error_names_a_few_and_counts_the_rest() -> None:
 )
 def test_what_does_not_tell_is_no_proof(changed: dict[str, Any]) -> None:
     with pytest.raises(InfraError):
-        tools.parse(answer(**changed))
+        tampering.parse(answer(**changed))
 
 
 @given(st.text())
 def test_any_mounts_are_read_or_refused(text: str) -> None:
     with contextlib.suppress(InfraError):
-        tools.parse(answer(mounts=text))
+        tampering.parse(answer(mounts=text))
 
 
 # The witness

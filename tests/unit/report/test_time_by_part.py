@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lab.report.parts import time_by_part
+from lab.report.time_by_part import time_by_part
 
 
 def test_shares_are_of_the_work_and_waiting_for_a_slot_is_none() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.extension.source import (
+from lab.extension.c_source import (
     ProgramDecl,
     clang_options,
     maps_in_source,
