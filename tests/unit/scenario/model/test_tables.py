@@ -11,6 +11,7 @@ from lab.config.part import Part
 from lab.config.yaml_file import Map
 from lab.deadline import Deadline
 from lab.guest.guest import Guest
+from lab.runner.shell_lines import trigger_line
 from lab.runner.steps import StepDriver
 from lab.scenario.checks import steps as checks
 from lab.scenario.model.background import BACKGROUNDS, BaseBackground
@@ -51,3 +52,14 @@ def test_the_driver_can_do_every_step_of_the_model() -> None:
 def test_every_step_of_the_model_is_checked_or_may_come_anywhere() -> None:
     flow = checks._Flow(Map())
     assert sorted([*flow.verbs, *checks.ANYWHERE]) == sorted(STEPS)
+
+
+@pytest.mark.parametrize("kind", sorted(TRIGGERS))
+def test_every_trigger_but_run_has_a_shell_line(kind: str) -> None:
+    trigger = TRIGGERS[kind].model_construct(**{kind: "1"})
+    assert isinstance(trigger, BaseTrigger)
+    if kind == "run":
+        with pytest.raises(TypeError, match="no shell line"):
+            trigger_line(trigger)
+    else:
+        assert trigger_line(trigger)
