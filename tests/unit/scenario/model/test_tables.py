@@ -56,7 +56,7 @@ def test_every_step_of_the_model_is_checked_or_may_come_anywhere() -> None:
 
 @pytest.mark.parametrize("kind", sorted(TRIGGERS))
 def test_every_trigger_but_run_has_a_shell_line(kind: str) -> None:
-    trigger = TRIGGERS[kind].model_construct(**{kind: "1"})
+    trigger = TRIGGERS[kind].model_construct(None, **{kind: "1"})
     assert isinstance(trigger, BaseTrigger)
     if kind == "run":
         with pytest.raises(TypeError, match="no shell line"):
