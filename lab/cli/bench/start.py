@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab bench`: measurements, side by side with what is asked of them."""
+"""`lab bench`, and `lab bench start`: measure the start of guests against the targets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.workspace import Workspace
 
-# In the order in which they come.
+# The parts of a start, in the order of time.
 PARTS = ("QEMU", "load", "boot", "unpark", "SSH", "command")
 
 app = typer.Typer(no_args_is_help=True)
@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _root() -> None:
-    """Measure the lab on this host."""
+    """Run benchmarks on this host."""
 
 
 app.command("rex")(rex)
@@ -42,11 +42,11 @@ app.command("protections")(protections)
 def start(
     kernel: Annotated[str, typer.Option(help="Kernel flavor.")] = "stock",
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
-    turns: Annotated[int, typer.Option(min=1, help="Cold boots; four forks for each of them.")] = 5,
-    guests: Annotated[int, typer.Option(min=1, help="Forks in the test of throughput.")] = 40,
+    turns: Annotated[int, typer.Option(min=1, help="Cold boots; each comes with four forks.")] = 5,
+    guests: Annotated[int, typer.Option(min=1, help="Forks in the throughput test.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
-    """How long guests take to start: forks, cold boots and virtme-ng, and the parts of it."""
+    """Measure how long guests take to start: forks, cold boots and virtme-ng, and the parts."""
     out = Console(highlight=False)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
@@ -75,7 +75,7 @@ def _parts(found: StartFigures) -> Table:
 
 
 def _targets(found: StartFigures) -> Table:
-    table = Table("target", "asked", "measured", "", box=None, pad_edge=False)
+    table = Table("target", "required", "measured", "", box=None, pad_edge=False)
     for one in found.judged():
         if one.measured is None:
             table.add_row(one.what, one.asked, "-", found.why_no_vng)
