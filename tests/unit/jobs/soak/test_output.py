@@ -89,7 +89,7 @@ def test_no_round() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "words"),
-    [({}, "nothing ran"), ({"returned": 3}, "3 returned"), (None, f"not known: {SILENT}")],
+    [({}, "nothing ran"), ({"returned": 3}, "3 returned"), (None, f"unknown what ran: {SILENT}")],
 )
 def test_the_line_of_a_round(counts: dict[str, int] | None, words: str) -> None:
     out = io.StringIO()
