@@ -73,7 +73,7 @@ def check_all(files: list[Path], catalog: Catalog) -> tuple[list[Scenario], list
             )
             taken = next((name for name in names if name in owners), None)
             if taken is not None:
-                message = f"the items '{taken}' are those of {owners[taken]}: give another 'name'"
+                message = f"{owners[taken]} already has items named '{taken}': give another 'name'"
                 problems.append(Problem(str(file), 1, 1, message))
                 continue
             owners.update(dict.fromkeys(names, file))

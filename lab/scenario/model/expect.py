@@ -115,7 +115,10 @@ def _load_outcome(value: Any) -> Any:
 
 
 class LoadExpect(StepExpect):
-    """Expectations about a load, which must succeed if `outcome` to `error` are missing."""
+    """Expectations about a load.
+
+    It must succeed unless one of `outcome`, `program`, `stage` and `error` is given.
+    """
 
     # `rejected`: the kernel's verifier, or its checks of an image or module, refuses it.
     outcome: Annotated[LoadOutcome, BeforeValidator(_load_outcome)] | None = None
@@ -151,6 +154,7 @@ class TriggerExpect(StepExpect):
     # The output of a shell line.
     output: TextExpect | None = None
     maps: MapValues = Field(default_factory=dict)
+    # The number of runs that the kernel dropped because a program was already running.
     misses: CountBound | None = None
     # The number of packets that reached a socket.
     received: CountBound | None = None

@@ -49,7 +49,7 @@ class Machine(Part):
     """The configuration of the guest (docs/scenarios.md)."""
 
     cpus: Annotated[Int, Field(ge=1, le=64)] = 2
-    # The number of CPUs that are threads of one core.
+    # The number of threads of each core; each thread is one of the CPUs.
     threads: Annotated[Int, Field(ge=1, le=8)] = 1
     # Memory in MiB.
     memory: Annotated[Int, Field(ge=64, le=65_536)] = 256
