@@ -27,13 +27,13 @@ def check(
         typer.Argument(metavar="[PATH]...", help="Scenario files or folders; default: all."),
     ] = None,
     as_list: Annotated[
-        bool, typer.Option("--list", help="Print the ids of the items that would run.")
+        bool, typer.Option("--list", help="Print the IDs of the items that would run.")
     ] = False,
 ) -> None:
-    """Validate scenarios; nothing is built or booted.
+    """Validate scenarios without building or booting anything.
 
     Prints each error as FILE:LINE:COLUMN: MESSAGE. The exit status is 1 if
-    there are any, 2 if the command can't be understood.
+    there are errors, and 2 if the command line is wrong.
     """
     workspace = Workspace.default()
     named = [file for path in files or () for file in find_files(path)]
@@ -56,7 +56,7 @@ def check(
 
 
 def check_all(files: list[Path], catalog: Catalog) -> tuple[list[Scenario], list[Problem]]:
-    """The scenarios of all files that are in order, and all problems of those that are not."""
+    """Return the scenarios of all valid files, and all problems of the other files."""
     good: list[Scenario] = []
     problems: list[Problem] = []
     owners: dict[str, Path] = {}
@@ -73,7 +73,7 @@ def check_all(files: list[Path], catalog: Catalog) -> tuple[list[Scenario], list
             )
             taken = next((name for name in names if name in owners), None)
             if taken is not None:
-                message = f"the items '{taken}' are those of {owners[taken]}: give another 'name'"
+                message = f"{owners[taken]} already has items named '{taken}': give another 'name'"
                 problems.append(Problem(str(file), 1, 1, message))
                 continue
             owners.update(dict.fromkeys(names, file))
@@ -83,7 +83,7 @@ def check_all(files: list[Path], catalog: Catalog) -> tuple[list[Scenario], list
 
 def schema(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write it to this file.")
+        Path | None, typer.Option("--output", "-o", help="Write the schema to this file.")
     ] = None,
 ) -> None:
     """Print the JSON Schema of scenarios, for editors."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab doctor`: can this host run the lab, and if not, what to do."""
+"""`lab doctor`: check whether this host can run the lab, and print remedies if not."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def doctor(
 ) -> None:
     """Check tools and versions, disk, memory and accelerators.
 
-    The exit status is 0 if the lab can work, and 1 if not.
+    The exit status is 0 if the lab can work on this host, and 1 if not.
     """
     cache = Cache.default()
     checks = []
@@ -42,7 +42,7 @@ def doctor(
 
 
 def all_checks(cache: Cache, *, refresh: bool = False) -> Iterator[host.Check]:
-    """The host's checks, the compiler of Rust extensions, then the accelerators'."""
+    """Yield the host's checks, then the Rust toolchain's, then the accelerators'."""
     yield from host.host_checks(cache.root)
     yield rust_check()
     for name in ("tcg", "kvm"):
@@ -50,7 +50,7 @@ def all_checks(cache: Cache, *, refresh: bool = False) -> Iterator[host.Check]:
 
 
 def rust_check() -> host.Check:
-    """The compiler of Rust extensions; all else works without it."""
+    """Check the compiler of Rust extensions; everything else works without it."""
     title = "rust toolchain"
     try:
         toolchain = find_toolchain()
@@ -61,7 +61,7 @@ def rust_check() -> host.Check:
 
 
 def accel_check(name: str, cache: Cache, *, refresh: bool = False) -> host.Check:
-    """An accelerator; the lab can work without KVM, but not without emulation."""
+    """Check an accelerator; the lab can work without KVM, but not without emulation."""
     title = f"accelerator {name}"
     bad: host.Status = "missing" if name == "tcg" else "warning"
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab explain`: print what a kernel reported in a log of any form."""
+"""`lab explain`: print the reports of a kernel from logs of any form."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from lab.oracle.console.rust_names import readable
 from lab.plain import plain
 
 EXIT_REPORTS = 1
-# Stamps above it, in seconds, come from dates: the line says it better.
+# Timestamps above this, in seconds, come from dates; the log line shows the date better.
 _DATES = 10_000_000
-# At most this many forgeries are shown.
+# The maximum number of forgeries shown.
 _SHOWN = 5
 
 
 def explain_logs(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Logs; - is the standard input."),
+        typer.Argument(metavar="[FILE]...", help="Logs; - is standard input."),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--form", help=f"Form of the logs, if not recognised: {', '.join(NAMES)}."),
+        typer.Option("--form", help=f"Form of the logs, if not recognized: {', '.join(NAMES)}."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     corpus: Annotated[
@@ -42,20 +42,23 @@ def explain_logs(
         typer.Option("--score", metavar="FOLDER", help="Measure against logs with known titles."),
     ] = None,
     wrong: Annotated[
-        bool, typer.Option("--wrong", help="With --score: name the odd logs read wrongly.")
+        bool,
+        typer.Option(
+            "--wrong", help="With --score: name the odd-numbered logs that are read wrongly."
+        ),
     ] = False,
 ) -> None:
-    """Print what a kernel reported: kind, function at fault, CPU, task, and where in the log.
+    """Print a kernel's reports from logs: kind, function at fault, CPU, task and line.
 
-    The logs may be those of consoles, dmesg in all its forms, journals, syslog files,
+    The logs may come from consoles, dmesg in all its forms, journals, syslog files,
     /dev/kmsg and netconsole. The exit status is 0 if there is no report, 1 if
-    there is one, 2 if a log can't be read or its form is not known.
+    there is a report, and 2 if a log can't be read or its form is unknown.
     """
     if corpus is not None:
         _print_scores(score_folder(corpus), as_json=as_json, wrong=wrong)
         return
     if not files:
-        raise UserError("there is nothing to read", hint="give a file, or - for standard input")
+        raise UserError("no log given", hint="give a file, or - for standard input")
     found: list[tuple[str, Explanation]] = []
     wrong_files: list[UserError] = []
     for name in files:
@@ -90,7 +93,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 def _say(text: str) -> None:
-    """Print a line; what a log holds must not steer the terminal."""
+    """Print a line, made harmless: a log must not be able to control the terminal."""
     typer.echo(plain(text))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab extension`: begin, build and list extensions, without a guest."""
+"""`lab extension`: create, build and list extensions, without a guest."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ app = typer.Typer(no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Extensions, by name.")]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-_NAMES_ARE = "small letters, digits and _, a letter first"
-# An extension is a crate by its name: one of these would be in the place of a crate that it
-# is built with, which rustc refuses (E0519, E0463), or be taken for one by its readers.
+_NAMES_ARE = "lower-case letters, digits and _; the first is a letter"
+# An extension is a crate of the same name. With one of these names it would replace a crate
+# that it is built with, which rustc refuses (E0519, E0463), or readers would confuse the two.
 _CRATES = ("core", "compiler_builtins", "rex", "rex_macros", "std", "alloc", "proc_macro")
 
 MANIFEST = """\
@@ -44,7 +44,7 @@ rex = {{ path = "../../rex" }}
 """
 SOURCE = """\
 // SPDX-License-Identifier: GPL-2.0-only
-//! What it shows.
+//! Describe here what the extension shows.
 #![no_std]
 use rex::prelude::*;
 
@@ -63,10 +63,10 @@ fn count(_context: &Kprobe) {{
 def new_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help=f"{_NAMES_ARE.capitalize()}.")],
 ) -> None:
-    """Begin an extension in Rust: a program that counts, to be changed."""
+    """Create a Rust extension from a template."""
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"'{name}' is no name of an extension",
+            f"'{name}' is not a valid extension name",
             hint=f"{_NAMES_ARE}: count_mine",
         )
     if name in _CRATES:
@@ -76,7 +76,7 @@ def new_command(
         )
     folder = Workspace.default().rust[0] / name
     if folder.exists():
-        raise UserError(f"there is {folder} already", hint="choose another name, or edit it")
+        raise UserError(f"{folder} already exists", hint="choose another name, or edit it")
     (folder / "src").mkdir(parents=True)
     (folder / "Cargo.toml").write_text(MANIFEST.format(name=name))
     (folder / RUST_ROOT).write_text(SOURCE.format())
@@ -87,10 +87,11 @@ def new_command(
 def build_command(
     names: Names,
     kernel: Annotated[
-        str, typer.Option("--kernel", metavar="FLAVOR", help="The kernel whose types C sees.")
+        str,
+        typer.Option("--kernel", metavar="FLAVOR", help="The kernel whose types C programs see."),
     ] = "stock",
 ) -> None:
-    """Compile and check extensions in Rust and C, and say what is in them."""
+    """Compile and check extensions in Rust and C, and list their programs."""
     with ProgressReport() as report:
         cache, workspace = Cache.default(report), Workspace.default()
         for name in names:
@@ -128,7 +129,7 @@ def _build(
 def frames_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An extension in Rust.")],
 ) -> None:
-    """Say what each function of an extension takes of its stack, the largest first."""
+    """Print each function's stack frame size, largest first."""
     workspace = Workspace.default()
     if name not in workspace.names("rust"):
         for names, what in (
@@ -138,7 +139,7 @@ def frames_command(
             if name in names:
                 raise UserError(
                     f"{name} is {what}, not in Rust: it has no stack of its own",
-                    hint="`lab extension list` says which are in Rust",
+                    hint="`lab extension list` shows which are in Rust",
                 )
     with ProgressReport() as report:
         image = build_rust(workspace, name, Cache.default(report), report)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab judge`: judge what was observed before, by the scenario as it is now."""
+"""`lab judge`: judge stored observations by the current scenario."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lab.workspace import Workspace
 def judge_dossiers(
     dossiers: Annotated[list[Path], typer.Argument(help="Folders of dossiers.")],
     scenario: Annotated[
-        Path | None, typer.Option(help="The scenario's file, if it is not where it was.")
+        Path | None, typer.Option(help="The scenario's file, if it was moved.")
     ] = None,
 ) -> None:
     """Judge stored observations again, without a virtual machine.
 
-    Change 'expect' in a scenario and see what it makes of a run that is over. An item that
+    Change 'expect' in a scenario and see the new verdict on a finished run. An item that
     passed has a dossier if it ran with --keep. The exit status is that of `lab run`.
     """
     catalog = catalog_of(Workspace.default())

@@ -35,12 +35,13 @@ def build_command(
         list[str] | None, typer.Argument(metavar="[FLAVOR]...", help="Flavors; default: stock.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Compilers at once; default: cores.")
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Parallel compilers; default: number of cores."),
     ] = None,
     each_patch: Annotated[
         bool,
         typer.Option(
-            "--each-patch", help="Build after each of the flavor's patches; keep nothing."
+            "--each-patch", help="Build after each of the flavor's patches; keep no kernel."
         ),
     ] = False,
 ) -> None:
@@ -51,7 +52,7 @@ def build_command(
         for flavor in wanted:
             if each_patch:
                 for step in series.build_each(flavor, Cache.default(report), report, jobs):
-                    with_ = " ".join(step.granted) or "none of the flavor's symbols"
+                    with_ = " ".join(step.granted) or "none of the flavor's options"
                     typer.echo(
                         f"{flavor.name}: {step.patch.name} builds: {step.objects} objects "
                         f"in {step.seconds:.1f} s, with {with_}"
@@ -90,13 +91,15 @@ def list_command(as_json: AsJson = False) -> None:
 def config_command(
     name: FlavorName,
     against: Annotated[
-        str | None, typer.Option("--diff", metavar="FLAVOR", help="Show what differs from it.")
+        str | None,
+        typer.Option("--diff", metavar="FLAVOR", help="Show the differences from this flavor."),
     ] = None,
     requested: Annotated[
-        bool, typer.Option("--requested", help="Show what the fragments ask for, and where.")
+        bool,
+        typer.Option("--requested", help="Show which options the fragments request, and where."),
     ] = False,
 ) -> None:
-    """Print the path of a built kernel's configuration, or what it is made of."""
+    """Print the path of a built kernel's configuration, or its sources."""
     workspace = Workspace.default()
     flavor = load_flavor(workspace, name)
     if requested:
@@ -128,7 +131,7 @@ def clean_command(
         if build.remove_kernel(flavor, cache):
             typer.echo(f"{flavor.name}: deleted")
     if not names:
-        # Those of former versions of a flavor, too.
+        # Also delete those of former versions of a flavor.
         for left in build.remove_all(cache):
             typer.echo(f"deleted {left}")
 
@@ -156,7 +159,7 @@ def _row(flavor: Flavor, cache: Cache) -> dict[str, Any]:
     try:
         kernel = build.find_kernel(flavor, cache)
     except LabError as error:
-        # A source that is not there now must not hide the other flavors.
+        # A source that is missing now must not hide the other flavors.
         row["problem"] = error.message
         return row
     if kernel is not None:

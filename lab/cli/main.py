@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The `lab` command: entry points only; the work is done in the layers below."""
+"""The `lab` command: entry points only; the layers below do the work."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lab.cli.bench import app as bench
 from lab.errors import LabError
 
 app = typer.Typer(
-    help="Checks on real virtual machines that a Linux kernel survives its extensions.",
+    help="Check on real virtual machines that a Linux kernel survives its extensions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(kernel.app, name="kernel", help="Build, list and inspect kernels.")
-app.add_typer(extension.app, name="extension", help="Begin, build and list extensions.")
+app.add_typer(extension.app, name="extension", help="Create, build and list extensions.")
 app.add_typer(bench.app, name="bench", help="Run benchmarks on this host.")
 app.command("run")(run.run)
 app.command("judge")(judge.judge_dossiers)
@@ -42,7 +42,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command; an error that the lab raised on purpose is told in words."""
+    """Run the command; print an error that the lab raised on purpose without a traceback."""
     try:
         app()
     except LabError as error:

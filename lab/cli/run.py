@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab run`: scenarios with progress for a person; the same runner as pytest's."""
+"""`lab run`: run scenarios with progress for a person, by the same runner as in pytest."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ def run(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Only this item, or those whose id holds these words or matches this glob."
+            help="Run only this item, or those whose ID contains these words or matches this glob."
         ),
     ] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Run each item so many times.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="Number of runs of each item.")] = 1,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, help="Guests at a time; 0: what the host allows.")
+        int,
+        typer.Option(
+            "--jobs", "-j", min=0, help="Guests at a time; 0: as many as the host allows."
+        ),
     ] = 0,
     gdb: Annotated[
         bool,
@@ -53,7 +56,7 @@ def run(
         bool, typer.Option("--cold", help="Boot each guest instead of forking a booted one.")
     ] = False,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Write a dossier for passed items too.")
+        bool, typer.Option("--keep", help="Write a dossier for passed items, too.")
     ] = False,
 ) -> None:
     """Run scenarios and print verdicts."""
@@ -96,7 +99,10 @@ def run(
 def select(
     workspace: Workspace, paths: list[Path], flavors: list[str] | None, only: str | None
 ) -> list[Item]:
-    """The items of scenario files, all files checked first; raises `UserError` for all at once."""
+    """Return the items of scenario files.
+
+    Checks all files first, and raises one `UserError` with the errors of all files.
+    """
     catalog = catalog_of(workspace)
     found: list[Item] = []
     errors: list[str] = []
@@ -110,7 +116,7 @@ def select(
     if errors:
         raise UserError("\n".join(errors))
     if only is not None:
-        # An id has brackets, which a pattern would take for a set of letters.
+        # An ID may contain brackets, which a glob would read as a set of characters.
         exact = [item for item in found if item.id == only]
         found = exact or [
             item for item in found if only in item.id or fnmatch.fnmatch(item.id, only)
@@ -118,7 +124,7 @@ def select(
     if not found:
         raise UserError(
             "no item to run" + (f" matches {only!r}" if only else ""),
-            hint="`lab check PATH --list` lists items with their ids",
+            hint="`lab check PATH --list` lists items with their IDs",
         )
     return found
 
@@ -129,12 +135,12 @@ def _wait_for_gdb(run: Run, progress: Terminal) -> None:
     vmlinux = run.plan.kernel.vmlinux
     progress.print(gdb_line(vmlinux, machine.gdb_socket))
     progress.pause()
-    input("attach, then press Enter to go on with the first step ")
+    input("Attach gdb, then press Enter to run the first step ")
     progress.resume()
 
 
 def gdb_line(vmlinux: Path | None, socket: Path | None) -> str:
-    """The one line that attaches gdb to a guest, with symbols where there are any."""
+    """Return the command line that attaches gdb to a guest, with symbols if there are any."""
     symbols = f" {vmlinux}" if vmlinux else ""
     return f"gdb{symbols} -ex 'target remote {socket}'"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab shell`: a guest to work in by hand, with the current folder's extensions in it."""
+"""`lab shell`: boot a guest to work in by hand, with the current folder's extensions."""
 
 from __future__ import annotations
 
@@ -39,10 +39,13 @@ def shell(
     kernel: Annotated[str, typer.Option(help="Kernel flavor.")] = "stock",
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     console: Annotated[
-        bool, typer.Option("--console", help="The serial console instead of SSH.")
+        bool, typer.Option("--console", help="Use the serial console instead of SSH.")
     ] = False,
     gdb: Annotated[
-        bool, typer.Option("--gdb", help="Start a gdb stub and print the line to attach with.")
+        bool,
+        typer.Option(
+            "--gdb", help="Start a gdb stub and print the command that attaches gdb to it."
+        ),
     ] = False,
     cold: Annotated[
         bool, typer.Option("--cold", help="Boot the guest instead of forking a booted one.")
@@ -50,13 +53,14 @@ def shell(
     cpus: Annotated[int, typer.Option(min=1, help="Virtual CPUs.")] = 2,
     memory: Annotated[int, typer.Option(min=64, help="Memory in MiB.")] = 256,
     command: Annotated[
-        str | None, typer.Option("--command", "-c", help="Run one line and exit with its status.")
+        str | None,
+        typer.Option("--command", "-c", help="Run one shell line and exit with its status."),
     ] = None,
 ) -> None:
-    """Boot a guest and work in it, with what the current folder has of *.bpf.o, *.ko and *.bpf.c.
+    """Boot a guest with the current folder's *.bpf.o, *.ko and compiled *.bpf.c files.
 
-    They are in /root there, the *.bpf.c compiled; files in folders below are not.
-    Rust extensions are run by scenarios only. To load by hand, give commands to
+    The files are in /root of the guest; files in subfolders are not copied.
+    Only scenarios run Rust extensions. To load an object by hand, give commands to
     `kextload serve` in the guest; README.md has an example.
     """
     out = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -97,7 +101,7 @@ def shell(
 
 
 def _extensions(kernel: Kernel, planner: Planner, progress: Terminal) -> dict[str, Path | bytes]:
-    """Objects of the current folder: what is built there, and what can be (`*.bpf.c`)."""
+    """Return the objects of the current folder; compile its `*.bpf.c` files first."""
     here = Path.cwd()
     files: dict[str, Path | bytes] = {
         f"/root/{path.name}": path
@@ -111,7 +115,7 @@ def _extensions(kernel: Kernel, planner: Planner, progress: Terminal) -> dict[st
         try:
             built = build_c(own, name, kernel, planner.cache, planner.emit)
         except LabError as error:
-            # One that does not compile must not keep the user out of the guest.
+            # A file that does not compile must not keep the user out of the guest.
             progress.print(f"{name}: {error}")
         else:
             files[f"/root/{built.path.name}"] = built.path
@@ -200,7 +204,7 @@ def _console(guest: Guest) -> None:
 
 
 class _Raw:
-    """The terminal hands over every key; as before when it is left."""
+    """A context manager that sets the terminal to raw mode, and restores its mode on exit."""
 
     def __enter__(self) -> None:
         self._old = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab soak`: random Rust extensions in one guest, with traffic and hotplug, for minutes."""
+"""`lab soak`: run random Rust extensions in one guest, with traffic and hotplug, for minutes."""
 
 from __future__ import annotations
 
@@ -31,48 +31,48 @@ from lab.runner.plan import Planner
 from lab.words import OUTCOMES
 from lab.workspace import Workspace
 
-# Characters of a command that is shown, and those that are longer.
+# The maximum number of characters of a command that is shown, and a pattern of longer ones.
 LONGEST = 100
 _COMMAND = re.compile(f"`([^`]{{{LONGEST + 1},}})`")
 _SILENT = "the guest no longer answers"
-# The outcomes of a hook that was reached and ran nothing: they are not among the runs.
+# The outcomes of a hook that was reached but ran no program: they do not count as runs.
 NOT_RUN = ("refused", "disabled")
 
 
 def soak(
     minutes: Annotated[
-        float, typer.Option(min=0.01, help="How long rounds are begun, by the host's clock.")
+        float,
+        typer.Option(min=0.01, help="Start new rounds for this many minutes of the host's clock."),
     ] = 10.0,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="What the rounds are drawn from; random if not said.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Random seed; default: random.")] = None,
     kernel: Annotated[str, typer.Option(help="Kernel flavor.")] = FLAVOR,
     cpus: Annotated[int, typer.Option(min=1, max=16, help="Virtual CPUs.")] = 4,
     only: Annotated[
-        int | None, typer.Option("--round", min=1, help="Only this round, in a fresh guest.")
+        int | None, typer.Option("--round", min=1, help="Run only this round, in a fresh guest.")
     ] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
-            help="Switch a protection of the kernel off, to see that it is noticed: "
+            help="Switch off a protection of the kernel, to see that a soak fails without it: "
             + ", ".join(PROTECTIONS)
-            + ". May be said again. What stands behind another one is not missed alone: state "
-            "behind the ledger, the guard behind the check of the stack (docs/soak.md)."
+            + ". Repeatable. Disabling a fallback alone has no effect: `state` backs up `ledger`, "
+            "`guard` backs up `stack` (docs/soak.md)."
         ),
     ] = None,
     beyond: Annotated[
         bool,
-        typer.Option("--beyond", help="Also loop where the kernel says that it can't end them."),
+        typer.Option("--beyond", help="Also loop where the kernel can't end a loop."),
     ] = False,
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     cold: Annotated[
         bool, typer.Option("--cold", help="Boot the guest instead of forking a booted one.")
     ] = False,
     as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there as JSON.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the figures to this file as JSON."),
     ] = None,
 ) -> None:
-    """Random Rust extensions that loop, panic, overflow, leak and behave, while the lab watches."""
+    """Run random Rust extensions that loop, panic, overflow, leak and behave in one guest."""
     for name in without or ():
         if name not in PROTECTIONS:
             raise UserError(
@@ -119,7 +119,7 @@ def _show(done: Soaked, out: Console) -> None:
 
 
 def shortened(result: Result) -> Result:
-    """The result with long commands cut in what is said of it: its dossier has them whole."""
+    """Return the result with long commands cut in its texts; its dossier has them in full."""
     return replace(
         result,
         reasons=tuple(_cut(reason) for reason in result.reasons),
@@ -134,36 +134,37 @@ def _cut(text: str) -> str:
 
 
 def figures(done: Soaked) -> list[str]:
-    """The figures of a soak, a line each; of what is not known it says just that."""
+    """Return the figures of a soak as lines; unknown figures are named as unknown."""
     rounds = f"{len(done.rounds)} round" + ("s" if len(done.rounds) != 1 else "")
     unknown, totals = done.unknown, done.totals
     if not done.rounds:
         return [rounds]
     if len(unknown) == len(done.rounds):
         return [
-            f"{rounds}; what ran is not known: {_SILENT}",
-            "the kernel's books: not known, for the same reason",
+            f"{rounds}; unknown what ran: {_SILENT}",
+            "the kernel's counts: unknown, for the same reason",
         ]
     ends = _counted(totals, [end for end in OUTCOMES if end not in NOT_RUN]) or "none"
     kept = _counted(totals, NOT_RUN)
     lines = [f"{rounds}, {totals['runs']:,} runs: {ends}" + (f"; not run: {kept}" if kept else "")]
     lines += [
-        f"what ran in round {number} is not known, nor in these figures: {_SILENT}"
+        f"unknown what ran in round {number}, which these figures leave out: {_SILENT}"
         for number in unknown
     ]
     given = {name: totals[name] for name in totals if name.startswith(("released_", "leaked_"))} | {
         name: totals[name] for name in ("repaired", "ledger_full", "deferred")
     }
-    lines.append("the kernel's books: " + ", ".join(f"{name} {n:,}" for name, n in given.items()))
+    lines.append("the kernel's counts: " + ", ".join(f"{name} {n:,}" for name, n in given.items()))
     if done.behaviours:
         shown = ", ".join(f"{name} {count:,}" for name, count in done.behaviours.items())
-        lines.append(f"behaviours begun, where they could be counted: {shown}")
+        lines.append(f"behaviours started (if counted): {shown}")
     if done.latency_max_ns is not None and done.latency_max_rounds is not None:
         first, last = done.latency_max_rounds
         where = f"round {last}" if first == last else f"one of the rounds {first} to {last}"
         lines.append(
-            f"longest from a budget's end to the run's: {done.latency_max_ns / 1e6:.1f} ms, in "
-            f"{where} (by the guest's clock, which goes on while a busy host has its CPU)"
+            "longest time from the end of a budget to the end of the run: "
+            f"{done.latency_max_ns / 1e6:.1f} ms, in {where} "
+            "(guest's clock; it also runs while a busy host does not run the guest)"
         )
     if done.slopes:
         shown = ", ".join(f"{name} {rate:+.2f}" for name, rate in done.slopes.items())

@@ -72,7 +72,7 @@ class Forks:
             except (RestoreFailed, BootError) as error:
                 if last:
                     raise SnapshotFailed(error.message) from error
-                self.emit(events.Notice(f"{error.message}: the lab makes a new one", "warning"))
+                self.emit(events.Notice(f"{error.message}: making the snapshot again", "warning"))
                 self.cache.remove(KIND, key)
         raise AssertionError("not reached")
 
@@ -81,7 +81,9 @@ class Forks:
             news = key not in self._refused
             self._refused.add(key)
         if news:
-            self.emit(events.Notice(f"guests are booted, not forked: {error.message}", "warning"))
+            self.emit(
+                events.Notice(f"booting guests instead of forking them: {error.message}", "warning")
+            )
 
     def snapshot(self, spec: GuestSpec, key: str | None = None) -> Snapshot:
         """Return the snapshot from which guests of `spec` are forked.
@@ -100,7 +102,7 @@ class Forks:
         try:
             found = snapshot.load(folder)
         except SnapshotDamaged as error:
-            self.emit(events.Notice(f"{error.message}: the lab makes a new one", "warning"))
+            self.emit(events.Notice(f"{error.message}: making the snapshot again", "warning"))
             self.cache.remove(KIND, key)
             found = snapshot.load(self.cache.get(KIND, key, build, what=what))
         with contextlib.suppress(OSError):  # another process may remove it, not what is open

@@ -162,7 +162,7 @@ def _resources(expected: Resources, seen: Observation, leaked: list[str]) -> Fin
         # Leftovers of modules have findings of their own.
         happened = "; ".join(dict.fromkeys(left))
     if seen.not_looked_at:
-        happened += f"; not looked at on this kernel: {', '.join(seen.not_looked_at)}"
+        happened += f"; not checked on this kernel: {', '.join(seen.not_looked_at)}"
     holds = bool(left if expected == "kept" else leaked) == (expected == "kept")
     return Finding("resources", expected, happened, holds, "resources")
 

@@ -136,7 +136,7 @@ def _control(
     if still_on:
         happened = f"{control.without} could not be switched off"
     else:
-        happened = "only something else did" if wrong else "all held"
+        happened = "only other expectations failed" if wrong else "all expectations held"
     expected = f"one of {', '.join(control.topics)} to fail without {control.without}"
     return Judgement("failed", (*findings, Finding("negative control", expected, happened, False)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Dossiers: all that a person needs to understand one failure, in one folder."""
+"""Dossiers: folders that hold everything a person needs to understand one failure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lab import __version__, events
 from lab.plain import bounded, plain
 from lab.report.result import Result, explain, forgery_line
 
-# Runs kept in the results folder; the oldest give way.
+# The number of runs kept in the results folder; the oldest are removed.
 KEPT_RUNS = 20
-# Most characters of one file. A guest can print more than a disk should hold.
+# The maximum number of characters of one file. A guest can print more than fits on a disk.
 MAX_TEXT = 8 << 20
-# A larger observation is not stored: its console alone has the size of the other files.
+# Larger observations are not stored: their consoles alone are as large as the other files.
 MAX_OBSERVATION = 4 * MAX_TEXT
 OBSERVATION = "observation.json"
 RUN_VARIABLE = "LAB_RUN"
@@ -32,15 +32,15 @@ _RUN = re.compile(r"^\d{8}-\d{6}-\d+$")
 
 
 def results_root() -> Path:
-    """`$LAB_RESULTS`, or `.lab/results` below the current folder."""
+    """Return `$LAB_RESULTS`, or `.lab/results` below the current folder."""
     chosen = os.environ.get("LAB_RESULTS")
     return Path(chosen) if chosen else Path.cwd() / ".lab" / "results"
 
 
 def new_run(root: Path | None = None) -> Path:
-    """The run's folder (made when first written to); old runs are removed.
+    """Return the folder of this run, and remove old runs.
 
-    Processes that share a run find its name in `$LAB_RUN`.
+    The first write creates the folder. Processes that share a run find its name in `$LAB_RUN`.
     """
     root = root or results_root()
     own = root / (os.environ.get(RUN_VARIABLE) or run_name())
@@ -53,13 +53,13 @@ def new_run(root: Path | None = None) -> Path:
 
 
 def run_name() -> str:
-    """A name for a run that starts now; names sort by time."""
+    """Return a name for a run that starts now; names sort by time."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
 @dataclass
 class Dossier:
-    """What a dossier is written from."""
+    """The contents of a dossier. Empty texts get no file."""
 
     result: Result
     console: str = ""
@@ -73,7 +73,7 @@ class Dossier:
     observation: str = ""
 
     def write(self, folder: Path) -> Path:
-        """Write it below `folder`, in a subfolder named after the item."""
+        """Write the dossier to a subfolder of `folder` named after the item; return its path."""
         target = _own_folder(folder, re.sub(r"[^A-Za-z0-9._@=,+-]+", "_", self.result.item))
         texts = {
             "README.txt": explain(self.result) + "\n",
@@ -91,14 +91,14 @@ class Dossier:
             if text:
                 safe = bounded(plain(bounded(text, MAX_TEXT)), MAX_TEXT)
                 (target / name).write_text(safe, encoding="utf-8")
-        # ASCII already, and worth nothing if a part of it is missing.
+        # It is ASCII already, and useless if a part of it is missing, so it is never cut.
         if 0 < len(self.observation) <= MAX_OBSERVATION:
             (target / OBSERVATION).write_text(self.observation + "\n", encoding="ascii")
         return target
 
 
 def _own_folder(folder: Path, name: str) -> Path:
-    # An item that is repeated fails more than once, and each time for itself.
+    # A repeated item can fail more than once, and each failure gets a dossier of its own.
     folder.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         target = folder / (name if number == 1 else f"{name}#{number}")
@@ -109,7 +109,7 @@ def _own_folder(folder: Path, name: str) -> Path:
 
 
 def host_facts() -> dict[str, Any]:
-    """Versions of the host and the lab."""
+    """Return the versions of the lab, Python and the host's system, and the number of CPUs."""
     return {
         "lab": __version__,
         "python": platform.python_version(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stages of long jobs in a terminal: a bar where there is one, a line per stage where not."""
+"""Show the stages of long jobs: as live bars in a terminal, as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from rich.progress import (
 from lab.events import Event, Notice, StageFinished, StageProgress, StageStarted
 from lab.plain import plain
 
-# Without a terminal, a stage tells of itself at each of these parts of its total.
+# Without a terminal, each stage prints a line after each of this many parts of its total.
 _PLAIN_PARTS = 10
 
 
 class ProgressReport:
     """A consumer of events (`Emit`) that shows stages; a context manager.
 
-    On a terminal: one live line per running stage, with a bar if its total is
-    known, and one line for each that ended. Elsewhere (CI, pipes): plain lines.
+    On a terminal, it shows one live line per running stage, with a bar if its total is
+    known, and prints one line for each that ended. Elsewhere (CI, pipes) it prints plain lines.
     """
 
     def __init__(self, console: Console | None = None) -> None:

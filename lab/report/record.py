@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Write an attempt and its judgement down: a result, and a dossier where one is wanted."""
+"""Store an attempt and its judgement: as a result, and as a dossier if required."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def record(
 ) -> Result:
     """Write the result of an attempt below `folder`, the run's folder, and return it.
 
-    An item that did not pass gets a dossier; with `keep` each item does. `rerun` is the line
-    that runs the item again, if the usual one does not.
+    An item that did not pass gets a dossier; with `keep` each item does. `rerun` is the command
+    that runs the item again; "" stands for the usual one.
     """
     result = to_result(attempt, judgement, rerun)
     if judgement.verdict != "passed" or keep:
@@ -35,7 +35,7 @@ def record(
 
 
 def record_error(folder: Path, item: Item, error: LabError) -> Result:
-    """Write the result of an item that could not even be planned, and return it."""
+    """Write the result of an item that could not be planned, and return it."""
     result = Result(
         item=item.id,
         scenario=str(item.scenario.path),

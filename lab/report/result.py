@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Results: one item's verdict as data with a version; every other format is made from it."""
+"""Results: one item's verdict as versioned data; every other format is made from it."""
 
 from __future__ import annotations
 
@@ -14,61 +14,71 @@ from typing import Any
 from lab.plain import plain
 from lab.words import Verdict
 
-# Raised when a reader of an older version would misread a newer result.
+# Increase it when a reader of the old version would misread a new result.
 VERSION = 1
 
-# In the failure report; the dossier has more.
+# The maximum number of forgeries in the failure report; the dossier has more.
 SHOWN_FORGERIES = 5
 
-# How long a run took, in the kernel's words: `ran for more than 100 ms: 122 ms`,
+# The duration of a run in a kernel message: `ran for more than 100 ms: 122 ms`,
 # `overdue on CPU 1: 1003 ms after its 100 ms still in the kernel`.
 _TOOK = re.compile(r": \d+ ms(?=$| after )", re.A)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one item.
+    """The result of one item. Texts that are unknown or do not apply are empty."""
 
-    `seconds` is the time on the host's clock, without waiting for a guest's slot;
-    `parts` are its parts by name, and that wait (`wait`). `findings` are all that the
-    judge looked at, `reasons` those that did not hold. `rests_on` is the source of the
-    verdict and `trust` its trust: the least trusted source of a pass, the most trusted
-    source of a failure. `extension_reports` is what the kernel said of programs that it
-    ended, as text. `forgeries` are the first texts that only have the form of a report,
-    of `forged` in all. `guest` is `fork` or `cold`.
-    `rerun` is the line that runs the item again.
-    """
-
+    # The item's ID.
     item: str
+    # The path of the scenario's file.
     scenario: str
+    # The scenario's summary.
     summary: str
+    # The kernel flavor.
     flavor: str
     verdict: Verdict
+    # Why the verdict is not `passed`, one reason each.
     reasons: tuple[str, ...] = ()
+    # All findings of the judge, also those that hold, as `Finding.to_json` has them.
     findings: tuple[dict[str, Any], ...] = ()
+    # All pieces of evidence, as `Evidence.to_json` has them.
     evidence: tuple[dict[str, Any], ...] = ()
+    # The trust of the source in `rests_on`, in lower case.
     trust: str = ""
+    # The source of the verdict: the least trusted one of a pass, the most trusted of a failure.
     rests_on: str = ""
+    # The number of runs of the first use by outcome.
     outcomes: dict[str, int] = field(default_factory=dict)
+    # The state of the kernel at the end.
     state: str = ""
+    # The start of the guest: `fork` or `cold`.
     guest: str = ""
+    # The lines of the console that explain a failure.
     excerpt: str = ""
+    # The kernel's reports on programs that it ended, as text; only after a failure.
     extension_reports: str = ""
+    # The first texts that only have the form of a kernel's report.
     forgeries: tuple[dict[str, Any], ...] = ()
+    # The number of all such texts.
     forged: int = 0
+    # The time on the host's clock, without waiting for a guest's slot.
     seconds: float = 0.0
+    # Seconds by part of the item; `wait` is the time spent waiting for a slot.
     parts: dict[str, float] = field(default_factory=dict)
+    # The command that runs the item again.
     rerun: str = ""
+    # The path of the dossier.
     dossier: str = ""
     version: int = VERSION
 
     def to_json(self) -> str:
-        """The result as one line of JSON."""
+        """Return the result as one line of JSON."""
         return json.dumps(dataclasses.asdict(self), default=str)
 
     @classmethod
     def from_json(cls, line: str) -> Result:
-        """The result from its line; raises `ValueError` for another version."""
+        """Return the result that a line of JSON holds; raise `ValueError` for another version."""
         data = json.loads(line)
         if data.get("version") != VERSION:
             raise ValueError(f"a result of version {data.get('version')}, not {VERSION}")
@@ -80,9 +90,9 @@ class Result:
 
 
 def explain(result: Result) -> str:
-    """Return a failure for a person: what was expected and happened, evidence, console.
+    """Return a failure as text for a person: reasons, evidence, reports, console.
 
-    Nothing in it can steer a terminal, whatever the guest wrote.
+    The text can't control a terminal, whatever the guest printed.
     """
     lines = [f"{result.item}: {result.verdict}  ({result.summary})", ""]
     lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]
@@ -95,7 +105,7 @@ def explain(result: Result) -> str:
         lines += ["", "extension reports:"]
         lines += [f"  {line}" for line in result.extension_reports.splitlines()]
     if result.forged:
-        lines += ["", f"forgeries ({result.forged}), which were not believed:"]
+        lines += ["", f"forgeries ({result.forged}), ignored:"]
         lines += [f"  {forgery_line(one)}" for one in result.forgeries[:SHOWN_FORGERIES]]
     if result.excerpt:
         lines += ["", "console:"]
@@ -107,12 +117,12 @@ def explain(result: Result) -> str:
 
 
 def forgery_line(forgery: Mapping[str, Any]) -> str:
-    """Return a forgery as one line: where, by which means, and its text."""
+    """Return a forgery as one line: its place, the means to recognize it, and its text."""
     return f"console line {forgery.get('line')} [{forgery.get('means')}]: {forgery.get('text')}"
 
 
 def _evidence_lines(evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each piece; those that differ only in how long something took have one."""
+    """Yield a line for each piece of evidence; pieces that differ only in a duration share one."""
     alike: dict[str, list[str]] = {}
     for one in evidence:
         line = f"  [{one.get('kind', '?')}] {one.get('summary', '')}"
@@ -124,7 +134,7 @@ def _evidence_lines(evidence: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def append(folder: Path, result: Result) -> None:
-    """Add a result to the run's `results.jsonl`; whole lines, so that processes can share it."""
+    """Append a result to the run's `results.jsonl` in one write: processes share the file."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "results.jsonl").open("a", encoding="utf-8") as stream:
         stream.write(result.to_json() + "\n")

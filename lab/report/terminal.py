@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Items in a terminal: what runs now, and a line for each verdict."""
+"""Show items in a terminal: those that run now, and a line for each verdict."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Terminal(ProgressReport):
                 super().__call__(event)
 
     def print(self, text: str) -> None:
-        """Print text above what is live."""
+        """Print text above the live lines."""
         self._print(text)
 
     def pause(self) -> None:
-        """Give the terminal away, until `resume`."""
+        """Stop the live lines, so that the terminal can be used otherwise until `resume`."""
         if self._live:
             self._progress.stop()
 
     def resume(self) -> None:
-        """Take the terminal back."""
+        """Show the live lines again after `pause`."""
         if self._live:
             self._progress.start()
 
@@ -63,7 +63,7 @@ class Terminal(ProgressReport):
     def _round(self, event: events.RoundFinished) -> None:
         style, word = _WORDS.get(event.verdict, ("", event.verdict))
         if event.counts is None:
-            what = "what ran is not known: the guest no longer answers"
+            what = "unknown what ran: the guest no longer answers"
         else:
             ends = [f"{event.counts[end]} {end}" for end in OUTCOMES if event.counts.get(end)]
             what = ", ".join(ends) or "nothing ran"

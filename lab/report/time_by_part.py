@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the time of items went, in one line."""
+"""Summarize in one line how items spent their time."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-# Waiting for a slot is no work: another item has the guest's place meanwhile.
+# Waiting for a slot is not work: another item's guest occupies the slot meanwhile.
 _IDLE = "wait"
-# Seconds of it that are not worth a word.
+# Do not report waits up to this many seconds in total.
 _MOST_IDLE = 1.0
 
 
 def time_by_part(items: Iterable[Mapping[str, float]]) -> str:
-    """The seconds of all items by part (`start`: having their guests), and each part's share.
+    """Return the total seconds of each part of the items (`start`: get a guest), with its share.
 
-    What they waited for slots comes behind, and has no share.
+    Waiting for slots comes last, without a share.
     """
     total: Counter[str] = Counter()
     count, idle = 0, 0.0
@@ -27,5 +27,5 @@ def time_by_part(items: Iterable[Mapping[str, float]]) -> str:
     shown = [
         f"{name} {seconds:.1f} s ({100 * seconds / whole:.0f} %)" for name, seconds in total.items()
     ]
-    waited = f"; besides, wait for a slot {idle:.1f} s" if idle > _MOST_IDLE else ""
+    waited = f"; also waited for a slot: {idle:.1f} s" if idle > _MOST_IDLE else ""
     return f"time of {count} items by part: {', '.join(shown)}{waited}"

@@ -43,7 +43,7 @@ class Found:
 
     #: One text for each object that is left over.
     left: list[str]
-    #: Kinds of objects that were not looked at, in plain words, each with the reason.
+    #: Kinds of objects that were not checked, in plain words, each with the reason.
     not_looked_at: dict[str, str]
     #: A network device is left whose code may be gone: the lab must not let the kernel list them.
     touchy: bool = False

@@ -171,7 +171,7 @@ class Residue:
             or "the look at modules found no memory, timer or work item that is left"
         )
         if self.missing:
-            summary += f"; not looked at on this kernel: {', '.join(self.missing)}"
+            summary += f"; not checked on this kernel: {', '.join(self.missing)}"
         return Evidence("residue", summary, {"left": self.found, "not_looked_at": self.missing})
 
     def _peek(self, wanted: Sequence[Candidate]) -> list[bytes | None]:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Scenarios: from YAML files to items that can be run."""
+"""Scenarios: read YAML files, check them, and make runnable items of them."""

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From the short form to the long one: every step and default is put where it belongs.
+"""Expand the short form of a scenario to the long one, with all steps and defaults.
 
-`extension:` is an extension called `main`. Without `steps:` they are: load
+`extension:` is an extension called `main`. Without `steps:` the steps are: load
 every extension, attach it, start the background work, pull the trigger, stop
-and unload again. Steps without an object are left out: a module is not attached,
+and unload again. Impossible steps are left out: a module is not attached,
 nor is a program that the trigger runs on test data; a kernel that is expected
-to stall or crash can't unload any more; of an extension that is expected to be
-rejected, or not to compile, nothing but the load remains. Without `kernels:` it runs where its
-extensions can.
+to stall or crash can't unload any more; an extension that is expected to be
+rejected, or not to compile, is only loaded. Without `kernels:` the scenario runs on the
+kernel that supports all its extensions.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def expand(
     grid: tuple[dict[str, Any], ...],
     data: Map,
 ) -> Scenario:
-    """The long form of what a file says with one set of parameters."""
+    """Return the long form of a file's scenario with one set of parameters."""
     lone = written.extension
     extensions = written.extensions if lone is None else {MAIN: lone}
     expect = written.expect.resolved()
@@ -83,7 +83,7 @@ def expand(
 
 
 def _settings(written: Written) -> Settings:
-    """What is set before the first step, with the budget among it."""
+    """Return the settings before the first step, including the budget."""
     sysctl = dict(written.set.sysctl)
     if written.budget_ms is not None:
         sysctl[BUDGET] = written.budget_ms
@@ -92,12 +92,12 @@ def _settings(written: Written) -> Settings:
 
 
 def with_boot(machine: Machine, more: tuple[str, ...]) -> Machine:
-    """The machine with more boot arguments, after its own so that they win."""
+    """Return the machine with more boot arguments; they follow its own, and so take precedence."""
     return machine.model_copy(update={"boot": (*machine.boot, *more)}) if more else machine
 
 
 def default_flavor(extensions: Iterable[Extension]) -> str:
-    """The kernel that runs all of a scenario's extensions: what runs Rust runs the others, too."""
+    """Return the kernel for all of a scenario's extensions: one with Rust runs the others, too."""
     wanted = {extension.flavor for extension in extensions}
     return RustExtension.flavor if RustExtension.flavor in wanted else BaseExtension.flavor
 
@@ -106,7 +106,7 @@ def _steps(written: Written, extensions: dict[str, Extension]) -> tuple[Step, ..
     churned = {
         work.load_unload for work in written.background.values() if isinstance(work, LoadUnload)
     }
-    # Background work loads its own, unless there is nothing else to load.
+    # Background work loads its own extensions, unless there is no other extension to load.
     loaded = [name for name in extensions if name not in churned] or list(extensions)
     steps: list[Step] = [LoadStep(load=name).moved(extensions[name].where) for name in loaded]
     if written.trigger is None:

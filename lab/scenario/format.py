@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The format of scenarios' files, and what errors call its parts."""
+"""The format of scenarios' files, and the names of its parts in errors."""
 
 from __future__ import annotations
 

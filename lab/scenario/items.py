@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Items: one scenario on one flavor with one set of parameters, each with an id of its own.
+"""Items: one scenario on one flavor with one set of parameters, each with an ID of its own.
 
-An id is `property/name@flavor[depth=8,hook=xdp]`, the brackets only if there
+An ID is `property/name@flavor[depth=8,hook=xdp]`, with brackets only if there
 are parameters; a control's name ends in `-without-PROTECTION`.
 """
 
@@ -19,39 +19,38 @@ from lab.scenario.model.scenario import Control, Scenario
 from lab.scenario.model.steps import SetStep, Step
 from lab.scenario.parameters import as_text
 
-# Neither shells nor reports need quotes for these.
+# Characters of an ID that need no quotes in shells and reports.
 _PLAIN = "+:."
 
 
 @dataclass(frozen=True)
 class Item:
-    """What one virtual machine is started for.
-
-    `scenario` has the parameters put in. Of a control it has the protection
-    switched off already, and `expect` is still the scenario's: the item passes
-    if that expectation fails in what the control says.
-    """
+    """One run of a scenario, in a virtual machine of its own."""
 
     id: str
+    # The scenario with the parameters inserted and, for a control, with the protection
+    # switched off.
     scenario: Scenario
     flavor: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    # The item of a control keeps the expectations of its scenario. It passes if they fail
+    # in the topics that the control names.
     control: Control | None = None
 
     @property
     def path(self) -> str:
-        """The id's `property.name`, a path as result databases (KCIDB) have it."""
+        """The ID's `property.name`, a path as result databases (KCIDB) have it."""
         return self.id.partition("@")[0].replace("/", ".")
 
     @property
     def keeps(self) -> bool:
-        """Whether something is expected to be left over at the end: nobody waits long for it."""
+        """True if leftovers are expected at the end; then there is no long wait for releases."""
         failing = (self.control.fails if self.control else None) or ()
         return self.scenario.expect.resources == "kept" or "resources" in failing
 
 
 def items(scenario: Scenario, flavors: Iterable[str] | None = None) -> list[Item]:
-    """The scenario's items, on its own flavors or on those given, in a stable order."""
+    """Return the scenario's items, on its own or the given flavors, in a stable order."""
     chosen = list(dict.fromkeys(scenario.kernels if flavors is None else flavors))
     variants = [(values, with_parameters(scenario, values)) for values in scenario.grid]
     found = []
@@ -68,7 +67,7 @@ def items(scenario: Scenario, flavors: Iterable[str] | None = None) -> list[Item
 def item_id(
     scenario: Scenario, flavor: str, values: Mapping[str, Any], control: Control | None = None
 ) -> str:
-    """The id of an item; the same for the same file, flavor and values, always."""
+    """Return the ID of an item, which depends only on the file, the flavor and the values."""
     name = f"{scenario.id}-without-{control.without}" if control else scenario.id
     said = ",".join(
         f"{key}={urllib.parse.quote(as_text(value), safe=_PLAIN)}" for key, value in values.items()
@@ -77,10 +76,10 @@ def item_id(
 
 
 def switched_off(scenario: Scenario, control: Control) -> Scenario:
-    """The scenario with the control's protection switched off before its first step."""
+    """Return the scenario with the control's protection switched off before its first step."""
     steps: tuple[Step, ...] = scenario.steps
     if not control.set.empty:
-        # Behind what the scenario sets itself, its budget among it: the control's value wins.
+        # After the scenario's own settings, such as its budget: the control's values win.
         own = tuple(itertools.takewhile(lambda step: isinstance(step, SetStep), steps))
         steps = (*own, SetStep(set=control.set).moved(control.where), *steps[len(own) :])
     machine = with_boot(scenario.machine, control.boot)

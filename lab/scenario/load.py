@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a file to its scenarios, or to all that is wrong with it."""
+"""Load the scenarios of a file, or report all problems of the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def find_files(path: Path) -> list[Path]:
-    """The scenario files at `path`: itself, or all below it, in order; a `UserError` if none."""
+    """Return the scenario files at `path`, which is a file or a folder, in order.
+
+    Raises `UserError` if there is none.
+    """
     if path.is_file():
         return [path]
     if not path.is_dir():
@@ -57,7 +60,7 @@ def find_in(roots: Sequence[Path]) -> list[Path]:
 
 
 def check_file(path: Path, catalog: Catalog | None = None) -> list[Problem]:
-    """All that is wrong with a file, in the order of its lines."""
+    """Return all problems of a file, in the order of its lines."""
     try:
         load_scenarios(path, catalog)
     except FileErrors as errors:
@@ -66,11 +69,11 @@ def check_file(path: Path, catalog: Catalog | None = None) -> list[Problem]:
 
 
 def load_scenarios(path: Path, catalog: Catalog | None = None) -> list[Scenario]:
-    """The scenarios of one file (today a file holds one), its first parameters put in.
+    """Return the scenarios of one file (today a file holds one), with its first parameters.
 
-    With a catalog also what the file names is checked: that it is there, and
-    that this version of the lab can do it. Raises `FileErrors` with all
-    that is wrong with the file.
+    With a catalog, check also that the names in the file exist, and that this
+    version of the lab supports the keys. Raises `FileErrors` with all problems
+    of the file.
     """
     data, flaws = parse_file(path, FORMAT)
     grid = tuple(parameters.grid(data, flaws))
@@ -83,8 +86,8 @@ def load_scenarios(path: Path, catalog: Catalog | None = None) -> list[Scenario]
 
 
 def with_parameters(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """The scenario of the same file with other values put in."""
-    # By their text, for 1 equals both 1.0 and true.
+    """Return the scenario of the same file with other values of the parameters."""
+    # Compare texts, because 1 equals both 1.0 and true.
     if repr(dict(values)) == repr(scenario.parameters) or not scenario._data:
         return scenario
     built, flaws = _build(scenario.path, scenario._data, dict(values), scenario.grid)
@@ -125,7 +128,7 @@ def _build(
     unsure: Collection[Mark] = (),
 ) -> tuple[Scenario | None, list[Flaw]]:
     flaws: list[Flaw] = []
-    # What is there is not known everywhere, and nothing more is said of those places.
+    # Places with unknown values, whose other flaws are not reported.
     open_places = set(unsure)
     filled = parameters.put_in(data, values, flaws, open_places)
     flaws += nothings(filled)
@@ -151,7 +154,7 @@ def _build(
 
 
 def _checks(data: Map, catalog: Catalog | None) -> Iterable[Flaw]:
-    """What the checks find, of each place the first thing: the others follow from it."""
+    """Return the flaws that the checks find, only the first of each place: it causes the others."""
     found: list[Flaw] = []
     if catalog is not None:
         found += names.against(catalog, data)

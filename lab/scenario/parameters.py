@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Parameters: the sets of values that a file gives, and putting one set into its data.
+"""Parameters: read the sets of values of a file, and insert one set into its data.
 
-`${depth}` stands for the value of `depth`. A text that is just that takes the
+`${depth}` stands for the value of `depth`. A text that consists only of it takes the
 value with its type, so `times: ${depth}` gets a number. `$${` stands for `${`.
 """
 
@@ -18,17 +18,17 @@ from lab.config.yaml_file import Flaw, Map, Mark, Seq, transform
 MAX_SETS = 500
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _USE = re.compile(r"\$(\$)?\{([^{}]*)\}")
-# What decides which items there are can't depend on the item.
+# Keys that determine the items, and so can't depend on an item.
 _FIXED = ("name", "property", "tags", "kernels")
 
 Values = dict[str, Any]
 
 
 def grid(data: Map, flaws: list[Flaw]) -> list[Values]:
-    """The sets of values, in the order of their items; one empty set without parameters.
+    """Return the sets of values, in the order of their items; one empty set without parameters.
 
-    `parameters` is a mapping of lists (every combination, the last name varies
-    fastest) or a list of mappings (just those sets).
+    `parameters` is a mapping of lists (every combination; the last name varies
+    fastest) or a list of mappings (exactly those sets). Adds to `flaws`.
     """
     written = data.get("parameters")
     if "parameters" not in data:
@@ -42,7 +42,7 @@ def grid(data: Map, flaws: list[Flaw]) -> list[Values]:
         for values in lists:
             size *= len(values)
         if size > MAX_SETS:
-            flaws.append(Flaw(at, f"{size} sets of parameters, and {MAX_SETS} are the most"))
+            flaws.append(Flaw(at, f"{size} sets of parameters: the maximum is {MAX_SETS}"))
         elif len(flaws) == before:
             sets = [dict(zip(written, row, strict=True)) for row in itertools.product(*lists)]
     elif isinstance(written, Seq) and written:
@@ -53,14 +53,14 @@ def grid(data: Map, flaws: list[Flaw]) -> list[Values]:
 
 
 def as_text(value: Any) -> str:
-    """A value as it stands in a text and in an item's id."""
+    """Return a value as text, as texts of the file and the ID of an item have it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def put_in(data: Map, values: Values, flaws: list[Flaw], unsure: set[Mark]) -> Map:
-    """A copy of the file's data with the values put in, `parameters` itself left as it is.
+    """Return a copy of the file's data with the values inserted, except in `parameters`.
 
-    `unsure` gets the places whose value could not be told.
+    Adds to `flaws`, and adds places with unknown values to `unsure`.
     """
     used: set[str] = set()
     declared = _declared(data.get("parameters"))
@@ -101,7 +101,7 @@ def put_in(data: Map, values: Values, flaws: list[Flaw], unsure: set[Mark]) -> M
         filled.put(key, new, data.keys_at[key], at)
     for name in values:
         if name not in used:
-            flaws.append(Flaw(_named_at(data, name), f"the parameter '{name}' is used nowhere"))
+            flaws.append(Flaw(_named_at(data, name), f"the parameter '{name}' is never used"))
     return filled
 
 
@@ -114,7 +114,7 @@ def _list(written: Map, name: Any, flaws: list[Flaw]) -> list[Any]:
     seen: set[str] = set()
     for value, value_at in zip(values, values.items_at, strict=True):
         if _check_value(value, value_at, flaws) and as_text(value) in seen:
-            flaws.append(Flaw(value_at, f"the value {as_text(value)} is here twice"))
+            flaws.append(Flaw(value_at, f"the value {as_text(value)} is given twice"))
         seen.add(as_text(value))
     return list(values)
 
@@ -122,7 +122,7 @@ def _list(written: Map, name: Any, flaws: list[Flaw]) -> list[Any]:
 def _rows(written: Seq, flaws: list[Flaw]) -> list[Values]:
     if len(written) > MAX_SETS:
         flaws.append(
-            Flaw(written.mark, f"{len(written)} sets of parameters, and {MAX_SETS} are the most")
+            Flaw(written.mark, f"{len(written)} sets of parameters: the maximum is {MAX_SETS}")
         )
         return []
     seen: set[str] = set()
@@ -141,7 +141,7 @@ def _rows(written: Seq, flaws: list[Flaw]) -> list[Values]:
             continue
         key = "\n".join(as_text(row[name]) for name in names)
         if key in seen:
-            flaws.append(Flaw(at, "this set of values is here twice"))
+            flaws.append(Flaw(at, "this set of values is given twice"))
         seen.add(key)
     return [
         {name: row[name] for name in names or ()}
@@ -171,7 +171,7 @@ def _refuse(key: str, value: Any, at: Mark, flaws: list[Flaw]) -> set[Mark]:
     def scalar(text: Any, mark: Mark) -> Any:
         if isinstance(text, str) and "${" in text:
             refused.add(mark)
-            flaws.append(Flaw(mark, f"parameters can't stand in '{key}'"))
+            flaws.append(Flaw(mark, f"'{key}' can't contain parameters"))
         return text
 
     transform(value, scalar, at)
@@ -179,7 +179,7 @@ def _refuse(key: str, value: Any, at: Mark, flaws: list[Flaw]) -> set[Mark]:
 
 
 def _declared(written: Any) -> list[str]:
-    """The names of all parameters, of those too whose values are in no order."""
+    """Return the names of all parameters, also of those with malformed values."""
     holders = written if isinstance(written, Seq) else [written]
     found = [name for holder in holders if isinstance(holder, Map) for name in holder]
     return [name for name in dict.fromkeys(found) if isinstance(name, str)]

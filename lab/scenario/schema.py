@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The JSON Schema of scenarios as people write them, for editors.
 
-It is made from the model, short forms included. Two things are wider than the
-model: wherever a number or a fixed word may stand, `${parameter}` may stand
-too; and what only the whole file can show (an order of steps, a name) is left
-to `lab check`.
+It is made from the model, including the short forms. It is wider than the model in two
+ways. It allows `${parameter}` wherever it allows a number or a fixed word. And it leaves
+rules about the whole file (the order of steps, names) to `lab check`.
 """
 
 from __future__ import annotations
@@ -21,68 +20,69 @@ from lab.scenario.model.triggers import TRIGGERS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETER = {"type": "string", "pattern": r"\$\{[a-zA-Z_][a-zA-Z0-9_]*\}"}
-# What decides which items there are can't hold parameters.
+# Keys that determine the items, and so can't contain parameters.
 _FIXED = ("name", "property", "tags", "kernels", "parameters")
 _PLAIN_TYPES = ("integer", "number", "boolean")
 
 
-# What an editor shows beside a key. The parts of the model describe themselves.
+# The descriptions of keys that an editor shows. The docstrings of the model describe its parts.
 _MEANINGS = {
     "name": "Name of the scenario; default: the file's.",
-    "property": "The safety property that it is about; default: the folder's name.",
-    "summary": "One sentence: what is shown.",
-    "tags": "Names to choose by: pytest -m TAG.",
-    "kernels": "Flavors to run on; default: [stock], or [rex] with a Rust extension.",
+    "property": "The safety property that the scenario checks; default: the folder's name.",
+    "summary": "One sentence that says what the scenario shows.",
+    "tags": "Names for pytest -m TAG.",
+    "kernels": "Kernel flavors to run on; default: [stock], or [rex] with a Rust extension.",
     "machine": "The guest: cpus, memory in MiB, boot arguments, type, clock.",
-    "timeout": "Seconds for the whole item.",
-    "parameters": "Lists of values, an item for each combination; ${NAME} stands for a value.",
-    "extension": "The one extension, called main in steps.",
+    "timeout": "Seconds allowed for the whole item.",
+    "parameters": "Lists of values; each combination is an item; ${NAME} stands for a value.",
+    "extension": "The only extension, called main in steps.",
     "extensions": "Extensions by name.",
-    "background": "Work that goes on beside the steps, by name.",
-    "trigger": "What makes the extension run, if there are no steps.",
-    "steps": "What to do, one after the other.",
-    "expect": "What must hold at the end.",
-    "budget_ms": "Milliseconds that a run of a Rust program may take; 0: no end.",
+    "background": "Work that runs alongside the steps, by name.",
+    "trigger": "The trigger that makes the extension run, if there are no steps.",
+    "steps": "The steps, in order.",
+    "expect": "The expectations at the end.",
+    "budget_ms": "Milliseconds that a run of a Rust program may take; 0: no limit.",
     "set": "Sysctls, debugfs files and boot arguments, set before the first step.",
-    "allow_console": "Kinds of report that may appear, each with its reason.",
-    "trust": "guest, or host: a pass that rests on the guest's word is an error.",
-    "controls": "The same with a protection switched off: the expectation has to fail.",
-    "compare": "Variants to compare; not in this version of the lab.",
+    "allow_console": "Kinds of report that may appear on the console, each with its reason.",
+    "trust": "guest; or host: a pass that relies on data from the guest is an error.",
+    "controls": "Negative controls: the same item with a protection switched off, where the "
+    "expectation must fail.",
+    "compare": "Variants to compare; this version of the lab does not support it.",
 }
 _EXPECTED = {
-    "outcome": "What became of the extension: a word, or a mapping of words to counts.",
-    "verifier_log": "What the verifier's log has to look like.",
+    "outcome": "How the extension ended: a word, or a mapping of words to counts.",
+    "verifier_log": "Expectations about the verifier's log.",
     "compiler_log": "The compiler's messages about an extension that is not_compiled.",
-    "maps": "Values in maps, just before their extension is unloaded.",
-    "kernel": "State of the kernel at the end.",
+    "maps": "Values in maps, read just before their extension is unloaded.",
+    "kernel": "The state of the kernel at the end.",
     "resources": "released: nothing is left (default if the kernel is alive); any: not checked.",
-    "reusable": "Load and trigger again, with the same outcome.",
+    "reusable": "If true, the lab loads and triggers again, and expects the same outcome.",
     "reports": "Kinds of report that must be on the console.",
-    "forged": "Texts on the console that have the form of a report and are not the kernel's.",
-    "extension_report": "What the kernel's reports on Rust programs that it ended look like.",
-    "counters": "Increase of the kernel's counters.",
+    "forged": "The number of console texts that look like a report but are not the kernel's.",
+    "extension_report": "Expectations about the kernel's reports on Rust programs that it ended.",
+    "counters": "Increases of the kernel's counters.",
     "bpf_objects": "Increases in the numbers of BPF objects, by kind.",
-    "rex": "Increase of the kernel's counters of Rust programs, in the first use.",
-    "slopes": "Increase per repetition.",
+    "rex": "Increases of the kernel's counters of Rust programs, in the first use.",
+    "slopes": "Increases per repetition.",
     "time": "Seconds that the triggers take together.",
-    "misses": "Runs that the kernel dropped.",
-    "received": "Packets of all triggers that reached a socket.",
+    "misses": "The number of runs that the kernel dropped.",
+    "received": "The number of packets of all triggers that reached a socket.",
 }
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out what says nothing to someone who writes a scenario."""
+    """Leave out the parts that do not help the author of a scenario."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def nullable_schema(self, schema: Any) -> dict[str, Any]:
-        # In Python `None` is "not given"; in YAML a key without a value is an error.
+        # In Python `None` means "not given"; in YAML a key without a value is an error.
         return self.generate_inner(schema["schema"])
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema as plain data."""
+    """Return the schema as plain data."""
     schema = Written.model_json_schema(by_alias=True, schema_generator=_Generator)
     definitions = {name: _widened(part) for name, part in schema.pop("$defs").items()}
     for kinds in (STEPS, TRIGGERS, EXTENSIONS, BACKGROUNDS):
@@ -110,7 +110,7 @@ def _others(definitions: dict[str, Any], model: type, kind: str) -> list[str]:
 
 
 def _widened(part: Any) -> Any:
-    """The part with parameters allowed wherever a value is not just any text."""
+    """Return a part of the schema with parameters allowed wherever a value is not free text."""
     if isinstance(part, list):
         return [_widened(each) for each in part]
     if not isinstance(part, dict):
@@ -122,7 +122,7 @@ def _widened(part: Any) -> Any:
     if part.get("type") == "string" and "pattern" in part:
         plain = {key: value for key, value in part.items() if key != "default"}
         return {"anyOf": [plain, _PARAMETER]}
-    # The names of keys are not values, and hold no parameters.
+    # The names of keys are not values, and can't contain parameters.
     wide = {
         key: value if key == "propertyNames" else _widened(value) for key, value in part.items()
     }

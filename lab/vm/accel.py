@@ -203,14 +203,14 @@ def judge(accel: str, status: int | None, marks: str, stderr: str, seconds: floa
             f"a tiny one did not reach {missed} within {seconds:.1f} s"
         )
         remedy = (
-            "use --accel tcg; if this host is itself a virtual machine, ask its operator "
-            "for nested virtualization"
+            "use --accel tcg; if this host is itself a virtual machine, ask its "
+            "administrator to enable nested virtualization"
             if accel == "kvm"
             else "check that the host is not overloaded, then run `lab doctor` again"
         )
         return AccelReport(accel, "no-guest", text, remedy, round(seconds, 2))
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    last = [line for line in stderr.splitlines() if line.strip()][-1:] or ["it said nothing"]
+    last = [line for line in stderr.splitlines() if line.strip()][-1:] or ["it printed nothing"]
     text = f"QEMU {how} on {name}, before {missed}: {_trim(last[0])}"
     remedy = (
         "use --accel tcg; a newer QEMU or host kernel may help"
@@ -232,8 +232,8 @@ def absent_remedy(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         flags = set()
     if not flags:
         return (
-            "the CPU offers no virtualization here: turn it on in the firmware, or in a virtual "
-            "machine ask for nested virtualization"
+            "the CPU offers no virtualization here: enable it in the firmware; in a virtual "
+            "machine, ask its administrator to enable nested virtualization"
         )
     module = "kvm_intel" if "vmx" in flags else "kvm_amd"
     return f"load the module: sudo modprobe {module} (in a container: pass /dev/kvm in)"

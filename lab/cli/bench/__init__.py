@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab bench`: measure the lab on this host."""
+"""`lab bench`: run benchmarks on this host."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab bench kill`: how long the kernel takes to end a program that never returns."""
+"""`lab bench kill`: measure how long the kernel takes to end a program that never returns."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def kill(
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     kills: Annotated[int, typer.Option(min=1, max=10000, help="Kills in each context.")] = 200,
     budget: Annotated[
-        int, typer.Option(min=1, max=1000, help="What a run may take, in milliseconds.")
+        int, typer.Option(min=1, max=1000, help="Budget of a run, in milliseconds.")
     ] = 10,
     as_json: JsonFile = None,
 ) -> None:
-    """From the end of a run's budget until the kernel has its CPU again, in each context."""
+    """Measure the time from the end of a budget until the kernel has its CPU back, per context."""
     options = KillOptions(kills=kills, budget_ms=budget)
     take(
         accel,
@@ -35,7 +35,7 @@ def kill(
 
 
 def show(found: KillFigures, out: Console) -> None:
-    """All figures as tables, one for each clock."""
+    """Print all figures as tables, one for each clock."""
     about, options = found.about, found.options
     kernels = ", ".join(one["release"] for one in about["kernels"].values())
     tick = tick_ms(options.budget_ms)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the benchmarks' commands have in common: measure with progress, write JSON, show tables."""
+"""Common code of the benchmarks' commands: measure with progress, write JSON, show tables."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.workspace import Workspace
 
-# Of the tables where nobody's terminal says: into a file, or a pipe.
+# The width of tables, in columns, if the output is no terminal but a file or a pipe.
 WIDTH = 100
 
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there as JSON.")
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the figures to this file as JSON."),
 ]
 
 
@@ -58,11 +59,11 @@ def take(
 
 
 def need_writable(path: Path) -> None:
-    """Raise `UserError` if `path` can't be written: minutes before there is anything to write."""
+    """Raise `UserError` if `path` can't be written, before minutes of measuring are lost."""
     try:
         check_writable(path)
     except OSError as error:
         raise UserError(
             f"--json {path}: can't be written: {error.strerror}",
-            hint="name a file in a folder that exists and is yours",
+            hint="name a file in a folder that exists and that you can write to",
         ) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab bench protections`: what the kernel's protections cost when nothing goes wrong."""
+"""`lab bench protections`: measure the cost of the kernel's protections without faults."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def protections(
     kernel: Annotated[str, typer.Option(help="Kernel flavor, with Rex.")] = FLAVOR,
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     boots: Annotated[int, typer.Option(min=1, help="Guests.")] = 3,
-    samples: Annotated[int, typer.Option(min=1, help="Brackets of each program and guest.")] = 200,
-    runs: Annotated[int, typer.Option(min=1, max=10000, help="Runs in a bracket.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Batches per program and guest.")] = 200,
+    runs: Annotated[int, typer.Option(min=1, max=10000, help="Runs per batch.")] = 50,
     counts: Annotated[bool, typer.Option(help="Count instructions, too (emulation).")] = True,
     as_json: JsonFile = None,
 ) -> None:
-    """Calls beside eBPF's at depths of 1 to 33; runs without this or that protection; ticks."""
+    """Measure calls at depths of 1 to 33 against eBPF, runs without each protection, and ticks."""
     options = ProtectionsOptions(boots=boots, samples=samples, runs=runs, counts=counts)
     take(
         accel,
@@ -38,7 +38,7 @@ def protections(
 
 
 def show(found: ProtectionsFigures, out: Console) -> None:
-    """All figures as tables, medians with the 5th to the 95th percentile."""
+    """Print all figures as tables: medians, with the 5th to the 95th percentile."""
     show_groups(found.about, found.groups, out)
     for what, why in (
         ("stack checks", found.why_no_stack_check),

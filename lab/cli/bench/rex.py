@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab bench rex`: what programs in Rust cost, beside the same in eBPF."""
+"""`lab bench rex`: compare the cost of programs in Rust with the same programs in eBPF."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from lab.jobs.bench.rex import RexBenchmark, RexFigures, RexOptions
 def rex(
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
     boots: Annotated[int, typer.Option(min=1, help="Guests of each kernel.")] = 5,
-    samples: Annotated[int, typer.Option(min=1, help="Brackets of each program and guest.")] = 200,
-    runs: Annotated[int, typer.Option(min=1, max=10000, help="Runs in a bracket.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Batches per program and guest.")] = 200,
+    runs: Annotated[int, typer.Option(min=1, max=10000, help="Runs per batch.")] = 50,
     loads: Annotated[int, typer.Option(min=1, help="Loads of each object and guest.")] = 8,
     counts: Annotated[bool, typer.Option(help="Count instructions, too (emulation).")] = True,
     as_json: JsonFile = None,
 ) -> None:
-    """Rex and eBPF side by side: running, panicking, loading; and eBPF without Rex beside it."""
+    """Compare Rex with eBPF: running, panicking, loading; and eBPF with and without Rex."""
     options = RexOptions(boots=boots, samples=samples, runs=runs, loads=loads, counts=counts)
     take(accel, as_json, lambda planner, emit: RexBenchmark(planner, options, emit).measure(), show)
 
 
 def show(found: RexFigures, out: Console) -> None:
-    """All figures as tables, medians with the 5th to the 95th percentile."""
+    """Print all figures as tables: medians, with the 5th to the 95th percentile."""
     show_groups(found.about, found.groups, out)
     if found.repeated is None:
         out.print(f"No instruction counts: {found.why_no_counts}.")
     elif found.repeated:
-        out.print("Two runs counted the same instructions.")
+        out.print("Both guests counted the same instructions.")
     else:
-        out.print("[red]Two runs did not count the same instructions.[/]")
+        out.print("[red]The guests did not count the same instructions.[/]")
 
 
 def show_groups(about: Mapping[str, Any], groups: Iterable[Group], out: Console) -> None:
-    """Where it was measured, and each group as a table."""
+    """Print the host and kernels of a measurement, and each group as a table."""
     kernels = ", ".join(one["release"] for one in about["kernels"].values())
     out.print(f"{about['accelerator']}, {about['host']['cpu']}; {kernels}; medians, 5 to 95 %\n")
     for group in groups:
@@ -50,7 +50,7 @@ def show_groups(about: Mapping[str, Any], groups: Iterable[Group], out: Console)
 
 
 def _table(group: Group) -> Table:
-    """A group's figures with their spread and, where two are compared, their ratio."""
+    """Return a table of a group's figures, with their spread and the ratio of two columns."""
     table = Table(
         title=f"{group.title}, {group.unit}", title_justify="left", box=None, pad_edge=False
     )
@@ -78,7 +78,7 @@ def _cells(figure: Figure | None) -> tuple[str, str]:
 
 
 def _number(value: float) -> str:
-    """Three figures that matter, and no thousandths of what is counted in thousands."""
+    """Format a number with three significant digits, from 1000 on as a whole number."""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
 
 

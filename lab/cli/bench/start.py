@@ -19,18 +19,18 @@ from lab.report.terminal import Terminal
 from lab.runner.plan import Planner
 from lab.workspace import Workspace
 
-# In the order in which they come.
+# The parts of a start, in the order of time.
 PARTS = ("QEMU", "load", "boot", "unpark", "SSH", "command")
 
 
 def start(
     kernel: Annotated[str, typer.Option(help="Kernel flavor.")] = "stock",
     accel: Annotated[str, typer.Option(help="auto, kvm or tcg.")] = "auto",
-    turns: Annotated[int, typer.Option(min=1, help="Cold boots; four forks for each of them.")] = 5,
-    guests: Annotated[int, typer.Option(min=1, help="Forks in the test of throughput.")] = 40,
+    turns: Annotated[int, typer.Option(min=1, help="Cold boots; each comes with four forks.")] = 5,
+    guests: Annotated[int, typer.Option(min=1, help="Forks in the throughput test.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="Print figures as JSON.")] = False,
 ) -> None:
-    """Measure how long guests take to start: forks, cold boots and virtme-ng, and their parts."""
+    """Measure how long guests take to start: forks, cold boots and virtme-ng, and the parts."""
     out = Console(highlight=False)
     with Terminal(Console(stderr=True, highlight=False, soft_wrap=True)) as progress:
         emit = events.Bus(progress)
@@ -59,7 +59,7 @@ def _parts(found: StartFigures) -> Table:
 
 
 def _targets(found: StartFigures) -> Table:
-    table = Table("target", "asked", "measured", "", box=None, pad_edge=False)
+    table = Table("target", "required", "measured", "", box=None, pad_edge=False)
     for one in found.judged():
         if one.measured is None:
             table.add_row(one.what, one.asked, "-", found.why_no_vng)

@@ -120,5 +120,5 @@ def increase(baseline: BpfObjects, now: BpfObjects) -> dict[str, int]:
 def evidence(baseline: BpfObjects, now: BpfObjects) -> Evidence:
     """Return the leftover objects as evidence."""
     left = [str(item) for item in leaked(baseline, now)]
-    summary = f"left over: {', '.join(left)}" if left else "every BPF object was freed"
+    summary = f"left over: {', '.join(left)}" if left else "every BPF object was released"
     return Evidence("bpf-objects", summary, {"leaked": left, **increase(baseline, now)})

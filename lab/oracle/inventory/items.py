@@ -112,7 +112,7 @@ class Inventory:
     """All objects at one moment."""
 
     items: frozenset[Item]
-    #: Kinds that were not looked at, each with the reason.
+    #: Kinds that were not checked, each with the reason.
     unseen: Mapping[ItemKind, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()  #: the folders of /proc/sys
     tasks: frozenset[str] = frozenset()  #: pid and name of each process (not kernel threads)

@@ -111,7 +111,7 @@ def _open_files(before: Inventory, now: Inventory) -> list[Item]:
 
 
 def unseen(before: Inventory, now: Inventory, *, modules_ran: bool = True) -> dict[str, str]:
-    """Return the kinds that were not looked at, each with the reason."""
+    """Return the kinds that were not checked, each with the reason."""
     found = {**before.unseen, **now.unseen}
     if before.tasks != now.tasks:
         found.setdefault("open-file", "other processes run than at the baseline")
@@ -184,10 +184,10 @@ def _of(owner: tuple[str, str] | None) -> str:
 
 
 def evidence(left: Sequence[str], not_looked_at: Mapping[str, str]) -> Evidence:
-    """Return what is left over, and what was not looked at, as evidence."""
+    """Return what is left over, and what was not checked, as evidence."""
     summary = f"left over: {', '.join(left)}" if left else "no kernel object is left over"
     if not_looked_at:
         reasons = [f"{what} ({why})" for what, why in not_looked_at.items()]
-        summary += f"; not looked at: {', '.join(reasons)}"
+        summary += f"; not checked: {', '.join(reasons)}"
     data = {"left": list(left), "not_looked_at": dict(not_looked_at)}
     return Evidence("inventory", summary, data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs that are attached where they can't go, or that nobody says where to attach."""
+"""Check for programs with a target that they can't be attached to, or with no target at all."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lab.scenario.checks.data import (
     walk,
 )
 
-# By the first word of a program's section, the kinds of target that it can go to. These
-# are libbpf's words for sections, and those of Rust's attributes behind `rex_`; what is
-# not here is left to the loader.
+# The kinds of target that a program can be attached to, by the first word of its section.
+# These are libbpf's words for sections, and the words after `rex_` in Rust's attributes. The
+# loader checks programs with other words.
 _KINDS = {
     "kprobe": ("kprobe", "kretprobe"),
     "kretprobe": ("kprobe", "kretprobe"),
@@ -35,14 +35,14 @@ _KINDS = {
     "classifier": ("tc",),
     "cgroup_skb": ("cgroup",),
 }
-# Sections that never say where, whatever follows in them.
+# Sections that never name a target, whatever follows the first word.
 _NEVER_PLACED = ("xdp", "tc", "classifier", "cgroup_skb")
-# What the loader can place without being told.
+# Programs that the loader can attach without a target.
 _ALWAYS_PLACED = ("perf_event",)
 
 
 def against(catalog: Catalog, data: Map) -> Iterator[Flaw]:
-    """Attachments that the loader would refuse, as far as the sources show."""
+    """Find attachments that the loader would refuse, as far as the sources show."""
     known = extensions(data)
     sources = {name: _source(catalog, extension) for name, extension in known.items()}
     for name, extension in known.items():
@@ -80,7 +80,7 @@ def _source(catalog: Catalog, extension: Map) -> Source:
 
 
 def _attached_whole(data: Map, known: dict[str, Map]) -> Iterator[tuple[str, Mark]]:
-    """The extensions that are attached by their own list, and what asks for it."""
+    """Yield the extensions that are attached by their own list, and the place that requires it."""
     for step in walk(sequence(data, "steps")):
         spec = step.get("attach")
         name = spec if isinstance(spec, str) else text(spec, "extension")
@@ -105,7 +105,7 @@ def _one(source: Source, spec: Map) -> Iterator[Flaw]:
             spec,
             "to",
             f"'{spec['program']}' {_where(source, section)}: "
-            f"it can only go to {' or '.join(f'{kind}:…' for kind in kinds)}",
+            f"it can only be attached to {' or '.join(f'{kind}:…' for kind in kinds)}",
         )
 
 
@@ -114,15 +114,15 @@ def _unplaced(source: Source, program: str, mark: Mark) -> Iterator[Flaw]:
     if section is None:
         return
     word = _word(section)
-    # libbpf takes no device from a section; an attribute names whatever its kind goes to.
+    # libbpf takes no device from a section; an attribute names a target of any kind.
     never = source.marks == "section" and word in _NEVER_PLACED
     placed = "/" in section and not never
     if word in _KINDS and not placed and word not in _ALWAYS_PLACED:
         kind = _KINDS[word][0]
         yield Flaw(
             mark,
-            f"where does '{program}' go? Its {source.marks} '{_shown(source, section)}' "
-            f"does not say: "
+            f"'{program}' needs a target, and its {source.marks} "
+            f"'{_shown(source, section)}' names none: "
             f'attach: [{{program: {program}, to: "{kind}:…"}}]',
         )
 
@@ -134,10 +134,10 @@ def _where(source: Source, section: str) -> str:
 
 
 def _shown(source: Source, section: str) -> str:
-    """A section as the source has it: an attribute is `rex_kprobe` for `kprobe/f`."""
+    """Return a section as the source writes it: an attribute is `rex_kprobe` for `kprobe/f`."""
     return f"rex_{_word(section)}" if source.marks == "attribute" else section
 
 
 def _word(section: str) -> str:
-    """`xdp` of `xdp.frags`, `kprobe` of `kprobe/f`, without libbpf's mark for optional ones."""
+    """Return `xdp` for `xdp.frags`, `kprobe` for `kprobe/f`, without libbpf's optional `?`."""
     return section.lstrip("?").partition("/")[0].partition(".")[0]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the checks of a file's data share.
+"""Access to a file's data for the checks.
 
-They read the data, not the model: a file with a mistyped key in one place is
-still checked everywhere else. So they skip whatever has the wrong type, which
-validation has named already.
+The checks read the data, not the model, so that a file with a mistyped key in one place is
+still checked everywhere else. They skip values of the wrong type, which validation
+reports.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from lab.words import LOAD_OUTCOMES, LoadOutcome
 
 
 def mapping(holder: Any, key: Any) -> Map:
-    """The mapping at `key`, an empty one if there is none."""
+    """Return the mapping at `key`, or an empty one if there is none."""
     value = holder.get(key) if isinstance(holder, Map) else None
     return value if isinstance(value, Map) else Map()
 
 
 def sequence(holder: Any, key: Any) -> Seq:
-    """The list at `key`, an empty one if there is none."""
+    """Return the list at `key`, or an empty one if there is none."""
     value = holder.get(key) if isinstance(holder, Map) else None
     return value if isinstance(value, Seq) else Seq()
 
 
 def text(holder: Any, key: Any) -> str | None:
-    """The text at `key`, if there is one."""
+    """Return the text at `key`, or None if there is none."""
     value = holder.get(key) if isinstance(holder, Map) else None
     return value if isinstance(value, str) else None
 
 
 def number(holder: Any, key: Any) -> int | float | None:
-    """The number at `key`, if there is one."""
+    """Return the number at `key`, or None if there is none."""
     value = holder.get(key) if isinstance(holder, Map) else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -50,7 +50,7 @@ def at_key(holder: Map, key: Any, message: str) -> Flaw:
 
 
 def extensions(data: Map) -> dict[str, Map]:
-    """The extensions by name; one that is malformed is an empty mapping."""
+    """Return the extensions by name; a malformed one is an empty mapping."""
     found = {
         name: mapping(data["extensions"], name)
         for name in mapping(data, "extensions")
@@ -60,7 +60,7 @@ def extensions(data: Map) -> dict[str, Map]:
 
 
 def walk(steps: Seq) -> Iterator[Map]:
-    """All steps that are mappings, those inside repetitions after theirs."""
+    """Yield all steps that are mappings; steps in a repetition follow the repetition."""
     for step in steps:
         if isinstance(step, Map):
             yield step
@@ -68,7 +68,7 @@ def walk(steps: Seq) -> Iterator[Map]:
 
 
 def ref(said: Any, known: dict[str, Map]) -> Ref | None:
-    """The program or map that `said` refers to, None where validation has complained."""
+    """Return the program or map that `said` refers to, or None if validation reports it."""
     try:
         return Ref.parse(said, tuple(known)) if isinstance(said, str) else None
     except ValueError:
@@ -76,13 +76,13 @@ def ref(said: Any, known: dict[str, Map]) -> Ref | None:
 
 
 def positive(bound: Any) -> bool:
-    """Whether a bound as written asks for more than nothing."""
+    """Return whether a bound as written requires a number above 0."""
     least = number(bound, "at_least") or number(bound, "equals") or 0
     return least > 0 or (isinstance(bound, int) and bound > 0)
 
 
 def failed_load(data: Map) -> LoadOutcome | None:
-    """Return how a load is expected to fail; None if the item expects no failing load."""
+    """Return the expected failure of a load, or None if the item expects no load to fail."""
     outcome = mapping(data, "expect").get("outcome")
     for word in LOAD_OUTCOMES:
         if outcome == word or (isinstance(outcome, Map) and positive(outcome.get(word))):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Expectations that nothing can meet, or that prove nothing."""
+"""Check for expectations that nothing can meet, or that prove nothing."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from lab.scenario.checks.packets import loses_packets
 from lab.scenario.model.base import BUDGET
 from lab.words import FATAL_REPORTS, LOAD_OUTCOMES, OUTCOMES, TOPICS
 
-# What is read in the guest at the end, and so not from a kernel that crashed.
+# Values that are read in the guest at the end, and so not from a crashed kernel.
 _READ_AT_END = ("maps", "misses", "counters", "bpf_objects", "rex", "slopes")
-# What the judge looks at even if nothing is said of it.
+# Topics that the judge checks even if the scenario does not mention them.
 _ALWAYS_JUDGED = ("kernel", "reports", "counters", "resources", "rex", "steps")
-# What shows that something happened. That the kernel is well shows nothing.
+# Keys that show that something happened. A healthy kernel alone does not show it.
 _PROOFS = (
     "outcome",
     "maps",
@@ -60,12 +60,12 @@ _STEP_PROOFS = (
     "verifier_log",
 )
 
-# Where something is done while the item runs.
+# Keys whose work runs while the item runs.
 _BUSY = ("background", "trigger", "steps")
 
 
 def check(data: Map) -> Iterator[Flaw]:
-    """All that can't be, of one scenario's data with its parameters put in."""
+    """Find all flaws in one scenario's data, with its parameters inserted."""
     expect = mapping(data, "expect")
     yield from _state(expect)
     yield from _rejection(data, expect)
@@ -89,11 +89,13 @@ def _state(expect: Map) -> Iterator[Flaw]:
         )
     if kernel == "crashed" and "resources" in expect:
         yield at_value(
-            expect, "resources", "nobody can tell of a crashed kernel: leave 'resources' out"
+            expect,
+            "resources",
+            "a crashed kernel can't be checked for resources: leave 'resources' out",
         )
     if kernel == "stalled" and expect.get("resources") == "released":
         yield at_value(
-            expect, "resources", "a stalled kernel does not get to release: leave 'resources' out"
+            expect, "resources", "a stalled kernel can't release anything: leave 'resources' out"
         )
     if kernel == "crashed":
         for key in _READ_AT_END:
@@ -102,7 +104,9 @@ def _state(expect: Map) -> Iterator[Flaw]:
     reports = sequence(expect, "reports")
     for report, place in zip(reports, reports.items_at, strict=True):
         if kernel == "alive" and isinstance(report, str) and report in FATAL_REPORTS:
-            yield Flaw(place, f"a kernel that reports '{report}' is not alive: expect it crashed")
+            yield Flaw(
+                place, f"a kernel that reports '{report}' is not alive: expect 'kernel: crashed'"
+            )
 
 
 def _rejection(data: Map, expect: Map) -> Iterator[Flaw]:
@@ -122,7 +126,7 @@ def _rejection(data: Map, expect: Map) -> Iterator[Flaw]:
             yield at_value(
                 expect,
                 "outcome",
-                f"which extension is {word}? Say so at its load step: expect: {{outcome: {word}}}",
+                f"expect this at the load step of one extension: expect: {{outcome: {word}}}",
             )
         return
     for key in ("maps", "misses"):
@@ -138,11 +142,11 @@ def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
     known = extensions(data)
     for key in _OF_EXTENSIONS:
         if key in expect and not known and "compare" not in data:
-            yield at_key(expect, key, f"'{key}' of what? There is no extension")
+            yield at_key(expect, key, f"'{key}' needs an extension, and there is none")
     if known and not any("rust" in extension for extension in known.values()):
         for key in ("rex", "extension_report"):
             if key in expect:
-                yield at_key(expect, key, f"'{key}' is about Rust programs: there is none")
+                yield at_key(expect, key, f"'{key}' is about Rust programs, and there is none")
     if known and all("module" in extension for extension in known.values()):
         for key in ("verifier_log", "misses"):
             if key in expect:
@@ -151,7 +155,7 @@ def _extensions(data: Map, expect: Map) -> Iterator[Flaw]:
 
 
 def _runs_of_modules(expect: Map) -> Iterator[Flaw]:
-    """Find outcomes of runs: those of modules are not counted."""
+    """Find outcomes of runs in a scenario with modules only, whose runs are not counted."""
     outcomes = expect.get("outcome")
     words = list(outcomes) if isinstance(outcomes, Map) else [outcomes]
     for word in words:
@@ -159,18 +163,18 @@ def _runs_of_modules(expect: Map) -> Iterator[Flaw]:
             yield at_key(
                 expect,
                 "outcome",
-                f"a module has no runs that are counted, so none is '{word}': "
+                f"the runs of a module are not counted, so none is '{word}': "
                 "expect something of a step, such as a shell line's output",
             )
 
 
 def _endless(data: Map, expect: Map) -> Iterator[Flaw]:
-    """That runs are ended for their time where they may take for ever.
+    """Find runs that are expected to be terminated although they have no time limit.
 
-    A control may have that for itself: its budget is not that of the item.
+    The expectations of a control are not checked: it can set a budget of its own.
     """
     budget = _budget(data)
-    # Whatever names the budget later on, a shell line for one, may give runs an end.
+    # A later part that names the budget, such as a shell line, may set a limit.
     if budget is None or any(_names_budget(data.get(key)) for key in _BUSY):
         return
     steps = [mapping(step, "expect") for step in walk(sequence(data, "steps"))]
@@ -183,7 +187,7 @@ def _endless(data: Map, expect: Map) -> Iterator[Flaw]:
 
 
 def _budget(data: Map) -> str | None:
-    """The key that says that runs have no end, None if none does."""
+    """Return the key that removes the time limit of runs, or None if no key does."""
     if number(data, "budget_ms") == 0:
         return "budget_ms"
     for name, value in mapping(mapping(data, "set"), "sysctl").items():
@@ -204,12 +208,12 @@ def _slopes(data: Map, expect: Map) -> Iterator[Flaw]:
     repeats = any("repeat" in step for step in walk(sequence(data, "steps")))
     if "slopes" in expect and not repeats:
         yield at_key(
-            expect, "slopes", "a slope is an increase per repetition: there is no repeat step"
+            expect, "slopes", "a slope is an increase per repetition, and there is no repeat step"
         )
 
 
 def _signs(data: Map, expect: Map) -> Iterator[Flaw]:
-    """Find negative numbers: a map's value of any size is read as unsigned."""
+    """Find negative numbers for a map's values, which are read as unsigned in any size."""
     steps = [mapping(step, "expect") for step in walk(sequence(data, "steps"))]
     values = [
         mapping(mapping(holder, "maps"), ref)
@@ -252,7 +256,7 @@ def _proof(data: Map, expect: Map) -> Iterator[Flaw]:
 
 
 def _shows(expect: Map, proofs: tuple[str, ...]) -> bool:
-    """Tell whether one of the keys would fail if nothing happened at all."""
+    """Return whether one of the keys would fail if nothing happened at all."""
     for key in proofs:
         if key not in expect:
             continue
@@ -295,14 +299,14 @@ def _repeated(data: Map) -> Iterator[Flaw]:
         items = sequence(holder, key)
         for item, place in zip(items, items.items_at, strict=True):
             if isinstance(item, str) and item in seen:
-                yield Flaw(place, f"the {what} '{item}' is here twice")
+                yield Flaw(place, f"the {what} '{item}' is given twice")
             seen.add(item if isinstance(item, str) else None)
     for key, word in (("controls", "without"), ("allow_console", "kind")):
         seen = set()
         for item in sequence(data, key):
             said = text(item, word)
             if said is not None and said in seen:
-                yield at_value(item, word, f"'{said}' is here twice")
+                yield at_value(item, word, f"'{said}' is given twice")
             seen.add(said)
 
 

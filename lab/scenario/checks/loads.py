@@ -22,20 +22,20 @@ def check(data: Map) -> Iterator[Flaw]:
 
 
 def _compiled(expect: Map, fails: bool, logs: list[Map]) -> Iterator[Flaw]:
-    """Demand `compiler_log` with `not_compiled`: without it any mistake would do."""
+    """Require `compiler_log` with `not_compiled`: without it any mistake would pass."""
     said = [mapping(holder, "compiler_log") for holder in logs]
     if fails and not any("contains" in log or "matches" in log for log in said):
         yield at_key(
             expect,
             "outcome",
-            "for what reason? Any mistake would do: give the compiler's message, "
-            "compiler_log: {contains: …}",
+            "any mistake would pass: give the compiler's message, compiler_log: {contains: …}",
         )
     if "compiler_log" in expect and not any(_expects_no_object(holder) for holder in logs):
         yield at_key(
             expect,
             "compiler_log",
-            "only an extension that does not compile has one: expect 'outcome: not_compiled', too",
+            "only an extension that does not compile has a compiler log: "
+            "expect 'outcome: not_compiled', too",
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names that nothing has: of extensions in the file, and of what the lab has."""
+"""Check for unknown names: of extensions in the file, and of things that the lab provides."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from lab.scenario.checks.data import (
     walk,
 )
 
-# What the Rex kernel has in debugfs (kernel/bpf/rex/debugfs.c), with a file for each program.
+# The files of the Rex kernel in debugfs (kernel/bpf/rex/debugfs.c); the folder `progs` has
+# a file for each program.
 _REX = "rex/"
 _REX_FILES = ("stats", "ledger", "reset", "unprotected", "stacks", "progs")
 
-_LATER = {"compare": "comparisons are not in this version of the lab"}
+_LATER = {"compare": "this version of the lab does not support comparisons"}
 
 
 def check(data: Map) -> Iterator[Flaw]:
-    """References to programs and maps of extensions that the file doesn't have."""
+    """Find references to extensions that the file does not have, and programs not loaded."""
     known = extensions(data)
     for said, mark, what in _references(data):
         found = ref(said, known)
@@ -53,7 +54,7 @@ def check(data: Map) -> Iterator[Flaw]:
 
 
 def against(catalog: Catalog, data: Map) -> Iterator[Flaw]:
-    """What the file names and the lab does not have, or can't do yet."""
+    """Find names in the file that the lab does not know, and keys that it does not support yet."""
     for key, message in _LATER.items():
         if key in data and key in catalog.later:
             yield at_key(data, key, message)
@@ -112,7 +113,7 @@ def _of(catalog: Catalog, extension: Map) -> Source:
 
 
 def _knobs(data: Map) -> Iterator[Flaw]:
-    """Files of Rex that it does not have; of other folders the lab does not know what is there."""
+    """Find unknown files of Rex in debugfs; the lab does not know the files of other folders."""
     parts = (data, *walk(sequence(data, "steps")), *sequence(data, "controls"))
     for debug in (mapping(mapping(part, "set"), "debug") for part in parts):
         for path in debug:
@@ -139,7 +140,7 @@ def _limited(name: str, limited: list[Any]) -> str:
 
 
 def _references(data: Map) -> Iterator[tuple[Any, Mark, str]]:
-    """All that says EXTENSION.NAME, with its place, and whether it is a program or a map."""
+    """Yield each EXTENSION.NAME, its place, and `program` or `map`."""
     steps = list(walk(sequence(data, "steps")))
     for holder in (data, *steps):
         maps = mapping(mapping(holder, "expect"), "maps")
@@ -157,7 +158,7 @@ def _references(data: Map) -> Iterator[tuple[Any, Mark, str]]:
 
 
 def _attached(extension: Map, data: Map, name: str) -> Iterator[tuple[str, Mark]]:
-    """The programs that an extension's own list and the steps attach by name."""
+    """Yield the programs that an extension's own list and the steps attach by name."""
     listed: Seq = sequence(extension, "attach")
     for item, mark in zip(listed, listed.items_at, strict=True):
         if isinstance(item, str):

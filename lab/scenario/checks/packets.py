@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check for packets that can't be sent or counted as a scenario asks."""
+"""Check for packets that can't be sent or counted as a scenario requires."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lab.config.yaml_file import Flaw, Map
 from lab.scenario.checks.data import at_key, at_value, mapping, number, sequence, text, walk
 
-# The end of a payload by which it is recognised: a nonce and the packet's number.
+# The bytes at the end of a payload that identify a packet: a nonce and the packet's number.
 STAMP_BYTES = 16
 _LOOPBACK = "lo"
 _TIMES_BY_DEFAULT = 1
@@ -37,9 +37,9 @@ def check(data: Map) -> Iterator[Flaw]:
 
 
 def loses_packets(data: Map) -> bool:
-    """Tell whether a scenario expects that some packets do not reach the socket.
+    """Return whether a scenario expects that some packets do not reach the socket.
 
-    That they all do shows nothing: they would without the extension, too.
+    If all packets arrive, this shows nothing: they would without the extension, too.
     """
     sent = 0.0
     for holder in (data, *walk(sequence(data, "steps"))):
@@ -50,12 +50,12 @@ def loses_packets(data: Map) -> bool:
             if holder is not data and _excludes(mapping(holder, "expect"), times):
                 return True
     expect = mapping(data, "expect")
-    # Packets of which none are sent are another mistake.
+    # `received` without any packets sent is another mistake, which `check` reports.
     return _excludes(expect, sent) or (not sent and "received" in expect)
 
 
 def _excludes(expect: Map, sent: float) -> bool:
-    """Tell whether `received` does not hold if all packets arrive."""
+    """Return whether `received` fails if all packets arrive."""
     most = number(expect, "received")
     bound = expect.get("received")
     if isinstance(bound, Map):
@@ -79,7 +79,7 @@ def _trigger(trigger: Map, *, counted: bool) -> Iterator[Flaw]:
         yield at_value(
             trigger,
             "packets",
-            f"where is the receiver? '{device}' is not a loopback device: add 'to: ADDRESS'",
+            f"'{device}' is not a loopback device, so the receiver is unknown: add 'to: ADDRESS'",
         )
 
 
@@ -89,4 +89,4 @@ def _too_many(expect: Map, sent: float) -> Iterator[Flaw]:
     if isinstance(bound, Map):
         least = max(number(bound, "at_least") or 0, number(bound, "equals") or 0)
     if least is not None and least > sent:
-        yield at_value(expect, "received", f"no more than {sent:g} are sent")
+        yield at_value(expect, "received", f"the number of packets sent is only {sent:g}")

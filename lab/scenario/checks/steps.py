@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Steps in an order that can't work, and work that nothing starts or loads."""
+"""Check for steps in an order that can't work, and for work that no step starts or loads."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lab.scenario.checks.data import (
 from lab.scenario.model.base import BUDGET
 
 ALL = "*"
-# Mappings whose keys are not the format's: a module may have a parameter `cpu`.
+# Mappings whose keys the format does not define: a module may have a parameter `cpu`.
 _OPAQUE = ("machine", "args", "sysctl", "debug", "parameters", "maps", "boot")
 
 
 def check(data: Map) -> Iterator[Flaw]:
-    """All that can't be, of one scenario's data with its parameters put in."""
+    """Find all flaws in one scenario's data, with its parameters inserted."""
     yield from _shape(data)
     yield from _cpus(data)
     yield from _clock(data)
@@ -48,10 +48,10 @@ def _shape(data: Map) -> Iterator[Flaw]:
     if "trigger" in data and "steps" in data:
         yield at_key(data, "trigger", "with 'steps' the trigger is one of them: '- trigger: …'")
     busy = any(key in data for key in ("trigger", "steps", "compare"))
-    # A misspelt key is told by itself, and stands where this would.
+    # A misspelt key is reported separately, and may be the missing one.
     misspelt = any(closest(key, ("trigger", "steps")) for key in data)
     if not busy and not misspelt and not failed_load(data) and "expect" in data:
-        yield Flaw(data.mark, "nothing happens here: give 'trigger' or 'steps'")
+        yield Flaw(data.mark, "this scenario does nothing: give 'trigger' or 'steps'")
     for step in walk(sequence(data, "steps")):
         boot = mapping(step, "set")
         if "boot" in boot:
@@ -83,7 +83,7 @@ def _cpus(data: Map) -> Iterator[Flaw]:
 
 
 def _clock(data: Map) -> Iterator[Flaw]:
-    """A figure in seconds says nothing where a second is a number of instructions."""
+    """Find times in seconds on a machine where a second is a number of instructions."""
     if text(mapping(data, "machine"), "clock") != "instructions":
         return
     for holder in (data, *walk(sequence(data, "steps"))):
@@ -98,11 +98,11 @@ def _budget(data: Map) -> Iterator[Flaw]:
     if "budget_ms" not in data:
         return
     if not any("rust" in extension for extension in extensions(data).values()):
-        yield at_key(data, "budget_ms", "'budget_ms' is what Rust programs may take: there is none")
+        yield at_key(data, "budget_ms", "'budget_ms' limits Rust programs, and there is none")
     for name in mapping(mapping(data, "set"), "sysctl"):
         if isinstance(name, str) and name.replace("/", ".") == BUDGET:
             yield at_key(
-                data["set"]["sysctl"], name, "'budget_ms' says it already: leave one of them out"
+                data["set"]["sysctl"], name, "'budget_ms' already sets this: leave one of them out"
             )
 
 
@@ -131,15 +131,15 @@ def _no_extension(name: str, known: dict[str, Map]) -> str:
     return f"there is no extension '{name}'{did_you_mean(name, known)}"
 
 
-# With any of these a load is expected to fail.
+# Keys with which a load is expected to fail.
 FAILURES = ("outcome", "program", "stage", "error")
 
-# Verbs that may come at any place: they need nothing that is loaded or started.
+# Verbs that may come at any place: they do not need anything loaded or started.
 ANYWHERE = ("set", "shell", "console", "wait_for")
 
 
 class _Flow:
-    """Walks the steps as the runner would, with what is loaded, attached and started."""
+    """Walk the steps as the runner would, and track what is loaded, attached and started."""
 
     def __init__(self, data: Map) -> None:
         self.data = data
@@ -150,12 +150,12 @@ class _Flow:
         self.rejected: dict[str, Mark] = {}
         self.attached: dict[tuple[str, str, str], Mark] = {}
         self.running: dict[str, Mark] = {}
-        self.assumed: set[str] = set()  # an error said already that they are not loaded
+        self.assumed: set[str] = set()  # reported already as not loaded
         self.named: dict[str, Mark] = {}
         self.ever_loaded: set[str] = set()
         self.ever_started: set[str] = set()
         self.flaws: list[Flaw] = []
-        # In this order if a step has more than one verb, which is an error of its own.
+        # The order matters if a step has more than one verb, which is reported separately.
         self.verbs: Mapping[str, Callable[[Map], None]] = {
             "load": self._load,
             "attach": self._attach,
@@ -228,7 +228,7 @@ class _Flow:
         return self.known[name]
 
     def _usable(self, name: str, mark: Mark) -> bool:
-        """Whether the extension is loaded here; says so if not."""
+        """Return whether the extension is loaded here, and add a flaw if not."""
         if name in self.loaded or name in self.assumed:
             return True
         if name in self.rejected:
@@ -274,7 +274,7 @@ class _Flow:
             return
         same = [key for key in self.attached if key[0] == name]
         for key in ((name, program, target), (name, ALL, "")):
-            # A program may go to several targets, but to each only once.
+            # A program may be attached to several targets, but to each only once.
             if key in same and (key[1] == program or not target):
                 self._flaw(
                     mark,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Background work: what goes on beside the steps, from `start` to `stop`."""
+"""Background work, which runs alongside the steps, from `start` to `stop`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lab.scenario.model.base import Cpu, Name, Seconds
 
 
 class BaseBackground(Part):
-    """What all background work has: its `kind`."""
+    """The common part of all background work: its `kind`."""
 
     kind: ClassVar[str]
 
 
 class LoadUnload(BaseBackground):
-    """Loads and unloads the extension `load_unload`, then waits `every` seconds, and again."""
+    """Load and unload the extension `load_unload` again and again, `every` seconds apart."""
 
     kind = "load_unload"
     load_unload: Name
@@ -26,7 +26,7 @@ class LoadUnload(BaseBackground):
 
 
 class Traffic(BaseBackground):
-    """Packets of `size` bytes over the device `traffic`, as fast as they go or one per `every`."""
+    """Send packets of `size` bytes over the device `traffic`, `every` seconds apart or nonstop."""
 
     kind = "traffic"
     traffic: Text
@@ -36,7 +36,7 @@ class Traffic(BaseBackground):
 
 
 class CpuHotplug(BaseBackground):
-    """Takes CPU `cpu_hotplug` offline and back online, each after `every` seconds."""
+    """Take CPU `cpu_hotplug` offline and back online, each after `every` seconds."""
 
     kind = "cpu_hotplug"
     cpu_hotplug: Cpu
@@ -44,7 +44,7 @@ class CpuHotplug(BaseBackground):
 
 
 class ShellBackground(BaseBackground):
-    """A line for the guest's shell that runs until it ends or is stopped."""
+    """Run a line in the guest's shell until it ends or is stopped."""
 
     kind = "shell"
     shell: Text

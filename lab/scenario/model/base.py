@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema
 
 from lab.config.part import Float, Int, Part, Text, flaw
 
-# Parts of paths, of options and of pytest's markers, hence the plain beginning.
+# Names become parts of paths, options and pytest's markers, hence the plain first character.
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$"
 IDENTIFIER = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 FLAVOR = r"^[a-zA-Z0-9_.-]+$"
@@ -35,12 +35,12 @@ _BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
 ABSOLUTE = r"^/\S+$"
 
-# What a run of a Rust program may take, in ms.
+# The sysctl of the budget of a run of a Rust program, in ms.
 BUDGET = "kernel.rex.budget_ms"
 
-# What the patterns mean, for errors.
+# The meanings of the patterns, for errors.
 PATTERNS = {
-    NAME: "a name: use letters, digits, '-' and '_', a letter or digit first",
+    NAME: "a name: use letters, digits, '-' and '_'; the first is a letter or digit",
     IDENTIFIER: "a name: use letters, digits and '_'",
     FLAVOR: "the name of a kernel flavor",
     ARGUMENT: "one boot argument: no spaces in it",
@@ -75,7 +75,7 @@ def _scalar(value: Any) -> Any:
     return value
 
 
-# One type to the user, not a choice between types: so is what the errors say.
+# To the user this is one type, not a choice between types, and errors describe it so.
 Number = Annotated[int | float, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
 Scalar = Annotated[
     bool | int | float | str,
@@ -85,14 +85,14 @@ Scalar = Annotated[
 
 
 class Bound(Part):
-    """What a number has to be. A bare number in YAML means `equals`."""
+    """The limits of a number. A bare number in YAML means `equals`."""
 
     at_least: Number | None = None
     at_most: Number | None = None
     equals: Number | None = None
 
     def holds(self, value: float) -> bool:
-        """Whether `value` is within the bound."""
+        """Return whether `value` is within the bound."""
         return (
             (self.equals is None or value == self.equals)
             and (self.at_least is None or value >= self.at_least)
@@ -100,7 +100,7 @@ class Bound(Part):
         )
 
     def describe(self) -> str:
-        """The bound in words: `100`, `at least 1`, `2 to 5`."""
+        """Return the bound in words: `100`, `at least 1`, `2 to 5`."""
         if self.equals is not None:
             return f"{self.equals}"
         if self.at_least is not None and self.at_most is not None:
@@ -115,7 +115,7 @@ class Bound(Part):
 
     @property
     def positive(self) -> bool:
-        """Whether the bound asks for more than nothing, so that 0 does not hold."""
+        """True if 0 is not within the bound."""
         return not self.holds(0)
 
     @model_validator(mode="before")
@@ -132,7 +132,7 @@ class Bound(Part):
         if not self.numbers:
             raise flaw("an empty bound: give at_least, at_most or equals")
         if self.equals is not None and len(self.numbers) > 1:
-            raise flaw("equals leaves nothing to at_least and at_most: give it alone")
+            raise flaw("equals excludes at_least and at_most: give it alone")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise flaw(f"no number is at least {self.at_least} and at most {self.at_most}")
         return self
@@ -147,12 +147,12 @@ class Bound(Part):
 
 
 def at_least(number: int | float) -> Bound:
-    """The bound of what has to be `number` or more."""
+    """Return the bound of a value that must be `number` or more."""
     return Bound(at_least=number)
 
 
 def equals(number: int | float) -> Bound:
-    """The bound of what has to be just `number`."""
+    """Return the bound of a value that must be exactly `number`."""
     return Bound(equals=number)
 
 
@@ -184,7 +184,10 @@ class Ref:
 
     @classmethod
     def parse(cls, text: str, extensions: tuple[str, ...]) -> Ref:
-        """The reference `text` says; with one extension its name may be left out."""
+        """Parse EXTENSION.NAME; with one extension in `extensions`, `text` may be only the name.
+
+        Raises `ValueError` if `text` is malformed or does not name the extension.
+        """
         extension, dot, name = text.partition(".")
         # A map may be called `.bss`, so a leading dot belongs to the name.
         if dot and extension and name:
@@ -194,7 +197,8 @@ class Ref:
         if len(extensions) == 1:
             return cls(extensions[0], text)
         known = ", ".join(f"'{name}.{text}'" for name in extensions[:4])
-        raise ValueError(f"'{text}' of which extension?" + (f" Say {known}" if known else ""))
+        choices = f": write one of {known}" if known else ""
+        raise ValueError(f"'{text}' does not name its extension{choices}")
 
 
 def _ref(value: Any, info: ValidationInfo) -> Ref:
@@ -249,7 +253,7 @@ Regex = Annotated[Text, AfterValidator(_regex)]
 
 
 def one_or_many(value: Any) -> Any:
-    """A lone text where a list of texts may stand is a list of one."""
+    """Return a lone text as a list of one, and other values unchanged."""
     return (value,) if isinstance(value, str) else value
 
 

@@ -39,7 +39,7 @@ from lab.words import (
 
 
 def _outcome(value: Any) -> Any:
-    # `outcome: returned` asks that it happened at all.
+    # `outcome: returned` requires at least one such run.
     if isinstance(value, str):
         if value not in OUTCOMES:
             raise flaw(f"'{value}' is no outcome{did_you_mean(value, OUTCOMES)}")
@@ -50,7 +50,7 @@ def _outcome(value: Any) -> Any:
 
 
 class _OrOutcome:
-    """Adds the short form to the JSON Schema."""
+    """Add the short form to the JSON Schema."""
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -67,14 +67,14 @@ MapValues = dict[MapRef, Annotated[dict[MapKey, Bound], Field(min_length=1)]]
 
 
 class TextExpect(Part):
-    """What a text has to look like; every line of it that is given has to hold."""
+    """The expected contents of a text; each given key must hold."""
 
     contains: Texts = ()
     excludes: Texts = ()
-    matches: Regex | None = None  # searched for, `.` does not match a line's end
+    matches: Regex | None = None  # found anywhere in the text; `.` does not match a line's end
 
     def failures(self, text: str) -> list[str]:
-        """In words, what does not hold for `text`; empty if all does."""
+        """Return in words each key that does not hold for `text`; empty if all hold."""
         wrong = [f"does not contain {part!r}" for part in self.contains if part not in text]
         wrong += [f"contains {part!r}" for part in self.excludes if part in text]
         if self.matches is not None and not re.search(self.matches, text, re.MULTILINE):
@@ -89,11 +89,9 @@ class TextExpect(Part):
 
 
 class ExtensionReportExpect(TextExpect):
-    """What the kernel's reports on Rust programs look like, and how many there are.
+    """The expected text and number of the kernel's reports on Rust programs."""
 
-    `count` is of the whole item, of its second use as well.
-    """
-
+    # The number of reports in the whole item, its second use included.
     count: CountBound | None = None
 
     @model_validator(mode="after")
@@ -104,87 +102,81 @@ class ExtensionReportExpect(TextExpect):
 
 
 class StepExpect(Part):
-    """What every step can be held to: `time`, its duration in seconds."""
+    """The expectations that every step can have."""
 
+    # The duration of the step, in seconds.
     time: TimeBound | None = None
 
 
 def _load_outcome(value: Any) -> Any:
     if value == "refused":
-        raise flaw("'refused' is a run that did not begin; a load is 'rejected'")
+        raise flaw("'refused' is a run that did not start; a load is 'rejected'")
     return value
 
 
 class LoadExpect(StepExpect):
-    """The expectation of a load. Without `outcome`, `error` and `stage` it has to succeed.
+    """Expectations about a load.
 
-    `rejected` means that the kernel's verifier refuses it, or the kernel's checks of
-    an image or module; `program` is the one that it rejects. `error` is that of a
-    rejection, or of the `stage` at which the load fails.
+    It must succeed unless one of `outcome`, `program`, `stage` and `error` is given.
     """
 
+    # `rejected`: the kernel's verifier, or its checks of an image or module, refuses it.
     outcome: Annotated[LoadOutcome, BeforeValidator(_load_outcome)] | None = None
+    # The program that is rejected.
     program: Text | None = None
+    # The stage at which the load fails.
     stage: LoadStage | None = None
+    # The error of the rejection or of the failed stage.
     error: Annotated[str, Field(pattern=ERRNO)] | None = None
     verifier_log: TextExpect | None = None
     compiler_log: TextExpect | None = None
 
     @property
     def fails(self) -> bool:
-        """Return whether the load is expected to fail."""
+        """True if the load is expected to fail."""
         return bool(self.outcome or self.program or self.stage or self.error)
 
 
 class AttachExpect(StepExpect):
-    """Of an attachment. Without `error` it has to succeed."""
+    """Expectations about an attachment. Without `error` it must succeed."""
 
     error: Annotated[str, Field(pattern=ERRNO)] | None = None
 
 
 class TriggerExpect(StepExpect):
-    """The expectation of a trigger: the outcome of the programs that ran, and its results.
-
-    `status` is a shell line's exit status, `returns` the value that a program
-    run on test data returned, `output` what a shell line printed, `received`
-    how many packets reached a socket.
-    """
+    """Expectations about a trigger: the outcome of the programs that ran, and its results."""
 
     outcome: Outcomes | None = None
+    # The exit status of a shell line.
     status: Annotated[Int, Field(ge=0, le=255)] | None = None
+    # The value that a program returned when run on test data.
     returns: Bound | None = None
+    # The output of a shell line.
     output: TextExpect | None = None
     maps: MapValues = Field(default_factory=dict)
+    # The number of runs that the kernel dropped because a program was already running.
     misses: CountBound | None = None
+    # The number of packets that reached a socket.
     received: CountBound | None = None
 
 
 class ReadExpect(StepExpect):
-    """Of a read: the value; for a per-CPU map the sum over CPUs."""
+    """Expectations about a read: the value; for a per-CPU map, the sum over all CPUs."""
 
     value: Bound | None = None
 
 
 class ShellExpect(StepExpect):
-    """Of a shell line. Without `status` it has to be 0."""
+    """Expectations about a shell line. Without `status` its exit status must be 0."""
 
     status: Annotated[Int, Field(ge=0, le=255)] = 0
     output: TextExpect | None = None
 
 
 class Expect(Part):
-    """What must hold at the end of an item.
+    """The expectations about a whole item, checked at its end."""
 
-    Counters and BPF objects are increases over the item's baseline, `rex` those of
-    the item's first use only, as for outcomes. Slopes are increases per
-    repetition. `time` is the sum of the triggers' times in
-    seconds, `misses` the number of runs that the kernel dropped because a
-    program was already running, `received` the number of packets of all triggers that
-    reached a socket. `extension_report` is about the text of all
-    reports on Rust programs that the kernel ended. `forged` is the number of
-    texts on the console that have the form of a report and are not the kernel's.
-    """
-
+    # Outcomes of the item's first use.
     outcome: Outcomes | None = None
     verifier_log: TextExpect | None = None
     compiler_log: TextExpect | None = None
@@ -193,19 +185,28 @@ class Expect(Part):
     resources: Resources | None = None
     reusable: Bool = False
     reports: tuple[ReportKind, ...] = ()
+    # The number of texts on the console that have the form of a report but are not the kernel's.
     forged: CountBound | None = None
+    # The text of all reports on Rust programs that the kernel ended.
     extension_report: ExtensionReportExpect | None = None
+    # Increases over the item's baseline.
     counters: dict[Counter, CountBound] = Field(default_factory=dict)
+    # Increases over the item's baseline.
     bpf_objects: dict[BpfObjectKind, Bound] = Field(default_factory=dict)
+    # Increases over the item's baseline, in the item's first use only.
     rex: dict[RexCounter, CountBound] = Field(default_factory=dict)
+    # Increases per repetition.
     slopes: dict[Slope, Bound] = Field(default_factory=dict)
+    # The sum of the triggers' times, in seconds.
     time: TimeBound | None = None
+    # The number of runs that the kernel dropped because a program was already running.
     misses: CountBound | None = None
+    # The number of packets of all triggers that reached a socket.
     received: CountBound | None = None
 
     @property
     def failed_load(self) -> LoadOutcome | None:
-        """Return how a load fails; None if the item expects no failing load."""
+        """The expected failure of a load; None if the item expects no load to fail."""
         for word in LOAD_OUTCOMES:
             bound = (self.outcome or {}).get(word)
             if bound is not None and bound.positive:
@@ -213,14 +214,14 @@ class Expect(Part):
         return None
 
     def resolved(self) -> Expect:
-        """With what was left out filled in: an alive kernel is held to release everything."""
+        """Return the expectations with defaults: a kernel that is alive must release everything."""
         if self.resources is None and self.kernel == "alive":
             return self.model_copy(update={"resources": "released"}).moved(self.where)
         return self
 
 
 class AllowConsole(Part):
-    """One kind of report that may appear on the console, and why it may."""
+    """One kind of report that may appear on the console, and the reason for it."""
 
     kind: ReportKind
     reason: Annotated[str, Field(min_length=3)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Extensions under test, and where their programs are attached."""
+"""Extensions under test, and the targets of their programs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Target = Annotated[str, AfterValidator(_target)]
 
 
 class Attach(Abbreviated):
-    """One program and its target; without `to` it goes where its source says."""
+    """One program and its target; without `to` the target is that in its source."""
 
     lone = "program"
 
@@ -52,28 +52,24 @@ class Attach(Abbreviated):
 
 
 class BaseExtension(Part):
-    """What every extension has: the `kind` of it, and the `source` that it is built from.
-
-    `flavor` is the kernel that a scenario runs it on if it names none.
-    """
+    """The common part of all extensions: the `kind`, and the `source` that it is built from."""
 
     kind: ClassVar[str]
+    # The kernel of a scenario that names none.
     flavor: ClassVar[str] = "stock"
 
     @property
     def source(self) -> str:
-        """The name below `extensions/` of what is built."""
+        """The name of the source below `extensions/`."""
         return str(getattr(self, self.kind))
 
 
 class ProgramExtension(BaseExtension):
-    """An object with programs and maps, which the loader loads.
+    """An object with programs and maps, which the loader loads."""
 
-    `programs` limits what is loaded; None is all. `attach` None attaches every
-    loaded program where its source says.
-    """
-
+    # The programs to load; None loads all.
     programs: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    # The programs to attach; None attaches every loaded program to the target in its source.
     attach: tuple[Attach, ...] | None = None
 
 
@@ -101,7 +97,7 @@ class ModuleExtension(BaseExtension):
 
     @property
     def module_name(self) -> str:
-        """Return the name as the kernel writes it."""
+        """The name as the kernel writes it."""
         return self.source.replace("-", "_")
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The model: `Written`, a scenario as its YAML has it, and `Scenario`, its long form.
 
-`Written` accepts what people write, with its short forms; the JSON Schema for
-editors is made from it. `expand` turns it into a `Scenario`, in which every
-default is filled in and every step is there.
+`Written` accepts the short forms that people write; the JSON Schema for
+editors is made from it. `expand` turns it into a `Scenario`, which has every
+default and every step.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from lab.scenario.model.steps import RepeatStep, Settings, Step
 from lab.scenario.model.triggers import Trigger
 from lab.words import CONTROL_TOPICS, Topic, TrustLevel
 
-# What the kernel's sysctl takes, in ms; 0 is no end.
+# The values of the kernel's sysctl, in ms; 0 means no limit.
 Budget = Annotated[Int, Field(ge=0, le=10_000)]
 BootArgument = Annotated[str, Field(pattern=ARGUMENT)]
 Flavor = Annotated[str, Field(pattern=FLAVOR)]
 Clock = Literal["host", "instructions"]
 _ROW = {"type": ["string", "number", "boolean"]}
 _PARAMETER = {IDENTIFIER: {"type": "array", "items": _ROW, "minItems": 1}}
-# Read by `parameters.grid` before there is a model; here for the JSON Schema.
+# `parameters.grid` reads them before the model exists; this type is for the JSON Schema.
 Parameters = Annotated[
     Any,
     WithJsonSchema(
@@ -46,15 +46,18 @@ Parameters = Annotated[
 
 
 class Machine(Part):
-    """The guest's shape: CPUs, how many of them are threads of one core, memory in MiB,
-    boot arguments, QEMU machine type, and what its clock follows (docs/scenarios.md).
-    """
+    """The configuration of the guest (docs/scenarios.md)."""
 
     cpus: Annotated[Int, Field(ge=1, le=64)] = 2
+    # The number of threads of each core; each thread is one of the CPUs.
     threads: Annotated[Int, Field(ge=1, le=8)] = 1
+    # Memory in MiB.
     memory: Annotated[Int, Field(ge=64, le=65_536)] = 256
+    # Arguments on the kernel's command line.
     boot: tuple[BootArgument, ...] = ()
+    # The machine type of QEMU.
     type: Literal["q35", "microvm"] = "q35"
+    # The source of the guest's time: the host's clock, or the number of instructions.
     clock: Clock = "host"
 
 
@@ -65,23 +68,23 @@ class TopSettings(Settings):
 
 
 class Control(Part):
-    """A protection to switch off, how, and why the expectation then fails.
+    """A negative control: a protection to switch off, by `boot` or `set`."""
 
-    `fails` says in what: one of these has to fail. None leaves it at what the
-    protection is there for, the kernel's survival and its resources. `clock` is that
-    of the machine; None leaves it as the scenario has it.
-    """
-
+    # The protection.
     without: Name
     boot: tuple[BootArgument, ...] = ()
+    # The clock of the machine; None keeps the scenario's.
     clock: Clock | None = None
     set: Settings = Field(default_factory=Settings)
+    # One of these must fail. None: the kernel's survival or its resources, which the
+    # protections are for.
     fails: Annotated[tuple[Topic, ...], Field(min_length=1)] | None = None
+    # Why the expectation fails without the protection.
     reason: Annotated[str, Field(min_length=3)]
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """What may fail for the control to pass."""
+        """The topics of which one must fail for the control to pass."""
         return CONTROL_TOPICS if self.fails is None else self.fails
 
     @model_validator(mode="after")
@@ -92,7 +95,7 @@ class Control(Part):
 
 
 class Variant(Part):
-    """One of the things that a comparison compares; what it leaves out is the scenario's."""
+    """One side of a comparison; the scenario provides the keys that it leaves out."""
 
     extension: Extension | None = None
     extensions: dict[Name, Extension] = Field(default_factory=dict)
@@ -104,9 +107,9 @@ class Variant(Part):
 
 
 class Compared(Part):
-    """An assertion over variants: that they `agree`, or how two of them relate.
+    """An assertion over variants: that they `agree`, or a bound on the `ratio` of two.
 
-    `ratio` [a, b] bounds a's `measure` divided by b's.
+    A `ratio` of [a, b] is a's `measure` divided by b's.
     """
 
     measure: Literal["outcome", "kernel", "returns", "maps", "time", "run_time"]
@@ -117,7 +120,7 @@ class Compared(Part):
 
 
 class Compare(Part):
-    """Variants, and what has to hold over all of them."""
+    """Variants, and the expectations about all of them together."""
 
     variants: Annotated[dict[Name, Variant], Field(min_length=2)]
     expect: Annotated[tuple[Compared, ...], Field(min_length=1)]
@@ -139,7 +142,7 @@ class Common(Part):
 
 
 class Written(Common):
-    """A scenario as its file says it, one set of parameters put in."""
+    """A scenario as its file has it, with one set of parameters inserted."""
 
     name: Name | None = None
     property: Name | None = None
@@ -154,31 +157,29 @@ class Written(Common):
 
 
 class Scenario(Common):
-    """A scenario in its long form: nothing left out, nothing left to say.
-
-    `parameters` holds the values that were put in, `grid` all sets of values
-    of the file, in the order of its items.
-    """
+    """A scenario in its long form, with all defaults and steps."""
 
     name: Name
     property: Name
     path: Path
+    # The values that were inserted.
     parameters: dict[str, Scalar] = Field(default_factory=dict)
+    # All sets of values of the file, in the order of its items.
     grid: tuple[dict[str, Scalar], ...] = ({},)
     extensions: dict[Name, Extension]
     steps: tuple[Step, ...]
     expect: Expect
 
-    # The file's own data, for the other sets of parameters.
+    # The data of the file, to build the scenario with other parameters.
     _data: Map = PrivateAttr(default_factory=Map)
 
     @builtins.property
     def id(self) -> str:
-        """`property/name`, the part of an item's id that says the scenario."""
+        """`property/name`, the part of an item's ID that identifies the scenario."""
         return f"{self.property}/{self.name}"
 
     def all_steps(self) -> tuple[Step, ...]:
-        """All steps, those inside repetitions too, in the order of the file."""
+        """Return all steps, also those inside repetitions, in the order of the file."""
         return tuple(_walk(self.steps))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Steps: what an item does, one after the other."""
+"""Steps, which an item runs one after the other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from lab.words import ReportKind
 
 
 class BaseStep(Part):
-    """What every step has: its `verb`, which is also its key, and a name if it got one."""
+    """The common part of all steps: the `verb`, which is also the key, and an optional name."""
 
     verb: ClassVar[str]
 
@@ -44,7 +44,7 @@ class BaseStep(Part):
 
     @property
     def label(self) -> str:
-        """The step in a few words, for progress and reports."""
+        """A short description of the step, for progress and reports."""
         return self.name or f"{self.verb} {self._object()}".rstrip()
 
     def _object(self) -> str:
@@ -60,7 +60,7 @@ class LoadStep(BaseStep):
 
 
 class AttachSpec(Abbreviated):
-    """What to attach: an extension's whole attach list, or one `program` of it."""
+    """The programs to attach: an extension's whole attach list, or one `program` of it."""
 
     lone = "extension"
 
@@ -72,7 +72,7 @@ class AttachSpec(Abbreviated):
     @model_validator(mode="after")
     def _whose(self) -> Self:
         if self.program is None and (self.to is not None or self.cpu is not None):
-            raise flaw("say which program goes there: 'program' is missing")
+            raise flaw("'to' and 'cpu' need a program: 'program' is missing")
         return self
 
 
@@ -118,7 +118,7 @@ class StopStep(BaseStep):
 class MapEntry(Part):
     """A map, and one key of it; without `key` the map's first entry.
 
-    Of a queue, a stack or a ring buffer the first entry is taken out.
+    Reading a queue, a stack or a ring buffer removes its first entry.
     """
 
     map: MapRef
@@ -137,7 +137,7 @@ class ReadStep(BaseStep):
 
 
 class MapWrite(Part):
-    """A map's key and the value to put there; queues and stacks have no keys."""
+    """A map, its key and the value to write; queues and stacks have no keys."""
 
     map: MapRef
     key: MapKey | None = None
@@ -167,7 +167,7 @@ DebugPath = Annotated[Text, AfterValidator(_below)]
 
 
 class Settings(Part):
-    """Sysctls, and files below /sys/kernel/debug; both get their old value back at the end."""
+    """Sysctls, and files below /sys/kernel/debug; the lab restores their values at the end."""
 
     sysctl: dict[SysctlName, Scalar] = Field(default_factory=dict)
     debug: dict[DebugPath, Scalar] = Field(default_factory=dict)
@@ -210,7 +210,7 @@ class ShellLine(Abbreviated):
 
 
 class ShellStep(BaseStep):
-    """Run a line in the guest's shell. It has to exit with 0 if `expect` doesn't say otherwise."""
+    """Run a line in the guest's shell. It must exit with 0 unless `expect` gives another status."""
 
     verb = "shell"
     shell: ShellLine
@@ -221,7 +221,7 @@ class ShellStep(BaseStep):
 
 
 class Talk(Part):
-    """One line of a talk with the console: what to send, or what to wait for."""
+    """One line of a dialog with the console: text to send, or a pattern to wait for."""
 
     send: str | None = None
     expect: Regex | None = None
@@ -235,7 +235,7 @@ class Talk(Part):
 
 
 class ConsoleStep(BaseStep):
-    """Talk to the guest's serial console."""
+    """Send text to the guest's serial console, and wait for its answers."""
 
     verb = "console"
     console: Annotated[tuple[Talk, ...], Field(min_length=1)]
@@ -261,7 +261,7 @@ class PinSpec(Part):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.map is None) == (self.program is None):
-            raise flaw("pins either a map or a program")
+            raise flaw("give either map or program")
         return self
 
 
@@ -277,7 +277,7 @@ class PinStep(BaseStep):
 
 
 class WaitFor(Part):
-    """A kind of report on the console, and how many seconds to wait for it."""
+    """A kind of report on the console, and the seconds to wait for it."""
 
     report: ReportKind
     timeout: Seconds | None = None
@@ -295,14 +295,14 @@ class WaitForStep(BaseStep):
 
 
 class Repeat(Part):
-    """Steps, and how many times to do them."""
+    """Steps, and the number of times to run them."""
 
     times: Annotated[Int, Field(ge=1, le=1_000_000)]
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
 
 class RepeatStep(BaseStep):
-    """Do steps again and again."""
+    """Run steps several times."""
 
     verb = "repeat"
     repeat: Repeat

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Triggers: what makes an extension run."""
+"""Triggers, which make an extension run."""
 
 from __future__ import annotations
 
@@ -21,22 +21,20 @@ from lab.scenario.model.base import (
 
 
 class BaseTrigger(Part):
-    """What every trigger has. Without `cpu` it runs where the scheduler puts it.
-
-    `timeout` is in seconds, at emulation-free speed (the runner scales it); None
-    leaves it to the item's own timeout. `background`: the next step starts
-    before the trigger ends, for triggers that never return.
-    """
+    """The common part of all triggers."""
 
     kind: ClassVar[str]
 
+    # The CPU to run on; None leaves the choice to the scheduler.
     cpu: Cpu | None = None
+    # Seconds without emulation, which the runner scales; None: only the item's timeout applies.
     timeout: Seconds | None = None
+    # If true, the next step starts before the trigger ends, for triggers that never return.
     background: Annotated[bool, Field(strict=True)] = False
 
 
 class SyscallTrigger(BaseTrigger):
-    """One of the harmless system calls of the trigger program, `times` times."""
+    """Make one of the trigger program's harmless system calls, `times` times."""
 
     kind = "syscall"
     syscall: Text
@@ -44,7 +42,7 @@ class SyscallTrigger(BaseTrigger):
 
 
 class PageFaultTrigger(BaseTrigger):
-    """`pagefault` page faults from user space, on fresh pages."""
+    """Cause `pagefault` page faults from user space, on fresh pages."""
 
     kind = "pagefault"
     pagefault: Count
@@ -55,41 +53,39 @@ class PageFaultTrigger(BaseTrigger):
 
 
 class PacketsTrigger(BaseTrigger):
-    """`times` packets of `size` bytes over the device `packets` (`lo`, `veth0`).
-
-    With the protocol `tcp` each is a connection that carries `size` bytes. `to` is the
-    IPv4 address of the receiving socket, which a loopback device does not need. `netns`
-    and `to_netns` are files of network namespaces: where the device is, and where the
-    socket is.
-    """
+    """Send `times` packets of `size` bytes over the device `packets` (`lo`, `veth0`)."""
 
     kind = "packets"
     packets: Text
     times: Count = 1
     size: Annotated[Int, Field(ge=1, le=65_000)] = 64
     port: Annotated[Int, Field(ge=1, le=65_535)] | None = None
+    # With `tcp` each packet is a connection that carries `size` bytes.
     protocol: Literal["udp", "tcp"] = "udp"
+    # The IPv4 address of the receiving socket; a loopback device does not need it.
     to: Annotated[str, Field(pattern=IPV4)] | None = None
+    # The file of the network namespace of the device.
     netns: Annotated[str, Field(pattern=ABSOLUTE)] | None = None
+    # The file of the network namespace of the socket.
     to_netns: Annotated[str, Field(pattern=ABSOLUTE)] | None = None
 
     @property
     def has_receiver(self) -> bool:
-        """Tell whether its keys need a receiver: the trigger then always has one."""
+        """True if the keys need a receiver; the trigger then always has one."""
         return self.protocol == "tcp" or any((self.to, self.netns, self.to_netns))
 
 
 class SpinTrigger(BaseTrigger):
-    """`spin` milliseconds of work in user space, for perf events to hit."""
+    """Work for `spin` milliseconds in user space, so that perf events hit."""
 
     kind = "spin"
     spin: Annotated[Int, Field(ge=1, le=600_000)]
 
 
 class RunTrigger(BaseTrigger):
-    """The program `run` on test data, by BPF_PROG_TEST_RUN, `repeat` times in one call.
+    """Run the program `run` on test data, by BPF_PROG_TEST_RUN, `repeat` times in one call.
 
-    `size` bytes of zeros or `data` (hex) is the packet, `ctx` (hex) the context.
+    The packet is `size` bytes of zeros, or `data` (hex); the context is `ctx` (hex).
     """
 
     kind = "run"
@@ -101,21 +97,21 @@ class RunTrigger(BaseTrigger):
 
 
 class ShellTrigger(BaseTrigger):
-    """A line for the guest's shell."""
+    """Run a line in the guest's shell."""
 
     kind = "shell"
     shell: Text
 
 
 class SysrqTrigger(BaseTrigger):
-    """A magic SysRq key (`c` crashes the kernel)."""
+    """Press a magic SysRq key (`c` crashes the kernel)."""
 
     kind = "sysrq"
     sysrq: Annotated[str, Field(pattern=SYSRQ_KEY)]
 
 
 class WaitTrigger(BaseTrigger):
-    """Nothing for `wait` seconds: for what comes by itself, such as timers."""
+    """Wait `wait` seconds, for events that need no trigger, such as timers."""
 
     kind = "wait"
     wait: Seconds

@@ -113,7 +113,9 @@ def test_a_damaged_snapshot_is_made_anew(spec: GuestSpec, own: Cache, name: str,
         assert guest.how == "fork"
     assert made(said) == 1
     assert any(
-        "makes a new one" in event.text for event in said if isinstance(event, events.Notice)
+        "making the snapshot again" in event.text
+        for event in said
+        if isinstance(event, events.Notice)
     )
 
 
@@ -163,7 +165,7 @@ def test_what_cannot_be_forked_is_booted_and_that_is_said_once(
             assert guest.how == "cold"
             assert guest.run("true").ok
     notices = [event.text for event in said if isinstance(event, events.Notice)]
-    assert sum("booted, not forked" in text for text in notices) == 1
+    assert sum("booting guests instead of forking" in text for text in notices) == 1
     own.remove(KIND, key_of_snapshot(spec))
 
 

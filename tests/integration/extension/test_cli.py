@@ -55,7 +55,7 @@ def test_new_makes_one_that_builds(checkout: Checkout) -> None:
 def test_a_name_that_is_none_is_refused(checkout: Checkout, name: str) -> None:
     status, _, said = checkout.call("new", name)
     assert status == 2
-    assert "no name of an extension" in said
+    assert "not a valid extension name" in said
     assert list(checkout.rust.iterdir()) == []
 
 

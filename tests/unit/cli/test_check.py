@@ -80,7 +80,7 @@ def test_two_files_with_the_same_items_are_an_error(app: typer.Typer, folder: Pa
     result = CliRunner().invoke(app, ["check", str(folder)])
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        f"{folder / 'stack' / 'good.yaml'}:1:1: the items 'stack/good' are those of {again}: "
+        f"{folder / 'stack' / 'good.yaml'}:1:1: {again} already has items named 'stack/good': "
         "give another 'name'"
     ]
 

@@ -25,7 +25,7 @@ def rust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_name_is_refused_in_the_words_of_the_help(rust: Path, name: str) -> None:
     with pytest.raises(UserError) as refused:
         extension.new_command(name)
-    words = "small letters, digits and _, a letter first"
+    words = "lower-case letters, digits and _; the first is a letter"
     assert words in (refused.value.hint or "")
     said = CliRunner().invoke(extension.app, ["new", "--help"], env={"COLUMNS": "200"}).output
     assert words.capitalize() in said

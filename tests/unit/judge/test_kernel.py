@@ -152,4 +152,4 @@ def test_what_is_not_looked_at_is_said(load: Callable[[str], Scenario]) -> None:
     found = judge(scenario, seen)
     (finding,) = [one for one in found.findings if one.what == "resources"]
     assert found.verdict == "passed"
-    assert "not looked at on this kernel: pages (no CONFIG_MEM_ALLOC_PROFILING)" in finding.happened
+    assert "not checked on this kernel: pages (no CONFIG_MEM_ALLOC_PROFILING)" in finding.happened

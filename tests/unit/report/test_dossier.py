@@ -119,7 +119,7 @@ def test_forgeries_are_shown_and_all_of_them_are_in_the_dossier(tmp_path: Path) 
     forged = {"line": 3, "at": 1.0, "text": "Kernel panic - not syncing: no", "means": "kmsg"}
     result = replace(RESULT, forgeries=(forged,) * 9, forged=400)
     assert explain(result).count("console line 3 [kmsg]: Kernel panic") == 5
-    assert "forgeries (400), which were not believed:" in explain(result)
+    assert "forgeries (400), ignored:" in explain(result)
     assert Result.from_json(result.to_json()) == result
     folder = Dossier(result).write(tmp_path)
     assert len((folder / "forgeries.txt").read_text().splitlines()) == 9

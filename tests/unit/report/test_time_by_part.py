@@ -10,7 +10,7 @@ def test_shares_are_of_the_work_and_waiting_for_a_slot_is_none() -> None:
     line = time_by_part([{"start": 1.0, "wait": 50.0, "steps": 2.0}, {"start": 1.0}])
     assert line == (
         "time of 2 items by part: start 2.0 s (50 %), steps 2.0 s (50 %); "
-        "besides, wait for a slot 50.0 s"
+        "also waited for a slot: 50.0 s"
     )
 
 

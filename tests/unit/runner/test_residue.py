@@ -149,7 +149,7 @@ def test_what_a_kernel_gives_no_view_of_is_said() -> None:
         "slab objects (no CONFIG_SLUB_DEBUG, or no slub_debug=U)",
         "pages (no CONFIG_MEM_ALLOC_PROFILING, or switched off)",
     ]
-    assert "not looked at on this kernel: slab objects" in found.settle().summary
+    assert "not checked on this kernel: slab objects" in found.settle().summary
 
 
 def test_memory_that_cannot_be_read_is_not_passed_over() -> None:

@@ -167,7 +167,7 @@ def test_all_figures_are_shown_with_their_spread_and_ratio() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "33 calls: tail calls, recursion 100 exactly 50 exactly 0.50" in lines
     assert any(line.startswith("6 programs and their maps 3 2.1 to 3.9 1.5") for line in lines)
-    assert "Two runs counted the same" in text
+    assert "Both guests counted the same" in text
 
 
 def test_counts_that_differ_or_are_missing_are_said() -> None:

@@ -63,7 +63,7 @@ def test_what_is_known_of_the_rounds_before_is_said_as_that() -> None:
     done = soaked(ONE, ONE, None)
     first, second, books = figures(done)
     assert first.startswith("3 rounds, 2,400 runs: 2,200 returned, 200 panicked")
-    assert second == f"what ran in round 3 is not known, nor in these figures: {SILENT}"
+    assert second == f"unknown what ran in round 3, which these figures leave out: {SILENT}"
     assert "repaired 0" in books
     data = done.as_data()
     assert data["totals"]["runs"] == 2400
@@ -89,7 +89,7 @@ def test_no_round() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "words"),
-    [({}, "nothing ran"), ({"returned": 3}, "3 returned"), (None, f"not known: {SILENT}")],
+    [({}, "nothing ran"), ({"returned": 3}, "3 returned"), (None, f"unknown what ran: {SILENT}")],
 )
 def test_the_line_of_a_round(counts: dict[str, int] | None, words: str) -> None:
     out = io.StringIO()
@@ -113,7 +113,7 @@ def test_the_round_of_the_longest_is_named() -> None:
     done = told([(ONE, books(5, 5)), (ONE, books(most, 7, most)), (ONE, books(most, 9))])
     assert "401.1 ms" in longest(done)
     assert "in round 2" in longest(done)
-    assert "by the guest's clock" in longest(done)
+    assert "guest's clock" in longest(done)
     assert done.as_data()["latency_max_rounds"] == (2, 2)
 
 

@@ -302,7 +302,7 @@ def test_tracepoints_at_uneven_distances_are_not_guessed() -> None:
     assert "tracepoint" in memory.unknown_kinds(lists)
 
 
-# Kinds that are not looked at
+# Kinds that are not checked
 
 
 def test_a_kernel_without_symbols_says_so() -> None:
@@ -319,7 +319,7 @@ def test_an_absent_source_is_no_error_and_is_said() -> None:
     found = inventory.parse(report(debugfs=absent), SOURCES)
     assert inventory.unseen(found, found)["debugfs entries"] == absent["absent"]
     said = inventory.evidence([], inventory.unseen(found, found))
-    assert "not looked at: debugfs entries (/sys/kernel/debug: No such" in said.summary
+    assert "not checked: debugfs entries (/sys/kernel/debug: No such" in said.summary
     assert said.trust is Trust.COUNTER
 
 

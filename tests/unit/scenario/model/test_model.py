@@ -80,7 +80,7 @@ def test_references(text: str, extensions: tuple[str, ...], ref: Ref) -> None:
     ("text", "extensions"), [("", ("a",)), ("a.", ("a",)), ("x", ("a", "b")), ("x", ())]
 )
 def test_references_that_refer_to_nothing(text: str, extensions: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match=r"expected|which extension"):
+    with pytest.raises(ValueError, match=r"expected|name its extension"):
         Ref.parse(text, extensions)
 
 
