@@ -197,7 +197,7 @@ def _path_group(name: str, unit: str, runs: Mapping[str, Sequence[float]]) -> Gr
 def _panic_group(name: str, unit: str, taken: Taken) -> Group:
     returns = Figure.of(less(taken.panics[rex("empty")], taken.panics[LOOP]))
     thrown = Figure.of(less(taken.panics[rex(PANICS)], taken.panics[rex("empty")]))
-    rows = [Row("thrown", "from the throw to the return", None, thrown)]
+    rows = [Row("thrown", "from the panic to the return", None, thrown)]
     for key, what, runs in (
         ("unreported", "a panic beyond those reported", taken.panics),
         ("reported", "a panic with its report", taken.reported),

@@ -178,11 +178,11 @@ def evidence(baseline: Snapshot | None, now: Snapshot | None) -> list[Evidence]:
     if not rose and not held and not stacks:
         return []
     words = ", ".join(f"{name} by {value}" for name, value in rose.items()) or "nothing"
-    summary = f"of native programs rose: {words}"
+    summary = f"counters of Rust programs rose: {words}"
     if held:
         summary += f"; still held: {', '.join(held)}"
     if stacks:
-        summary += f"; of stacks were left: {', '.join(stacks)}"
+        summary += f"; left of stacks: {', '.join(stacks)}"
     data: dict[str, object] = {"held": held, **rose}
     if now is not None and now.untouched:
         data["untouched"] = min(now.untouched.values())
