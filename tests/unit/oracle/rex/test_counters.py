@@ -162,7 +162,7 @@ def test_a_stack_that_was_used_nearly_to_its_end_is_seen() -> None:
     left = ["1016 bytes of CPU 0's at depth 1", "0 bytes of CPU 1's at depth 1"]
     assert rex.near_overflow_stacks(used(), now) == left
     (found,) = rex.evidence(used(), now)
-    assert "of stacks were left: 1016 bytes of CPU 0's at depth 1" in found.summary
+    assert "left of stacks: 1016 bytes of CPU 0's at depth 1" in found.summary
     assert found.data["untouched"] == 0
 
 
