@@ -58,7 +58,7 @@ def test_a_kernel_without_rex_says_so(
     before = loader.bpf_objects()
     guest.push({FILE: kinds})
     answer = loader.call("load", handle="a", path=FILE)
-    # Nobody's verdict on the program: the errno is none of a rejection.
+    # This is no verdict on the program: the errno is not that of a rejection.
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, "load", "ENOSYS")
     assert answer["error"] == f"{FILE}: this kernel has no Rex"
     guest.end_loader()

@@ -128,7 +128,7 @@ def test_mutants_do_no_harm(shared: RexGuest) -> None:
     ],
 )
 def test_another_type_of_program_is_refused(shared: RexGuest, kind: int, error: int) -> None:
-    """Of those that are attached by a trampoline, or whose contexts nobody knows."""
+    """These types are attached by trampolines, or have unknown contexts."""
     image = Image(shared.image.read_bytes())
     with shared.image.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".rex.progs")

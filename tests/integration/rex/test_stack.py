@@ -118,7 +118,7 @@ def test_what_is_checked_leaves_the_reserve_alone(fresh: RexGuest) -> None:
 
 
 def test_no_neighbour_is_touched_from_the_guard(fresh: RexGuest) -> None:
-    """Whoever has no check uses its stack up, and nobody else's."""
+    """A program without the check uses up its own stack, and no other."""
     done = fresh.guest.run("taskset -c 1 /root/rexrun run /root/image.so sinks_disturbing 20")
     assert json.loads(done.stdout)["retval"] == 7
     left = untouched(fresh)
@@ -277,7 +277,7 @@ def test_pairs_that_overlap_do_no_harm(shared: RexGuest) -> None:
         image.put(image.entry("says_nothing"), image.symbols["recurses"] + by)
         errors = shared.load(bytes(image))
         assert set(errors) == {0, errno.ENOEXEC}
-        assert errors.count(errno.ENOEXEC) == 1  # says_nothing, whose frame nobody says
+        assert errors.count(errno.ENOEXEC) == 1  # says_nothing, whose frame has no size
     assert shared.unharmed()
 
 
