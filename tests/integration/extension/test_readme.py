@@ -68,7 +68,7 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 class Clone:
-    """What `git clone` would give, set up as lab.sh leaves it."""
+    """A checkout as by `git clone`, set up as by lab.sh."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -204,7 +204,7 @@ def test_the_manifest_is_what_new_writes() -> None:
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not needed, and not here")
 def test_an_editor_can_check_it(clone: Clone) -> None:
-    """What rust-analyzer calls, tests included."""
+    """Run the commands that rust-analyzer runs, including tests."""
     clone.sh("./lab.sh extension new in_editor")
     folder = clone.root / "extensions/rust/in_editor"
     done = subprocess.run(

@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def untouched(shared: RexGuest) -> dict[tuple[int, int], int]:
-    """What the kernel says of its stacks, by CPU and depth."""
+    """Return the untouched bytes of the kernel's stacks, by CPU and depth."""
     found = counters.snapshot(shared.guest.read_files(counters.FILES))
     assert found is not None
     assert found.untouched is not None
@@ -132,7 +132,7 @@ def test_no_neighbour_is_touched_from_the_guard(fresh: RexGuest) -> None:
 def test_an_interrupt_that_can_t_be_delivered_comes_again(
     shared: RexGuest, left: int, cpu: int
 ) -> None:
-    """What interrupts there finds no room to be pushed: a double fault, and no interrupt lost."""
+    """There is no room to push an interrupt's frame: a double fault follows, and none is lost."""
     before = shared.counts()
     words = " ".join((f"waits_with_{left}", str(TIMES), *CLOCK))
     done = shared.guest.run(
@@ -205,7 +205,7 @@ class Image(bytearray):
         self[at : at + length] = value.to_bytes(length, "little")
 
     def entry(self, function: str) -> int:
-        """Where the pair of a function is."""
+        """Return the offset of a function's pair."""
         address = self.symbols[function].to_bytes(8, "little")
         return self.index(address, self.at, self.at + self.size)
 

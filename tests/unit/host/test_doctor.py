@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `lab doctor` says about a host."""
+"""Test the output of `lab doctor` about a host."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a hostile guest answers: bounded in memory and time, harmless on a terminal and on disk."""
+"""Test answers of a hostile guest: bounded memory and time, no harm to terminal or disk."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is in order is not complained about: checks that are too strict forbid good scenarios."""
+"""Test that correct scenarios are accepted, since checks that are too strict forbid some."""
 
 from __future__ import annotations
 

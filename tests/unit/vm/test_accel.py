@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How an accelerator's probe is read; the probe itself is an integration test."""
+"""Test the reading of an accelerator's probe; the probe itself is an integration test."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_every_counter_is_read(counts: dict[str, int]) -> None:
 
 
 def stacks(*untouched: int) -> str:
-    """What the kernel says of the stacks of two CPUs."""
+    """Return the text of the kernel's file on the stacks of two CPUs."""
     return "".join(
         f"cpu {number % 2} depth {number // 2} untouched {left}\n"
         for number, left in enumerate(untouched)
