@@ -23,7 +23,7 @@ from lab.cli.run import EXIT_ERROR, EXIT_FAILED
 from lab.errors import UserError
 from lab.guest.forks import Forks
 from lab.jobs.soak import scenario_file
-from lab.jobs.soak.options import FLAVOR, PROTECTIONS, Order, Soaked
+from lab.jobs.soak.options import FLAVOR, PROTECTIONS, SoakOptions, SoakResult
 from lab.jobs.soak.run import Soak
 from lab.report.result import Result, explain
 from lab.report.terminal import Terminal
@@ -79,7 +79,7 @@ def soak(
                 f"--without {name}: no such protection", hint=f"one of {', '.join(PROTECTIONS)}"
             )
     chosen = secrets.randbelow(1 << 32) if seed is None else seed
-    order = Order(chosen, minutes, kernel, cpus, only, tuple(without or ()), beyond)
+    order = SoakOptions(chosen, minutes, kernel, cpus, only, tuple(without or ()), beyond)
     if as_json is not None:
         need_writable(as_json)
     out = Console(highlight=False, soft_wrap=True)
@@ -100,11 +100,11 @@ def soak(
         raise typer.Exit(130)
 
 
-def _show(done: Soaked, out: Console) -> None:
+def _show(done: SoakResult, out: Console) -> None:
     if done.result is not None:
         out.print(explain(shortened(done.result)) + "\n", markup=False)
         last = done.rounds[-1]["round"]
-        out.print(f"only that round:  {done.order.line(only=last)}", markup=False)
+        out.print(f"only that round:  {done.options.line(only=last)}", markup=False)
         if done.file is not None:
             out.print(f"to cut it down:   {scenario_file.line(done.file)}", markup=False)
         out.print()
@@ -115,7 +115,8 @@ def _show(done: Soaked, out: Console) -> None:
             out.print(f"  {reason}", markup=False)
     word = "interrupted, so far " if done.interrupted else ""
     style = {"passed": "green", "failed": "red"}.get(done.verdict, "magenta")
-    out.print(f"{word}{done.verdict} in {done.seconds:.0f} s, seed {done.order.seed}", style=style)
+    seed = done.options.seed
+    out.print(f"{word}{done.verdict} in {done.seconds:.0f} s, seed {seed}", style=style)
 
 
 def shortened(result: Result) -> Result:
@@ -133,7 +134,7 @@ def _cut(text: str) -> str:
     return _COMMAND.sub(lambda found: f"`{found[1][: LONGEST - 3]}...`", text)
 
 
-def figures(done: Soaked) -> list[str]:
+def figures(done: SoakResult) -> list[str]:
     """Return the figures of a soak as lines; unknown figures are named as unknown."""
     rounds = f"{len(done.rounds)} round" + ("s" if len(done.rounds) != 1 else "")
     unknown, totals = done.unknown, done.totals

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""C (eBPF) extensions: compiled with clang against the types of the kernel that will run them."""
+"""Build C (eBPF) extensions with clang, against the types of the kernel that will run them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from lab.kernel.artifact import Kernel
 from lab.stages import Stages
 from lab.workspace import C_SUFFIX, Roots, Workspace
 
-# The verifier's messages in the scenarios were measured with this one; others
-# generate other code. 16 is the first that needs no help with BTF and -mcpu=v3.
+# The scenarios expect the verifier's messages for code of this version; other versions generate
+# other code. 16 is the first version that needs no workarounds for BTF and -mcpu=v3.
 PREFERRED_CLANG = 19
 OLDEST_CLANG = 16
 _NEWEST_CLANG = 30
 
-# -g: BTF. v3: 32-bit jumps, on every kernel since 5.1. No macro of the kernel
-# is in its BTF, so the architecture has to be given. A file with options of the
-# host would be in no key.
+# -g: generate BTF. v3: 32-bit jumps, on every kernel since 5.1. BTF has no macros of the kernel,
+# so the architecture must be given. A default configuration file of the host would not be part
+# of any key.
 FLAGS = (
     "--no-default-config", "-target", "bpf", "-O2", "-g", "-mcpu=v3", "-D__TARGET_ARCH_x86",
     "-Wall", "-fno-color-diagnostics",
@@ -38,11 +38,11 @@ FLAGS = (
 _HEADERS = Path("/usr/include/bpf")
 _ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+): (fatal )?error: ")
 
-# Options with a file that clang reads but does not list.
+# Options for files that clang reads but does not list.
 _UNLISTED_OPTION = re.compile(
     r"@|--config|-ivfsoverlay|-fplugin|-fpass-plugin|-load|-include-pch|-fmodule|-fprofile"
 )
-# Errors that are not about the code: a missing header or file, an option that
+# Errors that the code does not cause: a missing header or file, an option that
 # this clang does not know, a crash of clang.
 _MISSING = re.compile(
     r"fatal error: '[^']*' file not found|^clang[\w-]*: error: |^fatal error: error in backend"
@@ -53,7 +53,7 @@ _MISSING = re.compile(
 
 @dataclass(frozen=True)
 class CObject:
-    """A built extension: its object file, and what the compiler warned of."""
+    """A built extension: its object file, and the compiler's warnings."""
 
     name: str
     path: Path
@@ -61,7 +61,7 @@ class CObject:
 
 
 class CompileRejected(NotCompiled):
-    """Clang does not accept an extension."""
+    """Raised for an extension that clang does not accept."""
 
 
 def build_c(
@@ -71,7 +71,7 @@ def build_c(
     cache: Cache,
     emit: events.Emit = events.ignore,
 ) -> CObject:
-    """The extension `name` for a kernel, compiled if the cache lacks it.
+    """Return the extension `name` for a kernel, compiled if it is not in the cache.
 
     Raises `CompileRejected` for code that clang does not accept, and
     `UserError` if there is no such extension, no usable clang, or if the
@@ -104,7 +104,7 @@ def build_c(
 
 
 def kernel_types(kernel: Kernel, cache: Cache, emit: events.Emit = events.ignore) -> Path:
-    """`vmlinux.h` with the types of a kernel, made from its BTF. Raises `UserError` without it."""
+    """Return a `vmlinux.h` with the types in a kernel's BTF. Raises `UserError` without BTF."""
     if kernel.btf is None:
         raise UserError(
             f"kernel {kernel.flavor} has no BTF, which C extensions are compiled against",
@@ -118,7 +118,7 @@ def kernel_types(kernel: Kernel, cache: Cache, emit: events.Emit = events.ignore
 
     def build(aside: Path) -> None:
         with Stages(job, emit).stage("dump"):
-            # Some MB of text: straight into the file.
+            # These are some MB of text, so write them directly into the file.
             with (aside / "vmlinux.h").open("wb") as out:
                 child = process.spawn(
                     [bpftool, "btf", "dump", "file", str(btf), "format", "c"], stdout=out
@@ -134,7 +134,7 @@ def kernel_types(kernel: Kernel, cache: Cache, emit: events.Emit = events.ignore
 
 
 def find_bpftool() -> str:
-    """bpftool's path; Debian keeps it where only root's PATH leads."""
+    """Return bpftool's path. Debian installs it in a folder that only root has in PATH."""
     found = shutil.which("bpftool", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if found is None:
         raise UserError("bpftool is missing", hint="apt install bpftool")
@@ -142,9 +142,10 @@ def find_bpftool() -> str:
 
 
 def find_clang() -> tuple[str, str]:
-    """The clang to use, and its version's first line. Raises `UserError` if there is none.
+    """Return the path of the clang to use, and the first line of its version.
 
-    clang-19 if it is installed, otherwise the newest of at least 16.
+    It is clang-19 if installed, otherwise the newest of at least 16. Raises `UserError` if there
+    is none.
     """
     numbers = [PREFERRED_CLANG, *range(_NEWEST_CLANG, OLDEST_CLANG - 1, -1)]
     for name in [*(f"clang-{number}" for number in numbers), "clang"]:
@@ -176,7 +177,7 @@ def _compile(
 ) -> tuple[str, Inputs]:
     """Compile, and return clang's messages and its inputs as seen from the source's folder.
 
-    Quoted includes are looked for in `headers` too. `shown` is the source's folder as errors
+    Quoted includes are searched in `headers`, too. `shown` is the source's folder as errors
     name it.
     """
     options = clang_options(path)
@@ -188,7 +189,7 @@ def _compile(
     result = process.run(
         [
             *command,
-            # The verifier quotes source lines: let their place not depend on the checkout's.
+            # The verifier's log has source lines. Their paths must not depend on the checkout.
             *(f"-ffile-prefix-map={folder}=." for folder in (path.parent, types, *headers)),
             "-MD", "-MF", rule, "-MT", "object", "-c", path.name, "-o", target,
         ],
@@ -219,9 +220,9 @@ def _compile(
 
 
 def compile_errors(output: str, shown: str) -> list[str]:
-    """The errors in clang's output as `FILE:LINE:COLUMN: error: MESSAGE`, nothing else.
+    """Return only the errors in clang's output, as `FILE:LINE:COLUMN: error: MESSAGE`.
 
-    Files are named as clang was given them, in the folder `shown`.
+    Files have the names that clang got, in the folder `shown`.
     """
     errors = []
     for line in output.splitlines():

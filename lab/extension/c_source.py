@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a C extension's source declares, read without a compiler.
+"""List the declarations in a C extension's source, without a compiler.
 
-This is a cheap listing for checks before anything is built: it knows `SEC`,
-libbpf's `BPF_PROG` family, quoted includes and macros that make a map. Code
-that hides its programs behind macros of its own is not understood.
+This is a cheap listing for checks before a build. It knows `SEC`, libbpf's `BPF_PROG` family,
+quoted includes, and macros that define a map. It does not find programs that the code defines
+by macros of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAP = re.compile(r'(\w+)\s*SEC\(\s*"\.maps"\s*\)')
 _MACRO = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)\(([^)]*)\)((?:[^\n\\]|\\\n|\\)*)", re.M)
 _OPTIONS = re.compile(r"^// clang: (.*)$", re.M)
 
-# The line with options must be near the top, where a reader sees it.
+# The line with options must be near the top of the file, where readers see it.
 _HEADER_LINES = 5
 
 
@@ -37,9 +37,9 @@ class ProgramDecl:
 
 
 def programs_in_source(path: Path, headers: Sequence[Path] = ()) -> list[ProgramDecl]:
-    """The programs that a source declares, in order, those of quoted includes with them.
+    """Return the programs that a source and its quoted includes declare, in order.
 
-    Files that are not in the folder of the one that includes them are looked for in `headers`.
+    A file that is not in the folder of the file that includes it is searched in `headers`.
     """
     found: dict[str, ProgramDecl] = {}
     for section, in_macro, plain in _PROGRAM.findall(_MACRO.sub("", _text(path, headers))):
@@ -49,13 +49,13 @@ def programs_in_source(path: Path, headers: Sequence[Path] = ()) -> list[Program
 
 
 def maps_in_source(path: Path, headers: Sequence[Path] = ()) -> list[str]:
-    """The names of the maps that a source declares, those of quoted includes with them.
+    """Return the names of the maps that a source and its quoted includes declare.
 
     `headers` are those of `programs_in_source`.
     """
     text = _text(path, headers)
     found: dict[str, None] = {}
-    makers: dict[str, int] = {}  # macros that declare a map: which argument is its name
+    makers: dict[str, int] = {}  # by macro that declares a map: the position of the map's name
     for macro, parameters, body in _MACRO.findall(text):
         names = [name.strip() for name in parameters.split(",")]
         for name in _MAP.findall(body.replace("\\\n", " ")):
@@ -73,7 +73,7 @@ def maps_in_source(path: Path, headers: Sequence[Path] = ()) -> list[str]:
 
 
 def sources_of(path: Path, headers: Sequence[Path] = ()) -> list[Path]:
-    """The source and all that it includes in quotes, each once, itself first.
+    """Return the source, then all files that it includes in quotes, each once.
 
     An included file is in the folder of the file that includes it, or in one of `headers`.
     """
@@ -83,7 +83,7 @@ def sources_of(path: Path, headers: Sequence[Path] = ()) -> list[Path]:
 
 
 def clang_options(path: Path) -> list[str]:
-    """Options for clang from a line `// clang: -mcpu=v4 ...` among the source's first five."""
+    """Return clang's options from lines `// clang: -mcpu=v4 ...` among the source's first five."""
     head = "\n".join(path.read_text().splitlines()[:_HEADER_LINES])
     return [word for line in _OPTIONS.findall(head) for word in shlex.split(line)]
 
@@ -96,7 +96,7 @@ def _collect(path: Path, headers: Sequence[Path], found: list[Path]) -> None:
         included = next(
             (file for folder in (path.parent, *headers) if (file := folder / name).is_file()), None
         )
-        # vmlinux.h is in none of them: it is generated.
+        # vmlinux.h is in none of these folders, because it is generated.
         if included is not None:
             _collect(included, headers, found)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""List the files that a C compiler read, and the places where it looked before."""
+"""List the files that a C compiler read, and the paths that it tried before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONDITION = re.compile(
     r"(?:[ \t]*\([ \t]*(?:\"(?P<quoted>[^\"\n]+)\"|<(?P<angled>[^>\n]+)>))?"
 )
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
-# This makes the assembler read a file that no list names.
+# With this directive the assembler reads a file that no list names.
 _UNLISTED = re.compile(r"\bincbin\b")
 _NONEXISTENT = re.compile(r'^ignoring nonexistent directory "(.+)"$', re.M)
 _SEARCH_LIST = re.compile(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loader, which is the triggers too: a static C program that runs in every guest."""
+"""Build the loader, a static C program that runs in every guest and also has the triggers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lab.inputs import Inputs
 from lab.stages import Stages
 from lab.workspace import Workspace
 
-# Reproducible: no build id, no paths, no symbols.
+# The program is reproducible: it has no build ID, no paths and no symbols.
 FLAGS = (
     "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",
     "-static", "-Wl,--build-id=none", "-s",
-    # calls.c sees the calls that libbpf makes.
+    # calls.c intercepts the system calls of libbpf.
     "-Wl,--wrap=syscall",
 )  # fmt: skip
 _LIBRARIES = ("bpf", "elf", "z")
 
 
 def build_loader(workspace: Workspace, cache: Cache, emit: events.Emit = events.ignore) -> Path:
-    """The static program `kextload` (`kexttrigger` by its other name), built if it is not cached.
+    """Return the static program `kextload`, alias `kexttrigger`, built if it is not in the cache.
 
     Raises `UserError` if a compiler or library is missing.
     """
@@ -74,7 +74,7 @@ def _compile(source: Path, target: Path) -> Inputs:
 
 
 def _archive(name: str) -> Path | None:
-    """Where the compiler finds a static library; None if it does not."""
+    """Return the path of the compiler's static library; None if it has none."""
     answer = process.run(
         ["gcc", f"-print-file-name=lib{name}.a"], hint="apt install gcc libc6-dev"
     ).stdout.strip()

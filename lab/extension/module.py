@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel modules as extensions: built on the host against the kernel that will run them."""
+"""Build kernel modules as extensions, on the host, against the kernel that will run them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lab.kernel.artifact import Kernel
 from lab.stages import Stages
 from lab.workspace import Workspace
 
-# What the build writes beside the sources, should somebody have built in place.
+# Products of a build in the source folder, in case the user built the module there.
 _PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", ".*", "Module.symvers", "modules.order")
 
 _ERROR_LINE = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+)(:\d+)?: (fatal )?error: ")
 _OTHER_ERROR = re.compile(r"^ERROR: (modpost: )?|^ld(\.lld)?: error: |: undefined reference to ")
 _MAX_ERRORS = 20
-# Errors that are not about the code: a missing header.
+# Errors that the code does not cause: a missing header.
 _MISSING = re.compile(r"fatal error: ('[^']*' file not found|.*: No such file or directory)")
 
 
@@ -35,11 +35,11 @@ def build_module(
     cache: Cache,
     emit: events.Emit = events.ignore,
 ) -> Path:
-    """The module `name` as a .ko for this kernel, built if the cache lacks it.
+    """Return the module `name` as a .ko for this kernel, built if it is not in the cache.
 
-    The .ko has no debug information; `NAME.ko.debug` beside it has. Raises
-    `UserError` if there is no such module, if it does not compile, or if
-    modules can't be built for the kernel at all.
+    The .ko has no debug information; `NAME.ko.debug` in the same folder has it. Raises
+    `UserError` if there is no such module, if it does not compile, or if the kernel has no build
+    tree for modules.
     """
     source = workspace.find("module", name)
     shown = workspace.shown(source)
@@ -87,12 +87,12 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _compiler(kernel: Kernel) -> str:
-    """What the kernel was compiled with, as its configuration tells it."""
+    """Return the version of the kernel's compiler, from its configuration."""
     return kernel.config_options.get("CONFIG_CC_VERSION_TEXT", "gcc")
 
 
 def toolchain_args(version_text: str) -> list[str]:
-    """make's words that choose the compiler which the kernel was built with.
+    """Return the arguments of make that select the kernel's compiler.
 
     `version_text` is CONFIG_CC_VERSION_TEXT: `Debian clang version 19.1.7 (3)`.
     """
@@ -113,9 +113,9 @@ def _installed(compiler: str) -> str:
 
 
 def _copy(source: Path, name: str, digests: dict[str, str], aside: Path) -> Path:
-    """Copy a module's files into a folder of their own, which is returned.
+    """Copy a module's files into a separate folder, and return it.
 
-    Raises `UserError` if they are no longer those of the key, which has these `digests`.
+    Raises `UserError` if the files changed since the key was computed from these `digests`.
     """
     work = aside / "work"
     work.mkdir()
@@ -135,7 +135,7 @@ def _build(
         [
             *process.in_environment(process.bare_environment()),
             "make", "-C", str(kernel.build_tree), f"M={work}", *toolchain_args(compiler),
-            # Reports name source files: let them not depend on where this is built.
+            # Reports name source files. Their paths must not depend on the folder of the build.
             f"KCFLAGS=-ffile-prefix-map={work}={name}",
             "modules",
         ],
@@ -168,10 +168,9 @@ def _build(
 
 
 def compile_errors(output: str, work: Path, shown: str) -> list[str]:
-    """The errors in a build's output as `FILE:LINE:COLUMN: error: MESSAGE`, nothing else.
+    """Return only the errors in a build's output, as `FILE:LINE:COLUMN: error: MESSAGE`.
 
-    The folder `work` in which the compiler ran is replaced by `shown`, where
-    the user's sources are.
+    `shown`, the folder of the user's sources, replaces the compiler's folder `work`.
     """
     errors: list[str] = []
     for line in output.splitlines():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """List the files that the build of a module read, from the `.cmd` files that Kbuild leaves.
 
-A module's own files are in the key before the build, and so is the kernel's tree,
-which the cache keeps as it was made. Only headers from elsewhere remain.
+The key before the build already covers the module's own files, and the kernel's tree, which the
+cache keeps unchanged. Only headers from other folders remain.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lab.inputs import Inputs
 
 _COMMAND = re.compile(r"^(?:saved)?cmd_\S+ := (.*)$", re.M)
 _LISTED = re.compile(r"^deps_\S+ := \\\n(.*?)\n\n", re.M | re.S)
-# Options for folders whose headers are in Kbuild's lists; the lists leave out system headers.
+# Options for folders whose headers are in Kbuild's lists. The lists leave out system headers.
 _LISTED_OPTIONS = ("-I", "-iquote")
-# Things that a Kbuild file may read and that no `.cmd` file lists. Makefiles that can also be
-# called from outside of Kbuild ask where they are, and for what kernel, and call make again.
+# Constructs by which a Kbuild file may read files that no `.cmd` file lists. Exceptions are for
+# Makefiles that also work outside of Kbuild: they run pwd and uname, and call make again.
 _UNTOLD = re.compile(
     r"^\s*[-s]?include\s|\$[({](?:shell\s+(?!pwd\b|uname\b)|wildcard\s|file\s|eval\s)"
     r"|^[^#\n]*!="  # a variable that is a command's output
     # A recipe's line. Conditions and assignments may begin with a tab, too.
     r"|^\t[ \t@+-]*(?!\$[({]MAKE[)}]|make\b|rm\b|if|else|endif|[\w$(){}.-]+\s*[:+?]?=)[^\s@+#-]"
-    r"|^[^#\t\n=][^#\n=]*:[^#\n=]*;"  # the same behind its target
+    r"|^[^#\t\n=][^#\n=]*:[^#\n=]*;"  # the same on the line of its target
     r"|^\s*(?:KBUILD_EXTRA_SYMBOLS|ldflags-|LDFLAGS)",
     re.M,
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Offsets in a built extension -> functions and lines, by its debug information (addr2line)."""
+"""Find the functions and lines of offsets in a built extension, with addr2line."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from lab.errors import InfraError
 from lab.host import process
 
-# Seconds; an extension's debug information is some MB at most.
+# In seconds. An extension's debug information has a few MB at most.
 _LIMIT = 60.0
 
 _ADDRESS = re.compile(r"^0x(?P<offset>[0-9a-f]+)$")
 _PLACE = re.compile(r"^(?P<file>.*):(?P<line>\d+|\?)(?: \(discriminator \d+\))?$")
-# What compilers add to a name: a hash of the crate (v0) or of the item (before v0), and
+# Compilers add these to a name: a hash of the crate (v0) or of the item (before v0), and
 # a number for a copy.
 _HASHES = re.compile(r"\[[0-9a-f]{6,}\]|::h[0-9a-f]{16}$|\.llvm\.\d+$")
 
@@ -25,8 +25,8 @@ _HASHES = re.compile(r"\[[0-9a-f]{6,}\]|::h[0-9a-f]{16}$|\.llvm\.\d+$")
 class Frame:
     """A function at an offset, with its file (as the compiler wrote it) and line.
 
-    What is not known is "" or 0. `inlined`: it has no frame of its own, but is
-    part of the function in the next entry for this offset.
+    Unknown values are "" or 0. `inlined`: it has no frame of its own, but is part of the
+    function in the next entry for this offset.
     """
 
     offset: int
@@ -37,7 +37,7 @@ class Frame:
 
     @property
     def place(self) -> str:
-        """FILE:LINE, "" if not known."""
+        """FILE:LINE, or "" if unknown."""
         return f"{self.file}:{self.line}" if self.file and self.line else self.file
 
     def __str__(self) -> str:
@@ -46,9 +46,9 @@ class Frame:
 
 
 def symbolise(debug_file: Path, offsets: Sequence[int]) -> list[Frame]:
-    """The functions at each of `offsets` (from the image's begin), in their order.
+    """Return the functions at each of `offsets` from the image's start, in order.
 
-    An offset in a function that was inlined has several, the innermost first.
+    An offset in an inlined function has several, the innermost first.
     Raises `ToolFailed` or `InfraError` if addr2line (binutils) can't be run or
     can't read the file.
     """
@@ -64,14 +64,14 @@ def symbolise(debug_file: Path, offsets: Sequence[int]) -> list[Frame]:
     groups = parse_output(done.stdout)
     if [offset for offset, _ in groups] != list(offsets):
         raise InfraError(
-            f"addr2line answered something else for {debug_file.name}",
+            f"addr2line printed unexpected output for {debug_file.name}",
             details=(done.stdout + done.stderr)[:400],
         )
     return [frame for _, frames in groups for frame in frames]
 
 
 def parse_output(text: str) -> list[tuple[int, list[Frame]]]:
-    """Each offset with its frames, from what `addr2line -a -f -i` prints."""
+    """Return each offset with its frames, from the output of `addr2line -a -f -i`."""
     groups: list[tuple[int, list[Frame]]] = []
     function: str | None = None
     for line in text.splitlines():
@@ -106,5 +106,5 @@ def _with_inlined(frame: Frame, inlined: bool) -> Frame:
 
 
 def plain(name: str) -> str:
-    """A function's name without hashes; "" for one that is not known."""
+    """Return a function's name without hashes; "" if it is unknown."""
     return "" if name == "??" else _HASHES.sub("", name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packages from Debian's archive: which version apt offers, and its file, without installing it."""
+"""Find and download packages of Debian's archive with apt, without installing them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.host import process
 
 LISTS = Path("/var/lib/apt/lists")
 DOWNLOADS = "download"
-# Debian's variants of the same kernel that can't be booted, or are the same.
+# Suffixes of Debian's packages that do not hold another bootable kernel.
 _NOT_BOOTABLE = ("-dbg", "-unsigned")
 
 
@@ -31,10 +31,10 @@ class Package:
 
 
 def resolve(pattern: str, cache: Cache) -> Package:
-    """The newest package that fits the pattern.
+    """Return the newest package that matches the pattern.
 
-    Asking apt takes most of a second, so its answer is kept as long as its
-    lists are the same; when they are gone, the last answer still holds.
+    Asking apt takes most of a second. So its answer is cached until its lists change; if the
+    lists disappear, the last answer stays valid. Raises `UserError` if apt knows no package.
     """
     memo = cache.root / "apt" / f"{key_of(pattern=pattern)}.json"
     stamp = _lists_stamp()
@@ -71,7 +71,7 @@ def download(package: Package, folder: Path) -> Path:
 
 
 def installed_version(name: str) -> str | None:
-    """The version of an installed package; None if it is not, or there is no dpkg."""
+    """Return the version of an installed package; None if it is not installed, or without dpkg."""
     if shutil.which("dpkg-query") is None:
         return None
     result = process.run(
@@ -112,7 +112,7 @@ def _ask(pattern: str) -> Package | None:
     )
     if not names:
         return None
-    # Names of versions that are gone stay in apt's index: they have no record.
+    # apt's index keeps the names of removed packages, but has no record of them.
     shown = process.run(["apt-cache", "show", "--no-all-versions", *names], check=False).stdout
     packages = [package for stanza in shown.split("\n\n") if (package := _parse(stanza))]
     return max(packages, key=functools.cmp_to_key(_compare), default=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a built, unpacked or borrowed kernel is to the rest of the lab."""
+"""Describe a kernel that was built, unpacked or taken from its owner's tree."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ RECORD_VERSION = 1
 class Kernel:
     """A kernel that can be booted, and what belongs to it.
 
-    `boot` is what QEMU is given: a stripped `vmlinux` with a PVH entry, or a
-    bzImage. `modules` are files that the image must hold, in the order in
-    which the guest loads them. `memory` is what a guest has at least, in MiB.
-    `build_tree` is where modules can be built
-    against the kernel (after `modules_prepare`), `vmlinux` has symbols and
-    DWARF; both are None where the source of the kernel does not give them.
+    `boot` is the file for QEMU: a stripped `vmlinux` with a PVH entry, or a bzImage.
+    `modules` are files that the image must have, in the order in which the guest loads them.
+    `memory` is the minimum memory of a guest, in MiB. Modules are built against `build_tree`
+    (after `modules_prepare`); `vmlinux` has symbols and DWARF. Both are None if the kernel's
+    source does not provide them.
     """
 
     flavor: str
@@ -56,7 +55,7 @@ class Kernel:
         return self.config_options.get(symbol) in ("y", "m")
 
 
-# What an entry of the cache may hold, by the name of its field in `Kernel`.
+# Parts of an entry of the cache, by the name of their field in `Kernel`.
 _PARTS = ("boot", "bzimage", "config", "vmlinux", "btf", "symvers", "build_tree")
 
 
@@ -71,9 +70,9 @@ def write_record(
 ) -> None:
     """Describe the entry `folder` in its `kernel.json`.
 
-    `parts` are paths by field of `Kernel`, relative to the entry (or absolute
-    where the file is its owner's); `source` says where the kernel came from,
-    `seconds` how long the building took.
+    `parts` are paths by field of `Kernel`, relative to the entry, or absolute if the file
+    belongs to the user's own tree. `source` describes the kernel's source; `seconds` is the
+    duration of the build.
     """
     unknown = set(parts) - set(_PARTS)
     if unknown:
@@ -90,7 +89,7 @@ def write_record(
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `write_record` wrote."""
+    """Return the data that `write_record` wrote."""
     record: dict[str, Any] = json.loads((folder / RECORD).read_text())
     return record
 
@@ -104,7 +103,7 @@ def load_kernel(
     machine: str,
     memory: int = 0,
 ) -> Kernel:
-    """The kernel that an entry of the cache holds."""
+    """Return the kernel of an entry of the cache."""
     record = read_record(folder)
     parts = {name: folder / path for name, path in record["parts"].items()}
     return Kernel(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading kernel images: what a bzImage says of itself, the vmlinux in it, sections of an ELF file.
+"""Read kernel images: the header of a bzImage, the vmlinux in it, sections of an ELF file.
 
-The offsets are those of Documentation/arch/x86/boot.rst ("The Real-Mode Kernel Header").
+The offsets are from Documentation/arch/x86/boot.rst ("The Real-Mode Kernel Header").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAGIC = 0x202
 _VERSION_POINTER = 0x20E
 _PAYLOAD_OFFSET = 0x248
 _SECTOR = 512
-# Since this version of the protocol the header says where the payload is.
+# Since this version of the protocol the header has the offset of the payload.
 _PROTOCOL_WITH_PAYLOAD = 0x208
 
 
@@ -38,7 +38,7 @@ def _header(image: bytes, path: Path) -> None:
 
 
 def release_of(path: Path) -> str:
-    """The release (`uname -r`) that a bzImage names in its header."""
+    """Return the release (`uname -r`) in the header of a bzImage."""
     with path.open("rb") as stream:
         image = stream.read(64 * 1024)
     _header(image, path)
@@ -46,17 +46,20 @@ def release_of(path: Path) -> str:
     text = image[pointer + 0x200 : pointer + 0x200 + 256].split(b"\0", 1)[0]
     words = text.decode(errors="replace").split()
     if not pointer or not words:
-        raise UserError(f"{path} does not say which release it is")
+        raise UserError(f"{path} has no release in its header")
     return words[0]
 
 
 def extract_vmlinux(path: Path) -> bytes:
-    """The ELF image that a bzImage decompresses at boot: no symbols, but its BTF and PVH entry."""
+    """Return the ELF image that a bzImage decompresses at boot.
+
+    It has BTF and a PVH entry, if the kernel has them, but no symbols.
+    """
     image = path.read_bytes()
     _header(image, path)
     (protocol,) = struct.unpack_from("<H", image, _MAGIC + 4)
     if protocol < _PROTOCOL_WITH_PAYLOAD:
-        raise UserError(f"{path}: boot protocol {protocol:#x} does not tell where the payload is")
+        raise UserError(f"{path}: boot protocol {protocol:#x} has no offset of the payload")
     sectors = image[_SETUP_SECTS] or 4
     offset, length = struct.unpack_from("<II", image, _PAYLOAD_OFFSET)
     start = (sectors + 1) * _SECTOR + offset
@@ -67,8 +70,8 @@ def extract_vmlinux(path: Path) -> bytes:
 
 
 def _decompress(payload: bytes, path: Path) -> bytes:
-    # Each format but gzip is followed by four bytes with the size; decoders
-    # that stop at the end of a stream leave them alone.
+    # In each format except gzip, four bytes with the size follow. Decoders that stop at the end
+    # of a stream ignore them.
     if payload.startswith(b"\x1f\x8b"):
         return zlib.decompressobj(31).decompress(payload)
     if payload.startswith(b"\xfd7zXZ\0"):
@@ -82,13 +85,13 @@ def _decompress(payload: bytes, path: Path) -> bytes:
     if payload.startswith(b"\x7fELF"):
         return payload
     raise UserError(
-        f"{path}: compressed in a way that is not known here",
+        f"{path}: unknown compression",
         hint="known: gzip, xz, lzma, bzip2, zstd, none",
     )
 
 
 def unzstd(data: bytes) -> bytes:
-    """Decompress with the `zstd` tool; Python 3.11 has no decoder of its own."""
+    """Decompress with the `zstd` tool, because Python 3.11 has no decoder."""
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
         source.write(data)
         source.seek(0)
@@ -104,7 +107,7 @@ def unzstd(data: bytes) -> bytes:
 
 
 def section(elf: bytes | Path, name: str) -> bytes | None:
-    """The bytes of a section of an ELF file; None if it has no such section."""
+    """Return the bytes of a section of an ELF file; None if there is no such section."""
     stream = elf.open("rb") if isinstance(elf, Path) else io.BytesIO(elf)
     with stream:
         try:

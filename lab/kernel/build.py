@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a flavor to a kernel: built, unpacked or borrowed, and kept in the cache."""
+"""Make the kernel of a flavor: build it, unpack it or take it from a tree, and cache it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lab.kernel.flavor import DebSource, Flavor, TreeSource
 from lab.stages import Stages
 
 KIND = "kernel"
-# Part of each key: raise it when an entry gets another content.
+# Part of each key. Raise it when the content of an entry changes.
 _LAYOUT = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A flavor whose source was looked up: its key, and how to fill its entry."""
+    """A flavor whose source was located: its key, and the function that fills its entry."""
 
     flavor: Flavor
     key: str
@@ -36,10 +36,10 @@ class Plan:
 def build_kernel(
     flavor: Flavor, cache: Cache, emit: events.Emit = events.ignore, jobs: int | None = None
 ) -> Kernel:
-    """The flavor's kernel, from the cache or built (`jobs` at a time, one per core by default).
+    """Return the flavor's kernel from the cache, or build it with `jobs` (default: one per core).
 
-    Raises `UserError` for what the flavor's author can mend: a patch that
-    does not apply, a symbol that is not granted, code that does not compile.
+    Raises `UserError` for what the flavor's author can fix: a patch that does not apply, a
+    symbol that is not granted, code that does not compile.
     """
     cache = _heard(cache, emit)
     plan = make_plan(flavor, cache, emit, jobs)
@@ -48,19 +48,19 @@ def build_kernel(
 
 
 def find_kernel(flavor: Flavor, cache: Cache) -> Kernel | None:
-    """The flavor's kernel if the cache has it; builds and downloads nothing."""
+    """Return the flavor's kernel if it is in the cache, without building or downloading."""
     plan = make_plan(flavor, cache)
     folder = cache.find(KIND, plan.key)
     return _loaded(plan, folder) if folder else None
 
 
 def remove_kernel(flavor: Flavor, cache: Cache) -> bool:
-    """Delete the flavor's kernel and its work folder; says whether there was one."""
+    """Delete the flavor's kernel and its work folder; return whether there was one."""
     return _remove(make_plan(flavor, cache).key, cache)
 
 
 def remove_all(cache: Cache) -> list[str]:
-    """Delete every kernel and work folder, also those of flavors as they once were."""
+    """Delete every kernel and work folder, also those of earlier versions of flavors."""
     keys = {
         path.name
         for kind in (from_source.WORK, KIND)
@@ -78,7 +78,7 @@ def _remove(key: str, cache: Cache) -> bool:
 def make_plan(
     flavor: Flavor, cache: Cache, emit: events.Emit = events.ignore, jobs: int | None = None
 ) -> Plan:
-    """Look up what the flavor's source is now, and from that its key."""
+    """Locate the flavor's source as it is now, and compute the key from it."""
     stages = Stages(f"kernel {flavor.name}", emit)
     match flavor.source:
         case TreeSource():
@@ -157,22 +157,22 @@ def _loaded(plan: Plan, folder: Path) -> Kernel:
 
 
 def _heard(cache: Cache, emit: events.Emit) -> Cache:
-    """The cache, telling `emit` for whom it waits."""
+    """Return the cache, with `emit` as the receiver of its events."""
     return cache if emit is events.ignore else dataclasses.replace(cache, emit=emit)
 
 
 def cores() -> int:
-    """How many compilers run at once, if nobody says."""
+    """Return the default number of compilers that run at once: the number of usable cores."""
     return len(os.sched_getaffinity(0))
 
 
 def _tools() -> dict[str, str]:
-    """Versions of what decides over the bytes of the result."""
+    """Return the versions of the tools that determine the bytes of the result."""
     versions = {}
     for tool in ("gcc", "ld", "pahole"):
         if shutil.which(tool):
             versions[tool] = process.run([tool, "--version"]).stdout.partition("\n")[0]
-        elif tool != "pahole":  # without it only BTF can't be had, which the check would say
+        elif tool != "pahole":  # without it only BTF is missing, which the check reports
             raise UserError(
                 f"{tool} is needed to build a kernel", hint="`lab doctor` lists what is missing"
             )

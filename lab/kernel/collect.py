@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a built tree to an artifact: what is booted, what has symbols, what modules need."""
+"""Collect a built tree's files for an artifact: to boot, for symbols, and to build modules."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NO_HEADERS = ("include/dt-bindings",)
 
 
 def pack(tree: Path, folder: Path, *, source: dict[str, Any], seconds: float) -> None:
-    """Fill the entry `folder` from a tree that was built by the lab.
+    """Fill the entry `folder` from a tree that the lab built.
 
-    The folder `tree` in it serves `make -C tree M=... modules`, wherever the
-    cache is: it holds no absolute path.
+    Its folder `tree` is for `make -C tree M=... modules`. It has no absolute paths, so the
+    cache can be moved.
     """
     parts = pack_images(tree, folder)
     shutil.copyfile(tree / "vmlinux", folder / "vmlinux")
@@ -39,7 +39,10 @@ def pack(tree: Path, folder: Path, *, source: dict[str, Any], seconds: float) ->
 
 
 def pack_images(tree: Path, folder: Path) -> dict[str, str]:
-    """bzImage, a stripped vmlinux to boot, and BTF of a built tree."""
+    """Copy the bzImage, a stripped vmlinux to boot and the BTF of a built tree.
+
+    Returns the names of the files by field of `Kernel`.
+    """
     shutil.copyfile(tree / BZIMAGE, folder / "bzImage")
     parts = {"bzimage": "bzImage", "boot": "bzImage"}
     btf = bootimage.section(tree / "vmlinux", ".BTF")
@@ -47,15 +50,15 @@ def pack_images(tree: Path, folder: Path) -> dict[str, str]:
         (folder / "btf").write_bytes(btf)
         parts["btf"] = "btf"
     if "CONFIG_PVH=y\n" in (tree / ".config").read_text():
-        # QEMU starts it at its PVH entry: nothing to decompress, and without
-        # debug information little to read.
+        # QEMU starts it at its PVH entry, without decompression. It is small without debug
+        # information.
         process.run(["strip", "-g", "-o", folder / "vmlinux.boot", tree / "vmlinux"])
         parts["boot"] = "vmlinux.boot"
     return parts
 
 
 def release_of_tree(tree: Path) -> str:
-    """The release (`uname -r`) of a built tree."""
+    """Return the release (`uname -r`) of a built tree."""
     written = tree / "include" / "config" / "kernel.release"
     if written.is_file():
         return written.read_text().strip()
@@ -68,12 +71,12 @@ def module_tree(tree: Path, folder: Path) -> None:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(tree / path, target, follow_symlinks=False)
-    # modfinal gives modules their BTF from it.
+    # Kbuild's modfinal step generates the BTF of modules from it.
     (folder / "vmlinux").symlink_to("../vmlinux")
 
 
 def _wanted(tree: Path) -> Iterator[Path]:
-    """Paths of the files, relative to the tree."""
+    """Yield the paths of the files, relative to the tree."""
     for name in (
         "Makefile", "Kbuild", "Kconfig", ".config", "Module.symvers",
         "tools/objtool/objtool", "tools/bpf/resolve_btfids/resolve_btfids",

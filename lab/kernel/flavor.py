@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Flavors: which kernels there are, as `kconfigs/<flavor>/kernel.yaml` says.
+"""Read flavors, which are the lab's kernels, from `kconfigs/<flavor>/kernel.yaml`.
 
-`FlavorFile` is one file as written; `Flavor` is what it means once its base,
-patches and fragments are found.
+`FlavorFile` is one file as written; `Flavor` has its base, patches and fragments resolved.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class DebianSource(Part):
 
 
 class TarballSource(Part):
-    """A tarball by path or URL; its SHA-256 decides what it is."""
+    """A tarball by path or URL, identified by its SHA-256."""
 
     tarball: Text
     sha256: str = Field(pattern=_SHA256)
@@ -46,15 +45,15 @@ class GitSource(Part):
 
 
 class TreeSource(Part):
-    """A tree that its owner builds: the lab takes its bzImage and vmlinux as they are."""
+    """A tree that the user builds: the lab takes its bzImage and vmlinux as they are."""
 
     tree: Text
 
 
 class DebSource(Part):
-    """A kernel as a distribution packages it. `deb` is a package or a pattern: the newest fits.
+    """A distribution's package of a kernel. `deb` is its name, or a pattern for the newest match.
 
-    `modules` are loaded by the guest, together with those that they need.
+    The guest loads `modules` together with their dependencies.
     """
 
     deb: str = Field(pattern=_IMAGE_PACKAGE)
@@ -87,7 +86,10 @@ class FlavorFile(Part):
     boot_args: tuple[Text, ...] = ()
     machine: Literal["q35", "microvm"] | None = None
     memory: Int | None = Field(
-        None, ge=64, le=65_536, description="MiB that a guest has at least, whoever asks for less"
+        None,
+        ge=64,
+        le=65_536,
+        description="Minimum memory of a guest, in MiB, even if less is requested",
     )
 
 
@@ -114,8 +116,8 @@ FORMAT = Format(
 class Flavor:
     """A kernel that can be built and booted.
 
-    `fragments` and `boot_args` hold those of `base` first; `patches` are the
-    flavor's own (see `all_patches`).
+    `fragments` and `boot_args` begin with those of `base`; `patches` are only the flavor's own
+    (see `all_patches`).
     """
 
     name: str
@@ -136,18 +138,18 @@ class Flavor:
 
     @property
     def source_home(self) -> Path:
-        """What paths of the source are relative to: where the source is written."""
+        """The folder of the file that names the source. The source's paths are relative to it."""
         return self.base.source_home if self.base else self.folder
 
     @property
     def source_text(self) -> str:
-        """The source in one word or two, for lists."""
+        """The kind and name of the source, for lists."""
         kind = _kind(self.source)
         return f"{kind} {getattr(self.source, kind)}"
 
     @property
     def built(self) -> bool:
-        """Whether the lab compiles this kernel itself."""
+        """True if the lab compiles this kernel itself."""
         return isinstance(self.source, DebianSource | TarballSource | GitSource)
 
 
@@ -159,7 +161,7 @@ def flavors(workspace: Workspace) -> dict[str, Flavor]:
 def load_flavor(workspace: Workspace, name: str | Path) -> Flavor:
     """Return the flavor of that name in a workspace, or that of a `kernel.yaml` anywhere.
 
-    Raises `UserError` with file, line and what is wrong there.
+    Raises `UserError` with file, line and problem.
     """
     return _load(name, workspace, ())
 
@@ -182,7 +184,7 @@ def _load(name: str | Path, workspace: Workspace, seen: tuple[str, ...]) -> Flav
             [parsed.problem_at("needs a source or a base")], hint=f"source: {', '.join(_KINDS)}"
         )
     if base and parsed.source and parsed.source != base.source:
-        # Its patches and its built tree are those of another source.
+        # The base's patches and built tree belong to its own source.
         raise FileErrors(
             [parsed.problem_at(f"differs from the source of base {base.name}", "source")],
             hint="leave out the source, or the base",

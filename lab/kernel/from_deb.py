@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels as a distribution packages them: unpacked, not installed, nothing built."""
+"""Unpack a distribution's packages of kernels, without installing or building anything."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fill(root: Path, modules: Iterable[str], folder: Path, *, source: dict[str, 
         (folder / "btf").write_bytes(btf)
         parts["btf"] = "btf"
     if re.search(r"^CONFIG_PVH=y$", (folder / "config").read_text(), re.MULTILINE):
-        # Booting it directly saves the guest the decompression.
+        # Booting it directly spares the guest the decompression.
         (folder / "vmlinux.boot").write_bytes(elf)
         parts["boot"] = "vmlinux.boot"
     libraries = root / "lib" / "modules" / release
@@ -67,7 +67,7 @@ def fill(root: Path, modules: Iterable[str], folder: Path, *, source: dict[str, 
 
 
 def read_module(path: Path) -> bytes:
-    """A module's ELF file, decompressed."""
+    """Return a module's ELF file, decompressed."""
     data = path.read_bytes()
     match path.suffix:
         case ".xz":
@@ -92,7 +92,7 @@ class Modules:
         )
 
     def ordered(self, wanted: Iterable[str]) -> list[Path]:
-        """Files of the modules and of all that they depend on, dependencies first."""
+        """Return the files of the modules and of all their dependencies, dependencies first."""
         result: dict[str, Path] = {}
         for name in wanted:
             self._add(_module_name(Path(name)), (), result)
@@ -107,7 +107,7 @@ class Modules:
             needed = f", which {chain[-1]} needs" if chain else ""
             raise UserError(
                 f"the kernel has no module {name!r}{needed}",
-                hint=f"did you mean '{close}'?" if close else "it may be named otherwise there",
+                hint=f"did you mean '{close}'?" if close else "it may have another name there",
             )
         if name in chain:
             raise UserError(f"modules depend on each other: {' -> '.join((*chain, name))}")
@@ -117,7 +117,7 @@ class Modules:
 
 
 def dependencies(module: bytes) -> list[str]:
-    """Names of the modules that a module says it depends on (its `.modinfo`)."""
+    """Return the names of a module's dependencies, from its `.modinfo`."""
     info = bootimage.section(module, ".modinfo") or b""
     for field in info.split(b"\0"):
         key, _, value = field.decode(errors="replace").partition("=")
@@ -127,5 +127,5 @@ def dependencies(module: bytes) -> list[str]:
 
 
 def _module_name(path: Path) -> str:
-    """The name as the kernel writes it: no suffix, underscores."""
+    """Return the module's name as the kernel writes it: without suffix, with underscores."""
     return path.name.split(".ko")[0].replace("-", "_")

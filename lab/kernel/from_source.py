@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Building a kernel from source, such that a run that was killed is taken up by the next.
+"""Build a kernel from source, so that the next run can resume one that was killed.
 
-The work folder of a key outlives its build: a flavor that has this one as its
-base starts from a copy of the built tree. Where a run was interrupted:
+The work folder of a key outlives its build: a flavor with this base starts from a copy of the
+built tree. The next run resumes by the step that was interrupted:
 
-- unpacking, copying or patching: done aside, renamed when it is whole, and
-  started over otherwise;
-- configuring: repeated, it takes seconds;
-- compiling: make continues, after what may be half-written is removed.
+- unpacking, copying or patching: it starts over, because these steps work in a folder aside,
+  which is renamed only when it is complete;
+- configuring: it repeats this step, which takes seconds;
+- compiling: it removes files that may be half-written, and make continues.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.kernel.source import Origin
 from lab.stages import Stages
 
 WORK = "kernel-work"
-# Says whose work folder it is.
+# This file names the flavor of a work folder.
 _FLAVOR = "flavor"
 _TARGETS = ("vmlinux", "bzImage", "modules")
 
@@ -45,16 +45,16 @@ class Work:
 
     @property
     def tree(self) -> Path:
-        """Source and objects: built in place, so that a copy needs no absolute path."""
+        """The folder of source and objects, built in place so that a copy has no absolute paths."""
         return self.folder / "source"
 
     @property
     def built(self) -> Path:
-        """A stamp: the tree was built to its end."""
+        """The stamp of a tree whose build is complete."""
         return self.folder / "built"
 
     def build(self, origin: Origin, base: Path | None = None) -> Path:
-        """Bring the tree to its end and return it. `base` is the base flavor's work folder."""
+        """Complete the tree and return it. `base` is the base flavor's work folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / _FLAVOR).write_text(self.flavor.name)
         if not self.tree.is_dir():
@@ -82,7 +82,7 @@ class Work:
                 self.stages.stage("unpack"),
                 self.cache.lock(WORK, base.name, what=f"copy for kernel {self.flavor.name}"),
             ):
-                # Times are kept, so that make rebuilds only what patches touch.
+                # Keep modification times, so that make rebuilds only what patches touch.
                 process.run(["cp", "-a", "--reflink=auto", base / "source", aside])
                 relocate(aside, base / "source", self.tree)
             own = self.flavor.patches
@@ -104,7 +104,7 @@ class Work:
                 "allnoconfig", what="make allnoconfig", extra={"KCONFIG_ALLCONFIG": str(wanted)}
             )
             fragments.check(requests, self.tree / ".config", self.tree)
-            # Generated headers and host tools: without them make -n goes nowhere.
+            # `make -n` needs generated headers and host tools.
             make.run("prepare", what="make prepare")
 
     def _compile(self, make: Make) -> None:
@@ -117,7 +117,7 @@ class Work:
                 stages.progress("compile", done, max(total, done), name)
 
             def on_link() -> None:
-                if follower.done != total:  # what was counted was not needed
+                if follower.done != total:  # make needed fewer objects than counted
                     stages.progress("compile", follower.done, follower.done)
                 current.close()
                 current.enter_context(stages.stage("link"))
@@ -127,11 +127,10 @@ class Work:
 
 
 def relocate(copy: Path, original: Path, home: Path) -> None:
-    """Tell a copied tree that it is at `home` now, such that make finds it up to date.
+    """Change the paths in a copied tree to `home`, so that make finds it up to date.
 
-    Only the host's tools note absolute paths, in their `.cmd` files. Were
-    objtool built again for that, so would be every object, for each depends
-    on it.
+    Only the host's tools record absolute paths, in their `.cmd` files. With stale paths make
+    would rebuild objtool, and then every object, because each depends on it.
     """
     old, new = os.fsencode(original), os.fsencode(home)
     for path in (copy / "tools").rglob(".*"):
@@ -145,9 +144,9 @@ def relocate(copy: Path, original: Path, home: Path) -> None:
 
 
 def drop_older(flavor: str, key: str, cache: Cache) -> None:
-    """Delete the flavor's finished work folders but that of `key`: each takes 2 GB.
+    """Delete the flavor's finished work folders except that of `key`. Each takes 2 GB.
 
-    Unfinished ones may be somebody's build that is running.
+    Unfinished folders stay: a build may be running in them.
     """
     for stamp in (cache.root / WORK).glob("[0-9a-f]*/built"):
         folder = stamp.parent

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Running the kernel's make: count what there is to do, follow it, show the compiler's errors."""
+"""Run the kernel's make: count its steps, follow its progress, and report compiler errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab import deadline
 from lab.errors import InfraError, LabError, UserError
 from lab.host import process
 
-# What kbuild prints for each object: `  CC      init/main.o`, `  AS [M]  ...`.
+# Kbuild's line for each object: `  CC      init/main.o`, `  AS [M]  ...`.
 _OBJECT = re.compile(r"^  (?:CC|AS)(?: \[M\])? +(\S+)$")
 # The same in the commands that `make -n` would run.
 _PLANNED = re.compile(r"echo '  (?:CC|AS)(?: \[M\])? ")
@@ -36,13 +36,13 @@ _ERROR = re.compile(
 _QUOTED = re.compile(r"^\s*(?:\d+ )?\|")
 _STOPPED = re.compile(r"^make(?:\[\d+\])?: \*\*\* (.*)$")
 _MOST_ERROR_LINES = 40
-# Compilers that a killed make left behind end with their object.
+# Compilers that a killed make left behind finish their object within this time.
 _LEFTOVERS_SECONDS = 300.0
 
 
 @dataclass
 class Follower:
-    """Reads make's output: counts objects, remembers what went wrong, keeps a log."""
+    """A reader of make's output that counts objects and keeps errors and the last lines."""
 
     on_object: Callable[[int, str], None]
     on_link: Callable[[], None]
@@ -76,7 +76,7 @@ class Follower:
             self.errors.append(line)
 
     def report(self) -> str:
-        """The errors, or the last lines if none was recognised as one."""
+        """Return the errors, or the last lines if no error was recognized."""
         if self.errors:
             return "\n".join(self.errors)
         stopped = [line for line in self.tail if not _STOPPED.match(line)]
@@ -85,7 +85,7 @@ class Follower:
 
 @dataclass(frozen=True)
 class Make:
-    """make in one tree, with the variables that make its result reproducible."""
+    """The kernel's make in one tree, with variables that make its result reproducible."""
 
     tree: Path
     log: Path
@@ -94,7 +94,7 @@ class Make:
     ccache: Path | None = None
 
     def arguments(self, jobs: int) -> list[str]:
-        """Options and variables of every call."""
+        """Return the options and variables of every call."""
         compiler = ["CC=ccache gcc"] if self.ccache and shutil.which("ccache") else []
         return [f"-j{jobs}", "ARCH=x86_64", f"LOCALVERSION={self.release_suffix}", *compiler]
 
@@ -109,31 +109,30 @@ class Make:
             "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
         }
         if self.ccache:
-            # Depend mode takes the headers from the compiler: no second
-            # preprocessing, a tenth instead of a third of overhead on a miss.
-            # Objects hold paths relative to the tree, so that they fit another.
+            # In depend mode ccache takes the headers from the compiler, without a second
+            # preprocessing. A miss then costs 10 % more time instead of 33 %.
+            # Objects have paths relative to the tree, so another tree can use them.
             values |= {
                 "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(self.ccache)),
                 "CCACHE_BASEDIR": str(self.tree),
                 "CCACHE_NOHASHDIR": "1",
                 "CCACHE_DEPEND": "1",
-                # Not its time: the same compiler installed anew is the same.
+                # Check content, not time: reinstalling the same compiler changes nothing.
                 "CCACHE_COMPILERCHECK": "content",
                 "CCACHE_INODECACHE": "1",
             }
         return values
 
     def run(self, *targets: str, what: str, extra: dict[str, str] | None = None) -> None:
-        """Run targets quietly; a failure is shown by its errors."""
+        """Run targets without progress. Raises `UserError` with the compiler's errors."""
         self.follow(Follower(lambda done, name: None, lambda: None), *targets, what=what, env=extra)
 
     def planned(self, *targets: str) -> int:
-        """How many objects a run would make: `make -n` prints its commands and takes 5 s.
+        """Return the number of objects that a run would build, by `make -n`, which takes 5 s.
 
-        Exact in a new tree. In one that is partly built it is a dozen too
-        many: make can't know then that generated headers will stay the same.
-        Objects of the boot code, which come after the kernel itself, are left
-        out.
+        The number is exact in a new tree. In a partly built tree it is about a dozen too high,
+        because make can't know that generated headers will not change. It leaves out objects
+        of the boot code, which are built after the kernel itself.
         """
         count = 0
         linking = False
@@ -143,7 +142,7 @@ class Make:
             linking = linking or bool(_PLANNED_LINK.search(text))
             count += 0 if linking else len(_PLANNED.findall(text))
 
-        # One job: several would write into each other's lines.
+        # Use one job, because several would mix their lines.
         process.stream_lines(
             ["make", "-n", *self.arguments(1), *targets],
             line,
@@ -155,7 +154,7 @@ class Make:
     def follow(
         self, follower: Follower, *targets: str, what: str, env: dict[str, str] | None = None
     ) -> None:
-        """Run targets, each line through `follower` and into the log.
+        """Run targets; pass each line to `follower` and append it to the log.
 
         Raises `UserError` with the compiler's errors.
         """
@@ -199,9 +198,9 @@ class Make:
     def _alone(self) -> Iterator[int]:
         """Hold a lock that every process of make inherits.
 
-        When the lab is killed, make dies with it, but compilers that it had
-        started end a little later, and must not write into a tree in which
-        the next make is at work. The lock is free when the last one is gone.
+        When the lab is killed, make dies with it, but its compilers end a little later. They must
+        not write into the tree while the next make works there. The lock is free once the last
+        of them has ended.
         """
         path = self.tree.with_name(".make.lock")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -226,10 +225,10 @@ class Make:
 
 
 def drop_torn(tree: Path) -> int:
-    """Remove files that a killed command may have left half-written; says how many.
+    """Remove files that a killed command may have left half-written; return their number.
 
-    kbuild writes `.x.o.cmd` after `x.o`: a target younger than its command
-    file was not finished, yet make would take it for up to date.
+    Kbuild writes `.x.o.cmd` after `x.o`. So a target newer than its command file is not
+    complete, yet make would take it for up to date.
     """
     dropped = 0
     for folder, _, names in os.walk(tree):

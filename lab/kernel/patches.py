@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Applying patches to a source tree, strictly: the context of each hunk must be there."""
+"""Apply patches to a source tree, strictly: the context of each hunk must match."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from lab.errors import UserError
 from lab.host import process
 
-# A tree of the cache may lie inside somebody's repository; git must not
-# look at that, and takes paths as they are then.
+# A tree of the cache may lie inside another git repository. Without this, git would resolve
+# paths relative to that repository.
 _NO_REPOSITORY = {"GIT_DIR": "/dev/null", "LC_ALL": "C"}
 
 
 def apply(patches: Iterable[Path], tree: Path) -> None:
     """Apply the patches in order.
 
-    Raises `UserError` naming the patch, its hunks that do not fit, and where
-    they were meant to go. The tree is half-patched then: throw it away.
+    Raises `UserError` with the patch, the hunks that do not apply, and their places.
+    The tree is half-patched then: throw it away.
     """
     for patch in patches:
         result = process.run(
@@ -37,7 +37,7 @@ def _failure(patch: Path, tree: Path, output: str) -> UserError:
     details = []
     for file, hunk in problems:
         text = _hunk_text(tree / f"{file}.rej", [h for f, h in problems if f == file].index(hunk))
-        details.append(f"{file}: hunk #{hunk} does not fit" + (f"\n{text}" if text else ""))
+        details.append(f"{file}: hunk #{hunk} does not apply" + (f"\n{text}" if text else ""))
     details += [line for line in output.splitlines() if _MISSING.search(line)]
     first = f", hunk #{problems[0][1]} of {problems[0][0]}" if problems else ""
     return UserError(
@@ -56,7 +56,7 @@ _MISSING = re.compile(
 
 
 def rejected(output: str) -> list[tuple[str, int]]:
-    """(file, hunk) pairs that `git apply --reject --verbose` says do not fit."""
+    """Return the file and number of each rejected hunk, from `git apply --reject --verbose`."""
     found = []
     file = ""
     for line in output.splitlines():
@@ -68,7 +68,7 @@ def rejected(output: str) -> list[tuple[str, int]]:
 
 
 def _hunk_text(reject: Path, number: int, limit: int = 20) -> str:
-    """The first lines of a rejected hunk, as git left them beside the file."""
+    """Return the first lines of a rejected hunk, from git's .rej file."""
     try:
         hunks = re.split(r"^(?=@@ )", reject.read_text(errors="replace"), flags=re.MULTILINE)[1:]
         lines = hunks[number].splitlines()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A flavor's patches one by one: each applies with `git am`, and what it leaves behind builds."""
+"""Apply a flavor's patches one by one: `git am` must accept each, and the tree must build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IDENTITY = ("-c", "user.name=lab", "-c", "user.email=lab@localhost", "-c", "com
 
 @dataclass(frozen=True)
 class Step:
-    """One patch that was applied and built; `granted` are the flavor's own symbols that were on."""
+    """One patch that was applied and built; `granted` are the flavor's own symbols that are on."""
 
     patch: Path
     granted: tuple[str, ...]
@@ -44,7 +44,8 @@ def build_each(
     """
     if not flavor.patches or flavor.base is None:
         raise UserError(
-            f"flavor {flavor.name} has no patches on a base", hint="there is nothing to go through"
+            f"flavor {flavor.name} has no patches on a base",
+            hint="only a flavor with a base and patches is a series",
         )
     base = build.build_kernel(flavor.base, cache, emit, jobs)
     folder = cache.path(from_source.WORK, f"series-{flavor.name}")
@@ -111,7 +112,7 @@ def _build_each(
 
 
 def _start_repository(tree: Path, patches: tuple[Path, ...]) -> None:
-    """A repository for `git am`, of the files alone that the patches change."""
+    """Create a repository for `git am` that tracks only the files that the patches change."""
     process.run(["git", "init", "--quiet", tree])
     files = set()
     for patch in patches:
@@ -128,5 +129,5 @@ def _apply(patch: Path, tree: Path) -> None:
         raise UserError(
             f"patch {patch.name} does not apply with git am",
             details=done.stdout + done.stderr,
-            hint="the patches before it were applied",
+            hint="the patches before it apply",
         )

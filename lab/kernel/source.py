@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the source of a kernel comes from: what identifies it, and how its tree is unpacked."""
+"""Locate, identify, fetch and unpack the source of a kernel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.kernel import apt
 from lab.kernel.flavor import DebianSource, Flavor, GitSource, TarballSource
 from lab.stages import Stages
 
-# Debian installs its source here.
+# Debian installs source tarballs here.
 _DEBIAN_SOURCES = Path("/usr/src")
 # 400 MB of register descriptions that only the AMD graphics driver reads;
 # without them the tree unpacks in half the time.
@@ -28,10 +28,10 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Origin:
-    """A source that was found: `identity` goes into keys, `fetch` gives its tarball's argv.
+    """A source that was located. `identity` goes into cache keys.
 
-    `fetch(folder, stages)` makes the source available and returns how to
-    unpack it into a folder.
+    `fetch(stages)` makes the source available, and returns a function that unpacks it into a
+    folder.
     """
 
     identity: dict[str, str]
@@ -39,9 +39,9 @@ class Origin:
 
 
 def locate(flavor: Flavor, cache: Cache) -> Origin:
-    """Find out which source the flavor means now, without downloading it.
+    """Return the source that the flavor means now, without downloading it.
 
-    (A git ref of a URL is the exception: its commit is asked for.)
+    For a git ref at a URL, this asks the server for its commit.
     """
     source = flavor.source
     match source:
@@ -205,7 +205,7 @@ def _fetch_commit(mirror: Path, remote: str, ref: str, commit: str) -> None:
 
 
 def _finished(stages: Stages, unpack: Callable[[Path], None]) -> Callable[[Path], None]:
-    """Nothing had to be fetched; the stage is shown all the same."""
+    """Return `unpack`, and report a stage of fetching, although nothing had to be fetched."""
     with stages.stage("fetch"):
         return unpack
 
@@ -232,6 +232,6 @@ def untar(tarball: Path, folder: Path, left_out: Sequence[str] = _LEFT_OUT) -> N
     top = found[0] if len(found) == 1 and found[0].is_dir() else aside
     if not (top / "Makefile").is_file():
         shutil.rmtree(aside)
-        raise UserError(f"{tarball} holds no kernel source", hint="it needs a Makefile at its top")
+        raise UserError(f"{tarball} has no kernel source", hint="it needs a Makefile at its top")
     top.rename(folder)
     shutil.rmtree(aside, ignore_errors=True)

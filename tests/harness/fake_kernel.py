@@ -83,7 +83,7 @@ PATCH = """\
 
 
 def bzimage(release: str, payload: bytes = b"", protocol: int = 0x20F) -> bytes:
-    """An image with the header fields that the lab reads."""
+    """Return an image with the header fields that the lab reads."""
     image = bytearray(0x400)
     image[0x1F1] = 1  # one sector of setup code
     image[0x202:0x206] = b"HdrS"
@@ -96,7 +96,7 @@ def bzimage(release: str, payload: bytes = b"", protocol: int = 0x20F) -> bytes:
 
 
 def write_source(folder: Path) -> Path:
-    """The source tree at `folder`."""
+    """Write the source tree to `folder`, and return it."""
     for name, text in SOURCES.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def write_source(folder: Path) -> Path:
 
 
 def write_tarball(folder: Path, readme: str = "") -> tuple[Path, str]:
-    """The source as a tarball in `folder`, and its SHA-256."""
+    """Write the source as a tarball to `folder`; return its path and SHA-256."""
     (write_source(folder / "linux-6.99") / "README").write_text(readme)
     path = folder / "linux-6.99.tar.gz"
     subprocess.run(["tar", "-czf", path, "-C", folder, "linux-6.99"], check=True)
@@ -123,7 +123,7 @@ def write_flavor(
     patches: dict[str, str] | None = None,
     extra: str = "",
 ) -> Path:
-    """A flavor in `root`, from a tarball of the fake source unless `source` says otherwise."""
+    """Write a flavor to `root`, from a tarball of the fake source unless `source` is given."""
     folder = root / name
     folder.mkdir(parents=True)
     if source is None:
@@ -139,7 +139,7 @@ def write_flavor(
 
 
 def exit_status(vmlinux: Path) -> bytes:
-    """The machine code: enough to see which source a build came from."""
+    """Return the machine code, which shows from which source the kernel was built."""
     return subprocess.run(
         ["objdump", "-d", "--disassemble=leave", vmlinux],
         check=True,

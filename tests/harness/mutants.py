@@ -43,7 +43,7 @@ class Mutant:
 
     @property
     def survives(self) -> bool:
-        """Tell whether the judge does not notice the change."""
+        """True if the judge does not notice the change."""
         return judge(self.scenario, self.seen, self.control).verdict == "passed"
 
 

@@ -24,7 +24,7 @@ SHORT = """
 
 
 def one_iteration(scenario: Scenario, returned: int = 5) -> Iteration:
-    """A pass in which every step did what it should."""
+    """Return an iteration in which every step succeeded."""
     iteration = Iteration(outcomes=Counter(returned=returned) if returned else Counter())
     for number, step in enumerate(scenario.steps, 1):
         result = StepResult(step, f"step {number}", ended=True)
@@ -37,7 +37,7 @@ def one_iteration(scenario: Scenario, returned: int = 5) -> Iteration:
 
 
 def good(scenario: Scenario) -> Observation:
-    """What a run shows in which all went well."""
+    """Return the observation of a run that meets all expectations."""
     return Observation(
         first=one_iteration(scenario),
         second=one_iteration(scenario),
@@ -136,7 +136,7 @@ def protection() -> Control:
 
 
 def crash(seen: Observation) -> None:
-    """What a run shows whose kernel died under a trigger."""
+    """Change the observation to one of a kernel that crashed during a trigger."""
     seen.state, seen.leaked, seen.second = "crashed", None, Iteration(interrupted="no good end")
     seen.evidence = machine.evidence([("GUEST_PANICKED", {"action": "pause"}, 3.0)], None, "")
     trigger = result_of(seen, "trigger")
@@ -328,11 +328,11 @@ def spoil_leaked(seen: Observation) -> None:
     seen.rex = {"released_spin_lock": 1, "leaked_task": 1}
 
 
-def spoil_no_books(seen: Observation) -> None:
+def spoil_no_counters(seen: Observation) -> None:
     seen.rex, seen.rex_total = {}, {}
 
 
-def spoil_unread_books(seen: Observation) -> None:
+def spoil_unread_counters(seen: Observation) -> None:
     seen.rex = None
 
 

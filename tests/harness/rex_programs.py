@@ -9,8 +9,8 @@ from pathlib import Path
 from lab.extension.c import find_clang
 
 HERE = Path(__file__).parent / "rex"
-# As a Rex image must be: no SSE, no red zone, frame pointers, calls by the GOT; room for a
-# check of the stack in each function, and the sizes of their frames, which gcc does not write.
+# A Rex image needs: no SSE, no red zone, frame pointers, calls by the GOT, room for a check of
+# the stack in each function, and the sizes of frames, which gcc does not write.
 FLAGS = [
     "-fpatchable-function-entry=22",
     "-fstack-size-section",
@@ -36,7 +36,7 @@ LINK = [
 
 
 def build(folder: Path, source: str = "image.c") -> tuple[Path, Path]:
-    """The image of a source and the program that runs it without a loader."""
+    """Build a source; return its image, and the program that runs it without a loader."""
 
     def run(*words: str | Path) -> None:
         subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True)

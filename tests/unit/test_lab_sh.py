@@ -112,7 +112,7 @@ def open_gate(gate: Path, child: subprocess.Popen[str]) -> IO[str]:
         try:
             return os.fdopen(os.open(gate, os.O_WRONLY | os.O_NONBLOCK), "w")
         except OSError as error:
-            if error.errno != errno.ENXIO:  # nobody reads yet
+            if error.errno != errno.ENXIO:  # the gate has no reader yet
                 raise
             return None
 

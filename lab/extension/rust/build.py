@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rust extensions: safe code, compiled and linked into an image that the kernel loads.
+"""Build Rust extensions: compile safe code, and link it into an image that the kernel loads.
 
-The lab calls the compiler itself. `core` and the crate `rex` are built once for
-a compiler; an extension takes a second or two, and is cached by its sources.
+The lab calls the compiler directly. It builds `core` and the crate `rex` once per compiler. An
+extension takes a second or two, and is cached by its sources.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ from lab.inputs import Inputs
 from lab.stages import Stages
 from lab.workspace import RUST_ROOT, Workspace
 
-# Safe Rust of the stable language, with its checks of arithmetic.
+# Allow only safe, stable Rust, and check arithmetic.
 SAFE_FLAGS = ("--edition", "2024", "-Funsafe_code", "-Zallow-features=", "-Coverflow-checks=yes")
 _OWN_FLAGS = ("--edition", "2024", "-Coverflow-checks=yes", "-Dwarnings")
 _DEBUG = "-Cdebuginfo=2"
 
-# A shared object whose text can be sealed: segments of their own, all bound at load.
+# Link a shared object whose text can be sealed: in separate segments, all symbols bound at load.
 LINK = (
     "-shared", "-Bsymbolic", "--gc-sections", "-z", "now", "-z", "relro", "-z", "noexecstack",
     "-z", "separate-code", "-z", "max-page-size=4096", "--build-id=none", "--hash-style=gnu",
 )  # fmt: skip
-# What stays: the tables' entries, and what they lead to.
+# Exported: the entries of the tables. The linker keeps them and what they refer to.
 _EXPORTS = "{ global: rex_prog.*; rex_map.*; local: *; };\n"
-# What does not: the list of the room before prologues. The sizes of frames name the same
-# functions, and are not in memory.
+# Discarded: the list of patchable entries. The sizes of frames name the same functions, and
+# are not loaded.
 _LAYOUT = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT AFTER .text;\n"
 
 _RULES = sorted(Path(__file__).parent.glob("*.py"))
 
-# The compiler evaluates constants: that must end.
+# Seconds. The compiler evaluates constants, which might not terminate.
 _SECONDS = 120.0
 _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.*)$")
-# Errors that are not about the code: a missing file, a crash of the compiler.
+# Errors that the code does not cause: a missing file, a crash of the compiler.
 _MISSING = re.compile(
     r"^error(\[E0583\]|\[E0463\])|couldn't read|No such file or directory"
     r"|the compiler unexpectedly panicked|memory allocation of",
@@ -63,9 +63,9 @@ _ARROW = re.compile(r"^ *--> (\S+)$")
 
 @dataclass(frozen=True)
 class RustImage:
-    """A built extension: the image, the same with debug information, what the compiler warned of.
+    """A built extension: the image, the image with debug information, and the warnings.
 
-    `debug` is what addresses of the image are looked up in.
+    `debug` serves to look up addresses of the image.
     """
 
     name: str
@@ -75,16 +75,16 @@ class RustImage:
 
 
 class RustRejected(NotCompiled):
-    """Rustc, or a rule of the lab, does not accept an extension."""
+    """Raised for an extension that rustc or a rule of the lab does not accept."""
 
 
 def build_rust(
     workspace: Workspace, name: str, cache: Cache, emit: events.Emit = events.ignore
 ) -> RustImage:
-    """The extension `name`, compiled if the cache lacks it.
+    """Return the extension `name`, compiled if it is not in the cache.
 
-    Raises `RustRejected` for code that is no safe extension, and `UserError` if
-    there is no such extension or no compiler.
+    Raises `RustRejected` for code that is not a safe extension, and `UserError` if there is no
+    such extension or no compiler.
     """
     place = workspace.find("rust", name)
     toolchain = find_toolchain()
@@ -100,7 +100,7 @@ def build_rust(
         sources={str(path.relative_to(place)): file_digest(path) for path in sources_of(place)},
         crate=crate.parent.name,
         flags=(*SAFE_FLAGS, *CODE_FLAGS, *LINK, _EXPORTS, _LAYOUT),
-        # What was accepted by other rules is looked at again.
+        # Changed rules check an extension again.
         rules={path.name: file_digest(path) for path in _RULES},
         linker=process.run(["ld", "--version"]).stdout.partition("\n")[0],
     )
@@ -128,7 +128,7 @@ def _crate(
     cache: Cache,
     emit: events.Emit,
 ) -> Path:
-    """The crate `rex` in the folder `source` for a compiler, beside its macros."""
+    """Return the crate `rex`, built from the folder `source`; its macros are in the same folder."""
     sources = sorted(path for path in source.rglob("*.rs"))
     key = key_of(
         what="rex",
@@ -221,20 +221,20 @@ def _compile(
 
 
 def read_files(depends: str, place: Path) -> list[Path]:
-    """The files that a compilation read, from its dep-info (the form of make's rules)."""
+    """Return the files that a compilation read, from its dep-info, which has make's format."""
     files = []
     for line in depends.splitlines():
-        # Each file read stands alone as a target, too, so that make knows it.
+        # Each file that was read is also a target without inputs.
         if line.endswith(":"):
             files.append(place / line[:-1].replace("\\ ", " "))
         elif line and not line.startswith("#") and ": " not in line:
-            # A name with a newline in it: half of it may be that of another file.
+            # The name has a newline, so a part of it may be the name of another file.
             raise UserError(f"{place.name}: it includes a file of the name ...{line}")
     return files
 
 
 def _compile_error(name: str, stderr: str) -> RustRejected:
-    """The compiler's first error as the message, all of them as its details."""
+    """Return an error with the compiler's first error as the message, and all as details."""
     lines = stderr.splitlines()
     first = next((index for index, line in enumerate(lines) if _ERROR.match(line)), None)
     said, where = "the compiler failed", ""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The frames of an extension's functions, and whether the kernel can check its stack in each.
+"""Read the stack frames of an extension's functions, and require that the kernel can check each.
 
-The compiler leaves room before every prologue, for the kernel's check that the
-stack has what the function is about to take, and says in the section
-`.stack_sizes` how much that is: pairs of an address (8 bytes) and a size (ULEB128).
+The compiler leaves room before every prologue. There the kernel writes its check that the stack
+has enough space for the function's frame. The compiler lists the sizes of frames in the section
+`.stack_sizes`, as pairs of an address (8 bytes) and a size (ULEB128).
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from lab.errors import UserError
 from lab.extension.rust.toolchain import ROOM
 from lab.extension.symbolise import symbolise
 
-# A program's stack, what stays free of it for the kernel, and what is used of it when a
-# program begins: what is left is the largest frame. (REX_STACK_SIZE, REX_STACK_RESERVE
-# without KASAN, rex_enter.)
+# The size of a program's stack (REX_STACK_SIZE), and the part reserved for the kernel
+# (REX_STACK_RESERVE without KASAN). rex_enter uses 24 bytes when a program begins. The rest is
+# the largest frame.
 STACK_BYTES = 64 << 10
 RESERVE_BYTES = 8 << 10
 LARGEST_FRAME = STACK_BYTES - RESERVE_BYTES - 24
 
 SECTION = ".stack_sizes"
 
-# What compilers take for instructions that do nothing.
+# Operands and forms of the instructions that compilers use as no-ops.
 _MEMORY = rb"[\x00-\x03]|\x04.|[\x40-\x43].|\x44..|[\x80-\x83].{4}|\x84.{5}"
 _NOPS = re.compile(rb"(?:[\x66\x2e]*(?:\x90|\x0f\x1f(?:" + _MEMORY + rb")))+", re.S)
 
-# A function in assembly has none of what the compiler adds.
-_HINT = "is it in assembly, or does this compiler ignore what it is told? take another version"
+# A function in assembly lacks what the compiler adds.
+_HINT = "is it in assembly, or does this compiler ignore the option? use another version"
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A function at an address of the image, and what it takes of the stack.
+    """A function at an address of the image, and its use of the stack.
 
-    `size` is in bytes, with the registers that it saves, without the address that
-    it returns to. `room`: the kernel can check the stack before it is taken.
+    `size` is in bytes, with saved registers, without the return address. `room`: the kernel can
+    check the stack before the function uses it.
     """
 
     address: int
@@ -53,7 +53,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class NamedFrame:
-    """A frame with its function and place (FILE:LINE), "" if not known."""
+    """A frame with its function and place (FILE:LINE), "" if unknown."""
 
     frame: Frame
     function: str
@@ -65,9 +65,9 @@ class NamedFrame:
 
 
 def frames_of(name: str, image: Path) -> list[Frame]:
-    """All frames of an image, in the compiler's order.
+    """Return all frames of an image, in the compiler's order.
 
-    Raises `UserError` if the image does not tell them, or not those of all functions.
+    Raises `UserError` if the image does not list them, or not for all functions.
     """
     with image.open("rb") as stream:
         elf = ELFFile(stream)
@@ -82,7 +82,7 @@ def frames_of(name: str, image: Path) -> list[Frame]:
         for address, size in _pairs(name, section.data()):
             begin = next((at for at in code if at <= address < at + len(code[at])), None)
             if begin is None:
-                raise UserError(f"extension {name}: a frame at {address:#x}, where no code is")
+                raise UserError(f"extension {name}: a frame at {address:#x}, which has no code")
             at = address - begin
             first = code[begin][at : at + ROOM]
             found.append(Frame(address, size, len(first) == ROOM and bool(_NOPS.fullmatch(first))))
@@ -97,9 +97,9 @@ def frames_of(name: str, image: Path) -> list[Frame]:
 
 
 def named(image: Path, frames: list[Frame]) -> list[NamedFrame]:
-    """Frames with the functions that have them; `image` has debug information."""
+    """Return frames with the names of their functions; `image` has debug information."""
     places = symbolise(image, [frame.address for frame in frames])
-    # What was inlined at a function's first instruction is not who it is.
+    # Functions inlined at a function's first instruction do not name it.
     outermost = [place for place in places if not place.inlined]
     return [
         NamedFrame(frame, place.function, place.place)
@@ -108,10 +108,10 @@ def named(image: Path, frames: list[Frame]) -> list[NamedFrame]:
 
 
 def check_frames(name: str, debug: Path) -> str:
-    """Warnings, a line each, of functions whose frame no stack has room for.
+    """Return warnings, one line each, for functions whose frame is larger than any stack.
 
-    `debug` is the image with its debug information. Raises `UserError` if there is a
-    function, of whichever crate, that the kernel can't check.
+    `debug` is the image with its debug information. Raises `UserError` if the kernel can't
+    check the stack in a function, whatever its crate.
     """
     found = frames_of(name, debug)
     for one in named(debug, [frame for frame in found if not frame.room]):
@@ -134,7 +134,7 @@ def _code(elf: ELFFile) -> dict[int, bytes]:
 
 
 def _functions(elf: ELFFile) -> dict[int, str]:
-    """The functions that are not imported, by address."""
+    """Return the names of the functions that are not imported, by address."""
     table = elf.get_section_by_name(".symtab")
     if not isinstance(table, SymbolTableSection):
         return {}

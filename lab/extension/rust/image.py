@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A linked extension, checked on the host before the kernel is asked to load it.
+"""Check a linked extension on the host, before the kernel loads it.
 
-The kernel checks all of it again and believes nothing; here it is said in the
-words of the source, with file and line.
+The kernel trusts nothing and checks all of it again. The errors here have file and line of the
+source.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.errors import UserError
 from lab.extension.rust.frames import SECTION
 from lab.host import process
 
-# The kernel's limit of a file (REX_MAX_FILE).
+# The kernel's limit of a file's size in bytes (REX_MAX_FILE).
 MAX_BYTES = 1 << 20
 
 # This file of the crate lists what the kernel offers; each line is a name. The kernel's own
@@ -31,8 +31,8 @@ SYMBOLS = "symbols.txt"
 # ELF's numbers of the two relocations that the kernel applies.
 _RELOCATIONS = {6: "GLOB_DAT", 8: "RELATIVE"}
 
-# Floating-point arithmetic without a floating-point unit: functions of the
-# compiler's run-time library, named by what they do and to which size of number.
+# Functions of the compiler's run-time library for floating-point arithmetic without a
+# floating-point unit. Their names have the operation and the size of the number.
 _FLOAT = re.compile(
     r"(?:^|_)__(add|sub|mul|div|neg|pow|cmp|eq|ne|lt|le|gt|ge|unord|fix|fixuns|float|floatun|"
     r"extend|trunc)[a-z]*[hsdtx]f[a-z0-9]*$"
@@ -57,7 +57,7 @@ def allowed_symbols(crate: Path) -> frozenset[str]:
 
 
 def check_image(name: str, path: Path, allowed: frozenset[str]) -> None:
-    """Raise `UserError` for an image that is not what the kernel takes.
+    """Raise `UserError` for an image that the kernel would not accept.
 
     `allowed` are the kernel's functions that it may import.
     """
@@ -72,7 +72,7 @@ def check_code(name: str, debug: Path) -> None:
     """Raise `UserError` if the code computes with floating-point numbers or uses vectors.
 
     The kernel does not save those registers for a program. `debug` is the image
-    with its debug information, which tells the place.
+    with its debug information, for file and line.
     """
     found = _first_float(debug)
     if found is None:
@@ -145,7 +145,7 @@ def _first_float(debug: Path) -> _Finding | None:
 
 def _place(debug: Path, address: int) -> str:
     said = process.run(["addr2line", "-e", debug, "-i", hex(address)], check=False).stdout
-    # The outermost of what was inlined there is the extension's own line.
+    # The outermost of several inlined lines is the extension's own.
     lines = [line.split(" (")[0] for line in said.splitlines() if not line.startswith("?")]
     own = [line for line in lines if not line.startswith("rust/")]
     return (own or lines or ["an unknown place"])[0]

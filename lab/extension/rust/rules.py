@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a Rust extension may consist of: the doors beside the language, closed.
+"""Restrictions on Rust extensions beyond what rustc enforces.
 
-The compiler refuses `unsafe` and unstable features. What it does not look at is
-looked at here: words that undo it, manifests with other people's code in them,
-and files that are no part of the extension.
+The compiler refuses `unsafe` and unstable features. This module checks the rest: words that
+would circumvent the compiler, manifests that add third-party code, and files that are not part
+of the extension.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ MANIFEST = "Cargo.toml"
 # Features of the crate that an extension may ask for in its manifest.
 FEATURES = frozenset({"faults"})
 
-# Words of which rustc's lint knows nothing, or not all, and why they are not for
-# extensions. They are looked for in the whole text: what is a comment or a literal to
-# a reader less exact than rustc may be code to rustc.
+# Words that rustc's lint does not cover, or not fully, and why extensions must not use them.
+# They are searched in the whole text, because text that a simpler parser takes for a comment or
+# a literal may be code to rustc.
 _WORDS = {
     "naked": "it makes a function of assembly",
     "naked_asm": "it is assembly",
     "global_asm": "it is assembly",
-    # `extern crate self as rex` would put other code in the place of the crate's.
+    # `extern crate self as rex` would replace the crate's code with other code.
     "extern": "an extension has no crates but core and rex, and calls the kernel through rex",
 }
 _WORD = re.compile(rf"\b(?:r#)?({'|'.join(_WORDS)})\b")
@@ -41,7 +41,7 @@ _ALLOWED_KEYS: dict[str, frozenset[str]] = {
 
 
 def check_sources(folder: Path) -> None:
-    """Refuse what an extension's files must not hold. Raises `UserError`, which says where."""
+    """Raise `UserError` with file and line for text that an extension's files must not have."""
     for path in source.sources_of(folder):
         name = path.relative_to(folder)
         if path.resolve() != folder.resolve() / name:
@@ -62,10 +62,10 @@ def check_sources(folder: Path) -> None:
 
 
 def features_of(folder: Path) -> tuple[str, ...]:
-    """The features of the crate that an extension asks for. Raises `UserError` for more.
+    """Return the features of the crate `rex` that an extension requests.
 
-    A manifest is for editors, and for this: the lab does not call cargo. What
-    cargo would do because of it is refused, so that nobody relies on it.
+    The lab does not call cargo: a manifest is for editors, and for these features. Raises
+    `UserError` for anything else that cargo would act on, so that no extension relies on it.
     """
     for name in ("build.rs", ".cargo", "rust-toolchain", "rust-toolchain.toml"):
         if (folder / name).exists():
@@ -117,7 +117,7 @@ def _refused(folder: Path, what: str) -> UserError:
 
 
 def check_files(folder: Path, read: Iterable[Path]) -> None:
-    """Refuse an extension that made the compiler read files which are not its own."""
+    """Raise `UserError` if the compiler read files that are not the extension's own."""
     own = {path.resolve() for path in source.sources_of(folder)}
     for path in read:
         if path.resolve() not in own:

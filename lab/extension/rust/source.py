@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a Rust extension's source declares, read without a compiler.
+"""List the declarations in a Rust extension's source, without a compiler.
 
-Programs are functions under an attribute `#[rex_kprobe("f")]` and its like,
-maps are statics under `#[rex_map]`. As for C this is a cheap listing for checks
-before anything is built: it knows comments and literals, but no `cfg` and no
-macros that make a program.
+Programs are functions with an attribute such as `#[rex_kprobe("f")]`, maps are statics with
+`#[rex_map]`. As for C, this is a cheap listing for checks before a build. It knows comments and
+literals, but not `cfg` or macros that define a program.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from pathlib import Path
 from lab.extension.c_source import ProgramDecl
 from lab.workspace import RUST_ROOT
 
-# The kinds of program, as the attributes say them behind `rex_`.
+# The kinds of programs, as in the attributes after `rex_`.
 KINDS = ("kprobe", "kretprobe", "tracepoint", "raw_tracepoint", "perf_event", "xdp", "tc")
 
-# Comments are left out of the text, and literals are replaced by their number, so
-# that nothing inside them is taken for code. `'a` alone is a lifetime.
+# Comments are removed from the text, and literals are replaced by their number, so that nothing
+# inside them is taken for code. `'a` alone is a lifetime.
 _TOKEN = re.compile(
     r"(?P<line>//[^\n]*)|(?P<open>/\*)"
-    # Behind a quote or a letter an r is part of a lifetime or a name.
+    # After a quote or a letter, an r is part of a lifetime or a name.
     r"|(?<!['\w])[bc]?r(?P<hashes>#*)\"(?P<raw>.*?)\"(?P=hashes)"
     r"|\"(?P<plain>(?:\\.|[^\"\\])*)\""
     r"|b?'(?:\\(?:x[0-9a-fA-F]{2}|u\{[^}]*\}|.)|[^'\\\n])'",
@@ -43,16 +42,16 @@ _LITERAL = re.compile(r'"(\d+)"')
 
 
 def sources_of(path: Path) -> list[Path]:
-    """All `.rs` files below an extension's `src`, the crate's root first."""
+    """Return all `.rs` files below an extension's `src`, the crate's root first."""
     root = path / RUST_ROOT
     return [root, *sorted(other for other in root.parent.rglob("*.rs") if other != root)]
 
 
 def programs_in_source(place: Path) -> list[ProgramDecl]:
-    """The programs of the extension in a folder, in the order of the text; nothing is built.
+    """Return the programs of the extension in a folder, in the order of the text.
 
-    The section of a program is its kind and the target that its attribute
-    names, as a C program's section has them: `kprobe/f`, or just `xdp`.
+    The section of a program is its kind and its attribute's target, as in a C program's
+    section: `kprobe/f`, or just `xdp`.
     """
     found: dict[str, ProgramDecl] = {}
     for path in sources_of(place):
@@ -62,7 +61,7 @@ def programs_in_source(place: Path) -> list[ProgramDecl]:
 
 
 def maps_in_source(place: Path) -> list[str]:
-    """The names of the maps of the extension in a folder: those of their statics in lower case."""
+    """Return the maps of the extension in a folder, by their statics' names in lower case."""
     found: dict[str, None] = {}
     for path in sources_of(place):
         found |= dict.fromkeys(maps_in_text(path.read_text()))
@@ -70,7 +69,7 @@ def maps_in_source(place: Path) -> list[str]:
 
 
 def programs_in_text(text: str) -> list[ProgramDecl]:
-    """The programs that one file declares."""
+    """Return the programs that one file declares."""
     code, literals = _code(text)
     found = []
     for match in _PROGRAM.finditer(code):
@@ -81,12 +80,12 @@ def programs_in_text(text: str) -> list[ProgramDecl]:
 
 
 def maps_in_text(text: str) -> list[str]:
-    """The maps that one file declares."""
+    """Return the maps that one file declares."""
     return [match["name"].lower() for match in _MAP.finditer(_code(text)[0])]
 
 
 def _code(text: str) -> tuple[str, list[str]]:
-    """The text without comments, each literal replaced by its number, and the literals."""
+    """Return the text without comments and with numbers for its literals, and the literals."""
     parts: list[str] = []
     literals: list[str] = []
     shebang = re.match(r"#!(?!\s*\[)[^\n]*", text)
@@ -96,7 +95,7 @@ def _code(text: str) -> tuple[str, list[str]]:
         position = match.end()
         if match["open"]:
             position = _comment_end(text, position)
-        # Lines stay where they are.
+        # Keep line numbers unchanged.
         lines = "\n" * text.count("\n", match.start(), position)
         if match["open"] or match["line"]:
             parts.append(lines or " ")
@@ -107,7 +106,7 @@ def _code(text: str) -> tuple[str, list[str]]:
 
 
 def _comment_end(text: str, position: int) -> int:
-    """Where a block comment that was opened before `position` ends: in Rust they nest."""
+    """Return the end of the block comment that opens before `position`. Comments may nest."""
     depth = 1
     for mark in _COMMENT_MARK.finditer(text, position):
         depth += 1 if mark[0] == "/*" else -1

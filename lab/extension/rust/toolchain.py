@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Rust compiler, and the part of its library that a kernel extension links: `core`.
+"""Find the Rust compiler, and build `core`, the part of its library that extensions link.
 
-A stock compiler will do, with its library's source: Debian's `rustc-web` with
-`rust-web-src`, or rustup's with the component `rust-src`. `core` is built from it once.
-One that came built, as with rustup's target `x86_64-unknown-none`, has no room for the
-kernel's check of the stack in its functions. Cargo is not needed: an extension has no
-dependencies but the lab's own crate.
+A stock compiler with its library's source is enough: Debian's `rustc-web` with `rust-web-src`,
+or rustup's with the component `rust-src`. The lab builds `core` from this source once. A
+prebuilt `core`, such as that of rustup's target `x86_64-unknown-none`, has no room in its
+functions for the kernel's check of the stack. Cargo is not needed: an extension depends only on
+the lab's own crate.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from lab.inputs import Inputs
 from lab.stages import Stages
 
 TARGET = "x86_64-unknown-none"
-# The oldest with all that the crate uses (`str::floor_char_boundary`).
+# The oldest version with all features that the crate uses (`str::floor_char_boundary`).
 OLDEST = (1, 91)
-# Two ways to a compiler with its library's source.
+# Two ways to get a compiler with its library's source.
 _APT = "apt install rustc-web rust-web-src"
 _RUSTUP = "rustup component add rust-src"
 HINT = f"{_APT}, or: {_RUSTUP}"
 
-# Bytes before each prologue into which the kernel writes its check of the stack, which
-# takes the sizes of frames from the section .stack_sizes (kernel/bpf/rex/stack.c).
+# Bytes before each prologue. The kernel writes its check of the stack there, and takes the sizes
+# of frames from the section .stack_sizes (kernel/bpf/rex/stack.c).
 ROOM = 22
 
 # Code for the kernel: calls go through the GOT, frames can be walked.
@@ -43,16 +43,16 @@ CODE_FLAGS = (
     "-Cpanic=abort", "-Copt-level=3", "-Ccodegen-units=1",
     "-Crelocation-model=pic", "-Crelro-level=full", "-Cforce-frame-pointers=yes",
     "-Csymbol-mangling-version=v0", "-Cembed-bitcode=yes",
-    # The linker may then call directly what is in the image.
+    # With this the linker may use direct calls within the image.
     "-Zrelax-elf-relocations=yes",
     f"-Zpatchable-function-entry={ROOM}", "-Zemit-stack-sizes",
 )  # fmt: skip
 
-# A variable that `env!` read, with its value if it had one.
+# A variable that `env!` read, with its value if it has one.
 _VARIABLE = re.compile(r"^# env-dep:([^=]+)(?:=(.*))?$")
 
 _SECONDS = 300.0
-# Bytes of address space; `core` takes a quarter of it.
+# Limit of address space, in bytes; `core` needs a quarter of it.
 _MEMORY = 8 << 30
 
 
@@ -66,7 +66,7 @@ class Toolchain:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the variables that `env!` can read."""
+        """The variables that `env!` can read."""
         return process.bare_environment(RUSTC_BOOTSTRAP="1")
 
     def command(self) -> list[str | Path]:
@@ -76,10 +76,10 @@ class Toolchain:
 
 
 def find_toolchain() -> Toolchain:
-    """The first compiler that will do: `$LAB_RUSTC`, Debian's, or the one in PATH.
+    """Return the compiler in `$LAB_RUSTC`, or else Debian's or the one in PATH.
 
-    One that will not do is passed over. If all are, raises `UserError` that says of each
-    why, and how to mend the first that can be mended.
+    Unsuitable compilers are skipped. If all are unsuitable, raises `UserError` with the reason
+    for each, and a hint how to fix the first one that can be fixed.
     """
     chosen = os.environ.get("LAB_RUSTC")
     candidates = tuple(_candidates(chosen))
@@ -126,18 +126,18 @@ def _look_at(rustc: Path) -> Toolchain:
             f"version {version[1]} lacks its library's source, from which core is built",
             hint=_source_hint(sysroot),
         )
-    # Sources of another version do not compile, with errors that say nothing.
+    # Sources of another version fail to compile, with meaningless errors.
     built_for = re.search(r"rustc-(\d+\.\d+\.\d+)", str(source.resolve()))
     if built_for and built_for[1] != version[1]:
         raise UserError(f"its library's source is of version {built_for[1]}")
-    # rustup's command leads to one of several, by variables and the folder that it runs in.
-    # The compiler and the source have to be the same one's, wherever it runs.
+    # rustup's command chooses one of several compilers, by variables and the current folder.
+    # Compiler and source must always be of the same toolchain.
     own = sysroot / "bin/rustc"
     return Toolchain(own if own.is_file() else rustc, name, source)
 
 
 def _source_hint(sysroot: Path) -> str:
-    if sysroot.parent.name == "toolchains":  # rustup has several, each with its own source
+    if sysroot.parent.name == "toolchains":  # rustup's, each with its own source
         return f"{_RUSTUP} --toolchain {sysroot.name}, or: {_APT}"
     return HINT
 
@@ -145,15 +145,15 @@ def _source_hint(sysroot: Path) -> str:
 def sysroot_flags(
     toolchain: Toolchain, cache: Cache, emit: events.Emit = events.ignore
 ) -> tuple[str, ...]:
-    """What makes the compiler link `core`, which is built if the cache lacks it."""
+    """Return flags to link `core`, which is built if it is not in the cache."""
     source = toolchain.source
     flags = (
         *CODE_FLAGS, "--edition", "2024", "--crate-type", "rlib", "--cap-lints", "allow",
         "-Zforce-unstable-if-unmarked", "-Cdebuginfo=1", f"--remap-path-prefix={source}=rust",
     )  # fmt: skip
-    # memcpy and its like, which the compiler calls, under these names; nothing in C or
-    # assembly, so that they have frames as any function. Each version knows some of these:
-    # 1.97 took `unmangled-names` for what was there before, and no more needs `no-asm`.
+    # The compiler calls memcpy and similar functions by these names. None may be in C or
+    # assembly, so that all have frames. No version knows all of these features: 1.97 introduced
+    # `unmangled-names`, and no longer needs `no-asm`.
     features = tuple(
         f'--cfg=feature="{name}"'
         for name in ("compiler-builtins", "mem", "no-asm", "unmangled-names")
@@ -189,12 +189,12 @@ def sysroot_flags(
 def compile_rust(
     toolchain: Toolchain, words: Sequence[str | Path], folder: Path, output: Path | None = None
 ) -> Inputs:
-    """Compile a part of the lab itself, in a folder whose path must not appear in what is built.
+    """Compile a part of the lab itself, in a folder whose path must not appear in the output.
 
-    Returns the inputs that were read; `output` is the file to write, if the words name no
+    Returns the inputs that were read. `output` is the file to write, if the words name no
     folder. Raises `ToolFailed` if the compilation fails.
     """
-    nowhere = f"--remap-path-prefix={folder}="  # first: what comes later counts before it
+    nowhere = f"--remap-path-prefix={folder}="  # first, because later options take precedence
     depends = folder / "files.d"
     link = f"link={output}" if output else "link"
     emit = f"--emit={link},dep-info={depends}"
@@ -211,7 +211,7 @@ def inputs_in(depends: str) -> Inputs:
     for line in depends.splitlines():
         if variable := _VARIABLE.match(line):
             variables[variable[1]] = variable[2]
-        # Each file read is also a target without inputs, so that make knows it.
+        # Each file that was read is also a target without inputs.
         elif line.endswith(":"):
             files.add(line[:-1].replace("\\ ", " "))
     return Inputs(frozenset(files), variables=variables)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the figures of a benchmark depend on: host, emulator and kernels."""
+"""Describe what the figures of a benchmark depend on: host, emulator and kernels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.vm.machine import QEMU
 
 
 def about(planner: Planner, flavors: Sequence[str]) -> dict[str, Any]:
-    """As plain data, for JSON."""
+    """Return host, emulator and kernels as plain data, for JSON."""
     kernels = [planner.kernel(flavor) for flavor in flavors]
     accel = planner.chosen_accel()
     return {
@@ -36,7 +36,7 @@ def about(planner: Planner, flavors: Sequence[str]) -> dict[str, Any]:
 
 
 def host() -> dict[str, str | int]:
-    """The machine under the guests: its CPU, how many of them, its kernel."""
+    """Return the host's CPU model, number of cores and kernel release."""
     model = ""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

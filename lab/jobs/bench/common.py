@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the benchmarks of programs share: options, figures, guests with a module, and readings."""
+"""Common parts of the benchmarks of programs: options, figures, guests and readings."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from lab.runner.plan import REX, Planner
 FLAVOR = "rex"
 # Seconds on the reference host, for one request to a guest.
 SECONDS = 180.0
-# Kernels for several CPUs replace their locked instructions when they find
-# themselves on one; figures are to be those of a kernel for several.
+# A kernel for several CPUs patches out its lock prefixes when it boots on one CPU. The figures
+# must be those of a kernel that runs on several.
 ONE_CPU = ("noreplace-smp",)
 # An instruction takes 2^3 ns of the guest's time: about what emulation needs for it.
 ICOUNT = 3
-# The samples of a guest are taken in as many turns.
+# The number of turns in which the samples of a guest are taken.
 TURNS = 4
 
 _COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM = 5, 100, 64
@@ -40,28 +40,28 @@ COUNT_PARTS = _COUNT_RUNS << ICOUNT
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """The amounts to measure: in each of `boots` guests, `samples` brackets of `runs` runs.
+    """The amounts to measure: in each of `boots` guests, `samples` batches of `runs` runs.
 
-    `warm` more runs come before each bracket. `counts`: count instructions, too.
+    `warm` more runs come before each batch. `counts`: count instructions, too.
     """
 
     boots: int = 3
     samples: int = 200
-    # So few that a busy host seldom takes the CPU away within a bracket.
+    # Batches are short, so that a busy host seldom takes the CPU away within one.
     runs: int = 50
     warm: int = 20
     counts: bool = True
 
     @property
-    def brackets(self) -> int:
-        """Return the number of brackets of one turn."""
+    def batches(self) -> int:
+        """The number of batches in one turn."""
         return max(1, -(-self.samples // TURNS))
 
     def as_data(self) -> dict[str, int]:
         """Return the amounts as plain data, for JSON."""
         return {
             "guests": self.boots,
-            "brackets_in_each": self.brackets * TURNS,
+            "brackets_in_each": self.batches * TURNS,
             "runs_in_each": self.runs,
         }
 
@@ -160,7 +160,7 @@ def pin(guest: Guest, handle: str, program: str, name: str, seconds: float = SEC
 
 
 def read(guest: Guest, names: Sequence[str], samples: int, runs: int, warm: int) -> Reading:
-    """Measure pinned programs; raise `InfraError` if one did not do what it is there for."""
+    """Measure pinned programs; raise `InfraError` if one returned an error."""
     reading = meter.measure(
         guest, names, samples=samples, runs=runs, warm=warm, deadline=scaled(SECONDS)
     )
@@ -173,8 +173,8 @@ def read(guest: Guest, names: Sequence[str], samples: int, runs: int, warm: int)
 def counted(guest: Guest, names: Sequence[str]) -> tuple[Reading, Reading]:
     """Measure in a guest whose clock counts instructions: a shorter and a longer reading.
 
-    The longer one has twice the runs in a bracket: the difference has nothing of a bracket in
-    it, and divided by `COUNT_PARTS` it is instructions per run.
+    The longer one has twice the runs in a batch. The cost of the batch itself cancels out in the
+    difference; divided by `COUNT_PARTS`, the difference is instructions per run.
     """
     shorter = read(guest, names, _COUNT_SAMPLES, _COUNT_RUNS, _COUNT_WARM)
     longer = read(guest, names, _COUNT_SAMPLES, 2 * _COUNT_RUNS, _COUNT_WARM)

@@ -14,7 +14,7 @@ LOW, HIGH = 5, 95
 
 @dataclass(frozen=True)
 class Figure:
-    """A median, the 5th and 95th percentile, and of how many samples."""
+    """The median, the 5th and the 95th percentile of samples, and the number of samples."""
 
     median: float
     low: float
@@ -23,7 +23,7 @@ class Figure:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Figure:
-        """The figure of at least one sample."""
+        """Return the figure of at least one sample. Raises `ValueError` for none."""
         ordered = sorted(values)
         if not ordered:
             raise ValueError("no figure without samples")
@@ -36,12 +36,12 @@ class Figure:
 
     @property
     def exact(self) -> bool:
-        """Whether nearly all of several samples are one number."""
+        """True if there are several samples and nearly all of them are equal."""
         return self.samples > 1 and self.low == self.high
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The value below which `percent` of sorted values lie, between two of them by distance."""
+    """Return a percentile of sorted values, interpolated linearly between two of them."""
     at = (len(ordered) - 1) * percent / 100
     below = int(at)
     above = min(below + 1, len(ordered) - 1)
@@ -49,16 +49,16 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 
 def less(values: Sequence[float], base: Sequence[float], parts: int = 1) -> list[float]:
-    """What `values` have more than `base`, sample by sample, for each of `parts`.
+    """Return the differences of `values` and `base`, sample by sample, divided by `parts`.
 
-    The two were taken in step: what the host did to one sample, it did to its neighbour.
+    The n-th samples of both were taken one after the other, so the host disturbed them alike.
     """
     return [(value - other) / parts for value, other in zip(values, base, strict=True)]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was measured in two ways; None where one of them has no such thing."""
+    """One quantity in two columns; None where a column has no value."""
 
     name: str
     what: str
@@ -67,7 +67,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """The other's median to the base's; None if there is none, or nothing to divide by."""
+        """The other's median divided by the base's; None if one is missing or the base is <= 0."""
         if self.base is None or self.other is None or self.base.median <= 0:
             return None
         return self.other.median / self.base.median
@@ -84,11 +84,11 @@ class Group:
     rows: tuple[Row, ...]
 
     def row(self, name: str) -> Row:
-        """A row by its name."""
+        """Return a row by its name."""
         return next(row for row in self.rows if row.name == name)
 
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+        """Return the group as plain data, for JSON."""
         return {
             "name": self.name,
             "title": self.title,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How long a program that never returns keeps its CPU beyond its budget.
+"""Measure how long a program that never returns keeps its CPU beyond its budget.
 
-`docs/benchmarks.md` is the method; whoever changes what a figure means changes
-it there, too, and raises `VERSION`.
+`docs/benchmarks.md` describes the method. If you change the meaning of a figure, change the
+description too, and raise `VERSION`.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from lab.jobs.bench.common import FLAVOR, ICOUNT
 from lab.jobs.bench.kill_rows import CASES, Case, Latency, Row
 from lab.runner.plan import Planner
 
-# Of the JSON: raised when a figure means something else, or is gone.
+# Version of the JSON. Raise it when a figure changes its meaning or is removed.
 VERSION = 1
 
 IMAGE = "bench_kill"
 CLOCK, COUNTED = "clock", "icount"
 _SECONDS = 60.0
 _PATH_RUNS = 100
-# Meanwhile the other CPU is still at work for the shell that asked: where instructions are
-# the clock, its time is everybody's.
+# The other CPU is still busy with the shell that started the runs. Under a clock that counts
+# instructions, its work delays this CPU, too.
 _WARM = 10
 
 
 @dataclass(frozen=True)
 class KillOptions:
-    """How much is measured: `kills` of each case, after a budget of `budget_ms`.
+    """The amounts to measure: `kills` runs of each case, each with a budget of `budget_ms`.
 
     `seed` draws the waits before the runs.
     """
@@ -50,19 +50,22 @@ class KillOptions:
 
     @property
     def tick_ns(self) -> int:
-        """How far apart a CPU's ticks are."""
+        """The time between two watchdog ticks of a CPU, in nanoseconds."""
         return int(rows.tick_ms(self.budget_ms) * rows.MILLISECOND)
 
     @property
     def seconds(self) -> float:
-        """What the kills of one case may take."""
+        """The time limit for the kills of one case."""
         longest = self.budget_ms + (rows.NEIGHBOURS_TICKS + 2) * rows.tick_ms(self.budget_ms)
         return _SECONDS + 4 * (_WARM + self.kills) * longest / 1000
 
 
 @dataclass(frozen=True)
 class KillFigures:
-    """All figures of one run. `path_ns`: what clocks and call take with a program that returns."""
+    """All figures of one run.
+
+    `path_ns` is the time of reading the clocks and calling a program that returns, by clock.
+    """
 
     about: dict[str, Any]
     options: KillOptions
@@ -71,11 +74,11 @@ class KillFigures:
     why_no_icount: str = ""
 
     def row(self, name: str) -> Row:
-        """A row by its case's name."""
+        """Return a row by its case's name."""
         return next(row for row in self.rows if row.case.name == name)
 
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+        """Return the figures as plain data, for JSON."""
         return {
             "version": VERSION,
             "about": self.about,
@@ -91,7 +94,7 @@ class KillFigures:
 
 @dataclass
 class KillBenchmark:
-    """One benchmark: a guest by each clock, and what it takes there to end programs."""
+    """One benchmark: ends programs in one guest per clock, and measures how long that takes."""
 
     planner: Planner
     options: KillOptions
@@ -153,7 +156,7 @@ class KillBenchmark:
         )
 
     def _path(self, guest: Guest) -> float:
-        """What is measured of a program that returns at once, in nanoseconds."""
+        """Return the median time of a program that returns at once, in nanoseconds."""
         found = kills.kill(
             guest,
             "task",
@@ -167,7 +170,7 @@ class KillBenchmark:
 
     @contextlib.contextmanager
     def _guest(self, icount: int | None) -> Iterator[Guest]:
-        """A guest of two CPUs with the module and all programs in it, pinned."""
+        """Boot a guest with two CPUs, the module loaded and all programs pinned."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         kernel = planner.kernel(self.flavor)
         image = build_rust(planner.workspace, IMAGE, cache, emit).path
@@ -182,7 +185,7 @@ class KillBenchmark:
             module_options="" if icount is None else kills.TURNS,
             seconds=_SECONDS,
         ) as guest:
-            # Reports go into the kernel's log. To the console they would go with interrupts off.
+            # Keep reports in the kernel's log: printing to the console turns interrupts off.
             quiet = "echo 1 > /proc/sys/kernel/printk"
             budget = f"echo {self.options.budget_ms} > /proc/sys/kernel/rex/budget_ms"
             done = guest.run(f"{quiet} && {budget}", scaled(_SECONDS))
@@ -193,7 +196,7 @@ class KillBenchmark:
 
 
 def _pin(guest: Guest, path: str) -> None:
-    """Load the programs for good, and end the loader: its statistics cost each run."""
+    """Load and pin the programs, and end the loader, whose statistics slow down each run."""
     common.call(guest, "load", _SECONDS, handle=IMAGE, path=path)
     for name in rows.PROGRAMS:
         common.pin(guest, IMAGE, name, name, _SECONDS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `lab bench kill` has ended, and what it makes of how long that takes."""
+"""The cases of `lab bench kill`, and its figures from the times that runs took."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from lab.jobs.bench.figures import percentile
 
 MILLISECOND = 1_000_000  # nanoseconds
 
-# As kernel/bpf/rex/watchdog.c has it.
+# The same values as in kernel/bpf/rex/watchdog.c.
 TICKS = 4  # in a budget
 MAX_TICK_MS = 25.0
-# After its budget, a run takes so many ticks at most: one until it is seen first. A CPU with
-# interrupts off is seen to be silent after two, by a neighbour whose ticks come at other
-# times; the account begins in that one, and what those are late may cost one more.
+# Maximum number of ticks that a run lasts after its budget. A CPU's own tick sees the run after
+# one. With interrupts off, the neighbour's ticks, which come at other times, find the CPU silent
+# after two; only then it starts to account for the run, and late ticks may cost one more.
 OWN_TICKS = 1
 NEIGHBOURS_TICKS = 5
-# To end a run and to report it, and what else the interrupt has to do that ends it: what is
-# beyond the ticks. A tick that finds the run in the kernel comes again after 0.2 ms.
+# Time on top of the ticks: ending the run, reporting it, and other work of the interrupt that
+# ends it. A tick that finds the run in the kernel comes again after 0.2 ms.
 END_MS = 0.5
 
 
 @dataclass(frozen=True)
 class Case:
-    """A program in a context of `extensions/modules/kill`, and whose tick ends it."""
+    """A program in a context of `extensions/modules/kill`.
+
+    `by_neighbour`: a tick of the neighbouring CPU ends it, not one of its own CPU.
+    """
 
     name: str
     what: str
@@ -36,7 +39,7 @@ class Case:
     by_neighbour: bool = False
 
     def bound_ms(self, tick_ms: float) -> float:
-        """The longest latency that the kernel promises."""
+        """Return the longest latency that the kernel promises, in milliseconds."""
         ticks = NEIGHBOURS_TICKS if self.by_neighbour else OWN_TICKS
         return ticks * tick_ms + END_MS
 
@@ -53,22 +56,22 @@ CASES = (
     Case("lock", "the program holds a lock", "rcu", "locked", by_neighbour=True),
     Case("irqs_off_helper", "in a helper, interrupts off", "irqsoff", "calls", by_neighbour=True),
 )
-# Returns: what the clocks and the call take by themselves.
+# This program returns at once. It measures the cost of the clocks and the call alone.
 EMPTY = "empty"
 PROGRAMS = (EMPTY, *dict.fromkeys(case.program for case in CASES))
 
 
 def tick_ms(budget_ms: int) -> float:
-    """How far apart a CPU's ticks are."""
+    """Return the time between two watchdog ticks of a CPU, in milliseconds."""
     return min(budget_ms / TICKS, MAX_TICK_MS)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """From the end of the budget to the kernel's next instruction outside the program, in ms.
+    """Times from the end of the budget to the kernel's next instruction outside the program, in ms.
 
-    `beyond`: how many kills took longer than the bound.
-    `kernel_max`: the kernel's own figure, None if it has none.
+    `beyond` is the number of kills that took longer than the bound.
+    `kernel_max` is the kernel's own maximum, None if it has none.
     """
 
     kills: int
@@ -83,7 +86,10 @@ class Latency:
     def of(
         cls, took: Sequence[int], budget_ms: int, bound_ms: float, kernel_max: int | None = None
     ) -> Latency:
-        """From how long runs took, in nanoseconds; at least one."""
+        """Return the latency of at least one run.
+
+        `took` and `kernel_max` are in nanoseconds. Raises `ValueError` if there are no runs.
+        """
         if not took:
             raise ValueError("no latency without kills")
         over = sorted(one / MILLISECOND - budget_ms for one in took)
@@ -100,7 +106,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Row:
-    """A case by both clocks; None where there is none. The bound is in milliseconds."""
+    """The latency of a case by each clock; None if it was not measured. The bound is in ms."""
 
     case: Case
     bound_ms: float
@@ -108,7 +114,7 @@ class Row:
     icount: Latency | None
 
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+        """Return the row as plain data, for JSON."""
         return {
             "name": self.case.name,
             "what": self.case.what,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What Rex's protections cost when nothing goes wrong; calls beside eBPF's, at any depth.
+"""Measure the cost of Rex's protections when nothing goes wrong, and calls against eBPF's.
 
-`docs/benchmarks.md` is the method; whoever changes what a figure means changes
-it there, too, and raises `VERSION`.
+`docs/benchmarks.md` describes the method. If you change the meaning of a figure, change the
+description too, and raise `VERSION`.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ from lab.jobs.bench.protections_rows import BARE, CHECKED, DEPTHS, EBPF, FRAMES,
 from lab.jobs.bench.rex_rows import add
 from lab.runner.plan import Planner
 
-# Of the JSON: raised when a figure means something else, or is gone.
+# Version of the JSON. Raise it when a figure changes its meaning or is removed.
 VERSION = 1
 
 C_OBJECT, RUST_IMAGE, EMPTY_IMAGE = "bench_depth", "bench_depth", "bench"
 UNPROTECTED = "/sys/kernel/debug/rex/unprotected"
-# There since there are checks of the stack.
+# Kernels that check the stack have this file.
 STACKS = "/sys/kernel/debug/rex/stacks"
 
-# The kernel's own budget, and one with a tenth of its ticks; how far is counted meanwhile.
+# The kernel's default budget, and one with a tenth of its ticks. A loop of _LOOPS iterations is
+# timed with each, _LOOP_RUNS times.
 _BUDGET_MS, _LONG_BUDGET_MS = 10, 100
 _TICK_MS, _LONG_TICK_MS = 2.5, 25.0
 _LOOPS, _LOOP_RUNS = 30_000_000, 5
@@ -74,23 +75,23 @@ class ProtectionsFigures(GroupedFigures):
 
 @dataclass
 class _Subject:
-    """A guest with all programs pinned in it; `checks` is whether its kernel checks the stack."""
+    """A guest with all programs pinned in it; `checks` is true if its kernel checks the stack."""
 
     guest: Guest
     checks: bool
 
     def protect(self, but: int) -> None:
-        """Switch all protections on, but for those bits."""
+        """Switch all protections on, except those with bits in `but`."""
         _run(self.guest, f"echo {but} > {UNPROTECTED}")
 
     def run(self, names: list[str], samples: int, runs: int, warm: int) -> meter.Reading:
-        """Measure; all programs must have done what they are there for."""
+        """Measure; raise `InfraError` if a program returned an error."""
         return common.read(self.guest, names, samples, runs, warm)
 
 
 @dataclass
 class ProtectionsBenchmark:
-    """One benchmark: builds, guests, and the figures of them."""
+    """One benchmark: makes builds, boots guests, and takes the figures."""
 
     planner: Planner
     options: ProtectionsOptions
@@ -102,7 +103,7 @@ class ProtectionsBenchmark:
 
         Raises `UserError` for what can't be built or measured, `BootError` and `InfraError`.
         """
-        common.rex_kernel(self.planner, self.flavor, "has nothing to be measured")
+        common.rex_kernel(self.planner, self.flavor, "can't be measured")
         why_no_counts = common.why_no_counts(self.planner, self.options)
         total = self.options.boots + (not why_no_counts)
         self.emit(events.StageStarted("protections", "runs", total))
@@ -122,22 +123,22 @@ class ProtectionsBenchmark:
         return ProtectionsFigures(self._about(), found, why, why_no_counts)
 
     def _time(self, subject: _Subject, into: Taken) -> None:
-        """All programs, and the empty one without this or that, by turns."""
+        """Time all programs, and the empty one without each protection, in alternation."""
         options = self.options
         depths = rows.of_depths(subject.checks)
         for _ in range(TURNS):
-            add(subject.run(depths, options.brackets, options.runs, options.warm), into.depths)
+            add(subject.run(depths, options.batches, options.runs, options.warm), into.depths)
             for knob in (0, *KNOBS):
                 subject.protect(knob)
                 reading = subject.run(
-                    [meter.LOOP, rows.EMPTY], options.brackets, options.runs, options.warm
+                    [meter.LOOP, rows.EMPTY], options.batches, options.runs, options.warm
                 )
                 add(reading, into.knobs.setdefault(knob, {}))
             subject.protect(0)
 
     @contextlib.contextmanager
     def _guest(self, icount: int | None = None) -> Iterator[_Subject]:
-        """A guest of one CPU with modules and programs in it."""
+        """Boot a guest with one CPU, modules loaded and programs pinned."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         workspace = planner.workspace
         kernel = planner.kernel(self.flavor)
@@ -162,12 +163,12 @@ class ProtectionsBenchmark:
 
 
 def _pin(subject: _Subject, files: dict[str, str]) -> None:
-    """Load all programs for good, and end the loader: its statistics cost each run."""
+    """Load and pin all programs, and end the loader, whose statistics slow down each run."""
     levels = [f"level_{depth}" for depth in DEPTHS]
     indexed = [f"indexed_{depth}" for depth in DEPTHS]
     own = [f"frames_{depth}" for depth in FRAMES]
     _load(subject, EBPF, files[EBPF], ["level_0", *levels, *indexed, *own])
-    # An array of programs is emptied when no file is left that stands for it.
+    # The kernel empties an array of programs when no file descriptor or pin refers to it any more.
     for name in ("levels", "indexed"):
         common.call(subject.guest, "pin", handle=EBPF, map=name, path=meter.pin_path(name))
     _load(subject, CHECKED, files[CHECKED], levels)
@@ -195,7 +196,7 @@ def _run(guest: Guest, command: str) -> str:
 
 
 def _counted(subject: _Subject) -> Taken:
-    """The same as instructions: what as many runs again add."""
+    """Count the same in instructions per run. The cost of a batch itself is subtracted."""
     taken = Taken(_between(subject, rows.of_depths(subject.checks)))
     for knob in (0, *KNOBS):
         subject.protect(knob)
@@ -215,7 +216,7 @@ def _between(subject: _Subject, names: list[str]) -> dict[str, list[float]]:
 
 
 def _ticks(guest: Guest) -> list[float]:
-    """Instructions of a tick, of which a loop is interrupted by ten times as many."""
+    """Return the instructions of one tick, from a loop interrupted by ten times as many ticks."""
     often, seldom = (_busy(guest, budget) for budget in (_BUDGET_MS, _LONG_BUDGET_MS))
     return [
         (more - fewer) / (more / (_TICK_MS * 1e6) - fewer / (_LONG_TICK_MS * 1e6)) / (1 << ICOUNT)
@@ -224,6 +225,9 @@ def _ticks(guest: Guest) -> list[float]:
 
 
 def _busy(guest: Guest, budget_ms: int) -> tuple[int, ...]:
-    """How long the loop takes with this budget, once the ticks are as far apart as that asks."""
+    """Return the times of the loop with this budget.
+
+    The first run is dropped: the ticks get the distance of the new budget only during it.
+    """
     _run(guest, f"echo {budget_ms} > /proc/sys/kernel/rex/budget_ms")
     return kills.busy(guest, _LOOPS, 1 + _LOOP_RUNS, scaled(SECONDS))[1:]

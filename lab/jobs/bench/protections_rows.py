@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `lab bench protections` makes of its samples: which are compared, what is subtracted."""
+"""Figures of `lab bench protections`: compare its samples, and subtract their common parts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from lab.guest.meter import LOOP
 from lab.jobs.bench.figures import Figure, Group, Row, less
 
-# Of calls: eBPF's tail calls end at 33, its own functions at 7 below the first.
+# Depths of calls. eBPF's limits are 33 tail calls, and 7 nested calls of its own functions.
 DEPTHS = (1, 2, 4, 7, 8, 16, 32, 33)
 FRAMES = (1, 2, 4, 7)
 
-# As programs are pinned: eBPF's; Rex's with the check of the stack, and without.
+# Prefixes of pinned programs: eBPF's; Rex's with the check of the stack, and without it.
 EBPF, CHECKED, BARE = "ebpf", "checked", "bare"
-# No call at all.
+# Programs that make no call.
 NO_CALL, EMPTY = f"{EBPF}_level_0", "rex_empty"
 
-# Bits of /sys/kernel/debug/rex/unprotected that a run looks at, or a tick.
+# Bits of /sys/kernel/debug/rex/unprotected that a run or a tick reads.
 KNOBS = {
     1: "the ledger",
     2: "the redirection of faults",
@@ -26,29 +26,29 @@ KNOBS = {
     8: "the watchdog",
     15: "all of them",
 }
-# The one that is looked at when a program is loaded.
+# The bit that the kernel reads when it loads a program.
 STACK_CHECKS = 16
 
 Samples = Mapping[str, Sequence[float]]
 
 
 def level(kind: str, depth: int) -> str:
-    """A program that calls so deep, as the module knows it."""
+    """Return the module's name of a program that makes `depth` nested calls."""
     return f"{kind}_level_{depth}"
 
 
 def frames(depth: int) -> str:
-    """An eBPF program that calls functions of its own."""
+    """Return the module's name of an eBPF program that calls functions of its own."""
     return f"{EBPF}_frames_{depth}"
 
 
 def indexed(depth: int) -> str:
-    """An eBPF program whose tail calls are looked up each time."""
+    """Return the module's name of an eBPF program that looks up each of its tail calls."""
     return f"{EBPF}_indexed_{depth}"
 
 
 def of_depths(has_checks: bool) -> list[str]:
-    """What is measured of calls; what is compared stands side by side."""
+    """Return the programs to measure for calls; those that are compared are neighbours."""
     kinds = (EBPF, CHECKED, BARE) if has_checks else (EBPF, CHECKED)
     names = [LOOP, NO_CALL, EMPTY]
     for depth in DEPTHS:
@@ -62,8 +62,9 @@ def of_depths(has_checks: bool) -> list[str]:
 class Taken:
     """All samples, per run, in nanoseconds or instructions.
 
-    Those of `depths` were taken beside each other; `knobs` are by what was switched off, 0
-    for nothing. `ticks` are instructions of one tick, `per_second` how many ticks there are.
+    The n-th samples of `depths` were taken one after the other. `knobs` are by the bits that were
+    switched off, 0 for none. `ticks` are instructions of one tick; `per_second` is the number of
+    ticks.
     """
 
     depths: dict[str, list[float]] = field(default_factory=dict)
@@ -80,7 +81,7 @@ def _calls(depth: int) -> str:
 
 
 def groups(taken: Taken, unit: str, prefix: str = "") -> tuple[Group, ...]:
-    """All groups of one unit; their names begin with `prefix`."""
+    """Return all groups of one unit; their names begin with `prefix`."""
     found = [
         Group(
             f"{prefix}depth", "Runs with calls: tail calls, recursion", unit, (EBPF, "rex"),
@@ -119,13 +120,13 @@ def groups(taken: Taken, unit: str, prefix: str = "") -> tuple[Group, ...]:
 
 
 def _run(runs: Samples, depth: int, base: str, other: str) -> Row:
-    """Whole runs, without the loop around them."""
+    """Return a row of whole runs, without the loop around them."""
     figures = (Figure.of(less(runs[level(kind, depth)], runs[LOOP])) for kind in (base, other))
     return Row(str(depth), _calls(depth), *figures)
 
 
 def _alone(runs: Samples, depth: int, ebpf: str, rex: str) -> Row:
-    """What runs have more than those of a program of their kind that does not call."""
+    """Return a row of calls alone: runs minus those of the same kind's program without calls."""
     base = Figure.of(less(runs[ebpf], runs[NO_CALL]))
     other = Figure.of(less(runs[rex], runs[EMPTY]))
     return Row(str(depth), _calls(depth), base, other)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rex and eBPF side by side, and eBPF on a kernel with and without Rex.
+"""Compare Rex with eBPF, and eBPF on kernels with and without Rex.
 
 The programs are `extensions/c/bench_ops.bpf.c` and its control in Rust,
-`extensions/rust/bench`. `docs/benchmarks.md` is the method; whoever changes
-what a figure means changes it there, too, and raises `VERSION`.
+`extensions/rust/bench`. `docs/benchmarks.md` describes the method. If you
+change the meaning of a figure, change the description too, and raise `VERSION`.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from lab.jobs.bench.rex_rows import LARGE, PANICS, PROGRAMS, REX, STOCK, Taken, 
 from lab.kernel.artifact import Kernel
 from lab.runner.plan import Planner
 
-# Of the JSON: raised when a figure means something else, or is gone.
+# Version of the JSON. Raise it when a figure changes its meaning or is removed.
 VERSION = 1
 
 C_OBJECT, RUST_IMAGE, LARGE_OBJECT = "bench_ops", "bench", "search_payload_short"
-ENTRIES, AT_A_TIME = 5000, 100  # of the maps; at one run of `fill`
+ENTRIES, AT_A_TIME = 5000, 100  # entries of a map; entries added by one run of `fill`
 
-# The kernel prints at most as many reports of panics in five seconds.
+# The kernel prints at most this many reports of panics in five seconds.
 PRINTED = 40
-# The first of them also translate and touch what the others find ready.
+# The first reports also pay for translated code and touched memory that later ones reuse.
 _PRINTED_WARM = 8
 
-# A load of the large program takes seconds under emulation: one for so many of the others.
+# A load of the large program takes seconds under emulation: one per this many of the others.
 _LARGE_LOADS = 4
 _COUNT_LOADS = 5
 
@@ -66,7 +66,7 @@ class RexOptions(SampleOptions):
 
 @dataclass(frozen=True)
 class RexFigures(GroupedFigures):
-    """The figures of one run. `repeated` tells whether both runs counted the same instructions."""
+    """The figures of one run. `repeated`: two guests counted the same instructions."""
 
     version = VERSION
 
@@ -90,7 +90,7 @@ class _Subject:
     files: dict[str, str]
 
     def load_once(self, kind: str, deadline: Deadline) -> float:
-        """Load and unload one file; how long the loading took, in nanoseconds."""
+        """Load and unload one file; return the time of the load, in nanoseconds."""
         duration = self._load(kind, deadline)
         self.guest.loader.call("unload", deadline, handle=kind)
         return duration
@@ -105,9 +105,9 @@ class _Subject:
         return float(answer["duration_ns"])
 
     def keep(self, deadline: Deadline) -> None:
-        """Load all programs for good, fill their maps, and end the loader.
+        """Load and pin all programs, fill their maps, and end the loader.
 
-        The loader turns the kernel's statistics of programs on, and these cost each run.
+        The loader turns on the kernel's statistics of programs, which slow down each run.
         """
         kinds = [kind for kind in self.files if kind != LARGE]
         for kind in kinds:
@@ -115,7 +115,7 @@ class _Subject:
             self._load(kind, deadline, ",".join(names))
             for name in names:
                 common.pin(self.guest, kind, name, f"{kind}_{name}")
-        # An array of programs is emptied when no file is left that stands for it.
+        # The kernel empties an array of programs when no file descriptor or pin refers to it.
         self.guest.loader.call(
             "pin", deadline, handle=rows.EBPF, map="next", path=meter.pin_path("next")
         )
@@ -125,15 +125,15 @@ class _Subject:
         meter.measure(self.guest, fill, samples=1, runs=times, warm=0, deadline=deadline)
 
     def programs(self) -> list[str]:
-        """What is measured in this guest, in its order."""
+        """Return the programs to measure in this guest, in order."""
         return rows.on_rex() if self.kernel.flavor == REX else rows.on_stock()
 
     def run(self, names: list[str], samples: int, runs: int, warm: int) -> meter.Reading:
-        """Measure; all programs must have done what they are there for."""
+        """Measure; raise `InfraError` if a program returned an error."""
         return common.read(self.guest, names, samples, runs, warm)
 
     def panic_in_print(self) -> meter.Reading:
-        """The first panics of a kernel, all of which it reports, one by one."""
+        """Measure the first panics of a kernel, one by one. It reports all of them."""
         names = [meter.LOOP, rows.rex(PANICS)]
         reading = self.run(names, PRINTED, 1, 0)
         console = self.guest.machine.console
@@ -146,7 +146,7 @@ class _Subject:
 
 @dataclass
 class RexBenchmark:
-    """One benchmark: builds, guests, and the figures of them."""
+    """One benchmark: makes builds, boots guests, and takes the figures."""
 
     planner: Planner
     options: RexOptions
@@ -175,10 +175,10 @@ class RexBenchmark:
         return RexFigures(self._about(), (*found, *counted), repeated, why)
 
     def _load(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
-        """Load everything, on both kernels by turns; the first load of each does not count."""
+        """Load everything, alternating between the kernels; do not count the first load of each."""
         for turn in range(self.options.loads + 1):
             for kind in (rows.EBPF, rows.REX_IMAGE, LARGE):
-                # It is so long that the first load needs no other before it.
+                # This load is so long that it needs no warm-up.
                 if kind == LARGE and turn >= max(1, self.options.loads // _LARGE_LOADS):
                     continue
                 for subject, taken in both:
@@ -189,22 +189,25 @@ class RexBenchmark:
             self._progress("loads and runs", done + turn + 1)
 
     def _run(self, both: Sequence[tuple[_Subject, Taken]], done: int) -> None:
-        """Run everything, on both kernels by turns; the panics apart, for they print."""
+        """Run everything, alternating between the kernels; the panics apart, because they print."""
         options = self.options
         for turn in range(TURNS):
             for subject, taken in both:
                 names = subject.programs()
-                add(subject.run(names, options.brackets, options.runs, options.warm), taken.runs)
+                add(subject.run(names, options.batches, options.runs, options.warm), taken.runs)
                 if subject.kernel.flavor == REX:
-                    # No report is printed after the first 40: those are among the runs that
-                    # warm up.
+                    # The kernel prints the first 40 reports only, all of them in the warm-up.
                     warm = max(options.warm, PRINTED)
-                    panics = subject.run(rows.of_panics(), options.brackets, options.runs, warm)
+                    panics = subject.run(rows.of_panics(), options.batches, options.runs, warm)
                     add(panics, taken.panics)
             self._progress("loads and runs", done + turn + 1)
 
     def _counts(self) -> tuple[tuple[Group, ...], bool | None, str]:
-        """The same as instructions, in two guests of the kernel with Rex and in one of stock."""
+        """Count instructions, in two guests of the kernel with Rex and in one of stock.
+
+        Returns the groups, whether both guests with Rex counted the same, and the reason if
+        nothing was counted.
+        """
         if why := common.why_no_counts(self.planner, self.options):
             return (), None, why
         found: list[Taken] = []
@@ -221,11 +224,11 @@ class RexBenchmark:
 
     @contextlib.contextmanager
     def _guest(self, flavor: str, icount: int | None = None) -> Iterator[_Subject]:
-        """A guest of one CPU with the module and the files in it."""
+        """Boot a guest with one CPU, the module loaded and the files pushed."""
         planner, cache, emit = self.planner, self.planner.cache, self.emit
         workspace = planner.workspace
         kernel = planner.kernel(flavor)
-        # One file for both kernels: what is compared is the kernel.
+        # Both kernels get the same file, because the kernels are compared.
         stock = planner.kernel(STOCK)
         paths = {
             rows.EBPF: build_c(workspace, C_OBJECT, stock, cache, emit).path,
@@ -239,7 +242,7 @@ class RexBenchmark:
             yield _Subject(guest, kernel, files)
 
     def _about(self) -> dict[str, Any]:
-        """What the figures depend on."""
+        """Return what the figures depend on, as plain data."""
         return about(self.planner, (REX, STOCK)) | {
             "compilers": common.compilers(),
             "samples": self.options.as_data(),
@@ -254,7 +257,7 @@ class RexBenchmark:
 
 
 def _counted_loads(subject: _Subject) -> dict[str, list[float]]:
-    """Instructions that loading takes, with those of interrupts meanwhile: not exact."""
+    """Count the instructions of each load. They include those of interrupts, so they vary."""
     loads: dict[str, list[float]] = {}
     for kind in subject.files:
         times = 1 if kind == LARGE else _COUNT_LOADS + 1
@@ -264,7 +267,7 @@ def _counted_loads(subject: _Subject) -> dict[str, list[float]]:
 
 
 def _counted(subject: _Subject) -> Taken:
-    """Instructions per run: what as many runs again add, so that nothing of a bracket is in it."""
+    """Count instructions per run. The cost of a batch itself is subtracted."""
     names = subject.programs()
     if subject.kernel.flavor == REX:
         names.append(rows.rex(PANICS))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `lab bench rex` makes of its samples: which are compared, and what is subtracted."""
+"""Figures of `lab bench rex`: compare its samples, and subtract their common parts."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ PROGRAMS = ("fill", "empty", "array", "hash", "spin", "calls")
 MEASURED = PROGRAMS[1:]
 # Rex alone has this.
 PANICS = "panics"
-# How often a program does what it is there for.
+# The number of operations in one run of a program.
 STEPS = 16
 
 
 def ebpf(name: str) -> str:
-    """An eBPF program, as the module knows it."""
+    """Return the module's name of an eBPF program."""
     return f"{EBPF}_{name}"
 
 
 def rex(name: str) -> str:
-    """A Rex program, as the module knows it."""
+    """Return the module's name of a Rex program."""
     return f"{REX_IMAGE}_{name}"
 
 
 def on_rex() -> list[str]:
-    """What is measured on the kernel with Rex; controls stand side by side."""
+    """Return the programs to measure on the kernel with Rex, each pair in sequence."""
     return [LOOP, CALL, *(one(name) for name in MEASURED for one in (ebpf, rex))]
 
 
 def on_stock() -> list[str]:
-    """What is measured on the kernel without."""
+    """Return the programs to measure on the kernel without Rex."""
     return [LOOP, CALL, *(ebpf(name) for name in MEASURED)]
 
 
 def of_panics() -> list[str]:
-    """What is measured of panics; the program that returns is there to be compared with."""
+    """Return the programs to measure for panics, with one that returns for comparison."""
     return [LOOP, rex("empty"), rex(PANICS)]
 
 
@@ -50,9 +50,9 @@ def of_panics() -> list[str]:
 class Taken:
     """All samples of one kernel: per run and subject, in nanoseconds or instructions.
 
-    The n-th samples of `runs` were taken beside each other, so were those of
-    `panics`, and of `reported`, panics which the kernel prints. `loads` are
-    nanoseconds by what was loaded.
+    The n-th samples of `runs` were taken one after the other; so were those of
+    `panics`, and of `reported`, which are panics that the kernel prints. `loads` are
+    nanoseconds by the loaded file.
     """
 
     runs: dict[str, list[float]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Taken:
 
     @classmethod
     def between(cls, shorter: Reading, longer: Reading, parts: int) -> Taken:
-        """What the longer brackets have more than the shorter ones, for each of `parts`."""
+        """Return the differences of longer and shorter batches, divided by `parts`."""
         values = {
             name: less(longer.samples[name].ticks, taken.ticks, parts)
             for name, taken in shorter.samples.items()
@@ -71,30 +71,30 @@ class Taken:
 
 
 def add(reading: Reading, into: dict[str, list[float]], skip: int = 0) -> None:
-    """Add a reading's nanoseconds per run to those that were taken before, but for the first."""
+    """Append a reading's nanoseconds per run, without the first `skip` samples of each program."""
     for name, values in per_run(reading).items():
         into.setdefault(name, []).extend(values[skip:])
 
 
 def per_run(reading: Reading) -> dict[str, list[float]]:
-    """Nanoseconds per run."""
+    """Return the nanoseconds per run of each program."""
     return {
         name: [tick * 1e6 / reading.khz / taken.runs for tick in taken.ticks]
         for name, taken in reading.samples.items()
     }
 
 
-# What a figure is made of, from the samples of all subjects and one kind's names.
+# Compute the samples of a figure from those of all programs, named by a function for one kind.
 Recipe = Callable[[Mapping[str, Sequence[float]], Callable[[str], str]], list[float]]
 
 
 def _whole(name: str) -> Recipe:
-    """A program's run, without the loop around it."""
+    """Return the recipe for a program's run, without the loop around it."""
     return lambda runs, one: less(runs[one(name)], runs[LOOP])
 
 
 def _step(name: str, without: str) -> Recipe:
-    """One of the steps of a program: what it has more than another, by their number."""
+    """Return the recipe for one step of a program: its excess over another, divided by `STEPS`."""
     return lambda runs, one: less(runs[one(name)], runs[one(without)], STEPS)
 
 
@@ -111,13 +111,13 @@ _PATH = "The path of both"
 _RUN = "Programs"
 _PANIC = "A Rex program that returns, and one that panics"
 _LOAD = "Loading"
-_BESIDE = "eBPF without and with Rex beside it"
+_BESIDE = "eBPF without and with Rex"
 _NANOSECONDS, _MILLISECONDS = "ns", "ms"
 _INSTRUCTIONS, _THOUSANDS = "instructions", "thousands of instructions"
 
 
 def timed(on_rex: Taken, on_stock: Taken) -> tuple[Group, ...]:
-    """All groups that are times."""
+    """Return all groups of times."""
     unit = _NANOSECONDS
     kinds, kernels = (EBPF, REX_IMAGE), (STOCK, REX)
     run = _both(on_rex.runs, on_rex.runs, ebpf, rex)
@@ -138,7 +138,7 @@ _LARGE = "a large eBPF program"
 
 
 def counted(first: Taken, second: Taken, on_stock: Taken) -> tuple[Group, ...]:
-    """All groups that are numbers of instructions; `first` and `second` are of two guests."""
+    """Return all groups of instruction counts; `first` and `second` are from two guests."""
     both = {name: [*first.runs[name], *second.runs[name]] for name in first.runs}
     loads = {name: [*first.loads[name], *second.loads[name]] for name in first.loads}
     unit = _INSTRUCTIONS
@@ -158,7 +158,7 @@ def counted(first: Taken, second: Taken, on_stock: Taken) -> tuple[Group, ...]:
 def _loads(
     on_rex: Mapping[str, Sequence[float]], on_stock: Mapping[str, Sequence[float]], unit: float
 ) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Loading eBPF and Rex on one kernel; and eBPF on the kernels without and with Rex."""
+    """Return rows of loads: eBPF and Rex on one kernel; eBPF on kernels without and with Rex."""
     rex, stock = (
         {name: Figure.of(value / unit for value in values) for name, values in loads.items()}
         for loads in (on_rex, on_stock)

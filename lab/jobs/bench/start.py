@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Benchmarks: what a guest's start costs, measured side by side in one run."""
+"""Measure the start of a guest: by fork, by cold boot and by virtme-ng, in one run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VNG = "vng"
 VNG_SECONDS = 120.0
 _VNG_RAN = "script exited with code 0"
 
-# What is asked of a start on 2 cores under emulation.
+# Targets for a start on 2 cores under emulation.
 TARGET_FORK = 0.40
 TARGET_EACH = 0.25
 TARGET_VNG = 20.0
@@ -43,7 +43,7 @@ class Starts:
 
 @dataclass(frozen=True)
 class Target:
-    """A figure, what is asked of it, and whether it is met; None where it was not measured."""
+    """A figure and its target. `measured` and `met` are None if it was not measured."""
 
     what: str
     asked: str
@@ -65,7 +65,7 @@ class StartFigures:
     why_no_vng: str = ""
 
     def judged(self) -> list[Target]:
-        """Each target beside what was measured."""
+        """Return each target with the figure that was measured."""
         fork = self.fork.median
         faster = self.vng / fork if self.vng is not None else None
         cold = self.cold.median / fork
@@ -110,10 +110,10 @@ def bench_start(
 ) -> StartFigures:
     """Measure cold boots, forks and, where it is installed, virtme-ng on the same kernel.
 
-    Cold boots and forks take turns, so that what the host does meanwhile hits
-    both alike. Raises `InfraError` if guests can't be forked.
+    Cold boots and forks alternate, so that other load on the host affects both alike.
+    Raises `InfraError` if guests can't be forked.
     """
-    forks.start(spec).close()  # the snapshot is made, checked and in memory
+    forks.start(spec).close()  # makes and checks the snapshot, and brings it into memory
     cold: list[Guest] = []
     forked: list[Guest] = []
     job = "start"
@@ -149,20 +149,20 @@ def _starts(guests: list[Guest]) -> Starts:
 
 
 def _vng(bzimage: Path | None, accel: str) -> tuple[float | None, str]:
-    """The median of three runs of `vng -r bzImage -- true` in seconds, or why there is none."""
+    """Return the median of three runs of `vng -r bzImage -- true` in seconds, or why not."""
     if shutil.which(VNG) is None:
         return None, "virtme-ng is not installed (pip install virtme-ng)"
     if bzimage is None:
         return None, "the kernel is no bzImage"
-    # As the lab's own guests: it would take a KVM that opens for one that works.
+    # Use the lab's choice: vng would use /dev/kvm if it can be opened, even if KVM does not work.
     options = [] if accel == "kvm" else ["--disable-kvm"]
-    # A kernel without a block layer looks for no root that is not named.
+    # A kernel without a block layer does not look for a root unless one is named.
     options += ["--append", "root=/dev/root"]
     words: list[str | Path] = [VNG, "-r", bzimage, *options]
     seconds = []
     try:
-        # Its exit status is lost where the guest finds no udev to name the port
-        # that it comes through: so the console of a first run is asked instead.
+        # The exit status is lost if the guest has no udev to name the port that carries it.
+        # So check the console of a first run instead.
         first = process.run([*words, "--verbose", "--", "true"], timeout=VNG_SECONDS, check=False)
         if not first.ok and _VNG_RAN not in first.stdout + first.stderr:
             return None, "vng does not boot this kernel"

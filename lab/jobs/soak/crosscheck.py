@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The books of a round: what its programs set out to do, and what the kernel says became of it.
+"""Compare two counts of a round's runs: the programs' own and the kernel's.
 
-The programs count into their map `tally`, the kernel into its debugfs files.
-Neither knows of the other, and both have to fit.
+The programs count in their map `tally`, the kernel counts in its debugfs files.
+The two count independently, and must agree.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from lab.jobs.soak.plan import BEHAVIOURS, HOOKS
 from lab.judge.finding import Finding
 from lab.scenario.model.base import Ref
 
-# Places for behaviours of a program in `tally`, as the extension has them, and numbers in each.
+# Slots for the behaviours of one program in `tally`, as the extension defines them, and numbers
+# in each slot.
 PLACES, _NUMBERS = 20, 3
 
-# The ends that are the program's own doing, and what a run has held that leaks.
+# Ends that the program itself causes.
 _OWN_ENDS = ("panicked", "faulted", "overflowed")
 _ENDS = ("returned", *_OWN_ENDS, "terminated")
+# The kernel's counter of each resource that a run leaks, and the behaviour that leaks it.
 _LEAKS = {
     "leaked_spin_lock": "leak_locked",
     "leaked_rcu": "leak",
@@ -32,7 +34,7 @@ _LEAKS = {
 
 @dataclass(frozen=True)
 class Tally:
-    """Runs that began a behaviour, came through it, and could not do it just then."""
+    """Counts of runs that began a behaviour, completed it, or had to skip it (`waived`)."""
 
     begun: int = 0
     through: int = 0
@@ -40,28 +42,32 @@ class Tally:
 
     @property
     def tried(self) -> int:
-        """Runs that may have come to the behaviour itself."""
+        """The number of runs that may have reached the behaviour itself."""
         return self.begun - self.waived
 
 
 @dataclass(frozen=True)
-class Books:
-    """By program's name: its tallies by behaviour, and the kernel's counters; `stats` of all."""
+class RunCounts:
+    """Both counts of a round's runs, by program's name.
+
+    `tallies` are the program's own, by behaviour; `counters` are the kernel's. `stats` are the
+    kernel's counters over all programs.
+    """
 
     tallies: Mapping[str, Mapping[str, Tally]]
     counters: Mapping[str, Mapping[str, int]]
     stats: Mapping[str, int]
 
 
-def parse(text: str, programs: Mapping[int, Ref]) -> Books:
-    """The books from what the step `soak_plan.BOOKS` printed.
+def parse(text: str, programs: Mapping[int, Ref]) -> RunCounts:
+    """Parse the output of the step `plan.COUNTS`.
 
-    `programs` are those of the round by the kernel's id. Raises `InfraError` for a text
-    that is something else.
+    `programs` are those of the round by the kernel's id. Raises `InfraError` if the text can't
+    be parsed.
     """
     try:
         stats, progs, dump = text.split("==\n")
-        return Books(
+        return RunCounts(
             _tallies(json.loads(dump)),
             {
                 programs[number].name: counters
@@ -72,7 +78,7 @@ def parse(text: str, programs: Mapping[int, Ref]) -> Books:
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InfraError(
-            "the books of a round can't be read", details=f"{error}\n{text[:400]}"
+            "the run counts of a round can't be read", details=f"{error}\n{text[:400]}"
         ) from error
 
 
@@ -85,7 +91,7 @@ def _progs(text: str) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = {}
     for block in text.split("id ")[1:]:
         number, _, rest = block.partition("\n")
-        # Of one that went while it was read there is no more than the id.
+        # A program that was unloaded during the read leaves only its ID.
         name, _, numbers = rest.partition("\n")
         if name.startswith("name "):
             found[int(number)] = _numbers(numbers)
@@ -107,21 +113,23 @@ def _tallies(dump: list[dict[str, list[str]]]) -> dict[str, dict[str, Tally]]:
     return found
 
 
-def findings(books: Books, programs: tuple[str, ...]) -> Iterator[Finding]:
-    """Whether the programs' books and the kernel's fit, program by program.
+def findings(run_counts: RunCounts, programs: tuple[str, ...]) -> Iterator[Finding]:
+    """Check that the programs' counts and the kernel's agree, program by program.
 
-    Only for books that were read when the gate was shut and no run of before was under
-    way: others come and go, and return. A run may be ended for its time anywhere; so
-    whoever did not end as he set out to must be among the terminated.
+    The counts must have been read with the gate shut and no earlier run in progress. While the
+    gate is shut, new runs return at once. The watchdog may terminate a run anywhere, so any run
+    that did not end as scheduled must be counted as terminated.
     """
     for name in programs:
-        if name not in books.counters:
-            yield Finding(name, "books of the kernel", "there are none", False)
+        if name not in run_counts.counters:
+            yield Finding(name, "counts of the kernel", "there are none", False)
             continue
-        yield from _fit(name, books.tallies[name], books.counters[name])
+        yield from _compare(name, run_counts.tallies[name], run_counts.counters[name])
 
 
-def _fit(name: str, tallies: Mapping[str, Tally], counters: Mapping[str, int]) -> Iterator[Finding]:
+def _compare(
+    name: str, tallies: Mapping[str, Tally], counters: Mapping[str, int]
+) -> Iterator[Finding]:
     def finding(what: str, expected: str, happened: int, holds: bool) -> Finding:
         return Finding(f"{name}: {what}", expected, f"it is {happened}", holds, "rex")
 
@@ -135,7 +143,7 @@ def _fit(name: str, tallies: Mapping[str, Tally], counters: Mapping[str, int]) -
     for behaviour in BEHAVIOURS:
         tally = tallies.get(behaviour.name, Tally())
         if behaviour.ends != "returned":
-            what = f"runs that came through {behaviour.name}"
+            what = f"runs that completed {behaviour.name}"
             yield finding(what, "0", tally.through, tally.through == 0)
         if behaviour.ends in ("returned", "terminated"):
             lost += tally.tried - tally.through
@@ -150,7 +158,7 @@ def _fit(name: str, tallies: Mapping[str, Tally], counters: Mapping[str, int]) -
 
 
 def balance(counters: Mapping[str, int]) -> Finding:
-    """Whether each run ended in one way, by the kernel's counters when nothing is loaded."""
+    """Check that each run ended in one way, by the kernel's counters with nothing loaded."""
     ended = sum(counters[end] for end in _ENDS)
     holds = ended == counters["runs"]
     return Finding("runs that ended", f"{counters['runs']}", f"it is {ended}", holds, "rex")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is asked of a soak, and what it came to."""
+"""The options and the result of a soak."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from lab.report.rerun import command
 from lab.report.result import Result
 from lab.words import Verdict
 
-# Of the JSON: raised when a figure means something else, or is gone.
+# Version of the JSON. Raise it when a figure changes its meaning or is removed.
 VERSION = 1
 FLAVOR = "rex"
 
-# The bits of rex/unprotected by what they switch off, to see that a soak would notice. The
-# checks of the stack are written when a program is loaded, so in each round; the guard is
-# what stands behind them.
+# Bits of the kernel's file rex/unprotected, by the protection that they switch off. With them a
+# soak shows that it fails without a protection. The kernel writes the checks of the stack into
+# a program when it loads it, so in each round. `guard` backs up these checks.
 PROTECTIONS = {"ledger": 1, "faults": 2, "state": 4, "watchdog": 8, "stack": 16, "guard": 32}
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is asked for. `only` is the number of the one round to run.
+class SoakOptions:
+    """The options of a soak.
 
-    `minutes` is how long rounds are begun, on the host's clock. `without` are names of
-    `PROTECTIONS`; `beyond` is that of rounds.
+    New rounds start for `minutes`, on the host's clock. `only` is the number of the one round
+    to run. `without` are names of `PROTECTIONS`. `beyond` is that of `Round`.
     """
 
     seed: int
@@ -41,11 +41,11 @@ class Order:
 
     @property
     def unprotected(self) -> int:
-        """The bits for the kernel's file of that name."""
+        """The bits for the kernel's file rex/unprotected."""
         return sum({PROTECTIONS[name] for name in self.without})
 
     def line(self, *, only: int | None = None) -> str:
-        """The line that orders the same again, or only one of its rounds."""
+        """Return the command that repeats the soak, or only one of its rounds."""
         words = [command(), "soak", "--seed", str(self.seed), "--cpus", str(self.cpus)]
         words += ["--kernel", self.flavor] if self.flavor != FLAVOR else []
         words += [word for name in self.without for word in ("--without", name)]
@@ -56,14 +56,15 @@ class Order:
 
 
 @dataclass
-class Soaked:
-    """What a soak came to; `totals` are the kernel's counters, over the rounds that have `counts`.
+class SoakResult:
+    """The result of a soak.
 
-    Those of a round are None if the guest no longer answered after it. `behaviours` are of
-    the rounds whose books were read, `booked` of them.
+    `totals` sums the kernel's counters over the rounds that have `counts`. A round's `counts`
+    are None if the guest did not answer after it. `behaviours` counts those that runs started,
+    in the `counted` rounds whose `RunCounts` could be read.
     """
 
-    order: Order
+    options: SoakOptions
     about: dict[str, Any]
     verdict: Verdict = "passed"
     reasons: tuple[str, ...] = ()
@@ -72,35 +73,35 @@ class Soaked:
     rounds: list[dict[str, Any]] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
     behaviours: Counter[str] = field(default_factory=Counter)
-    booked: int = 0
+    counted: int = 0
     latency_max_ns: int | None = None
-    # The first and the last round in which it can have been.
+    # The first and the last round in which it can have occurred.
     latency_max_rounds: tuple[int, int] | None = None
     gauges: list[dict[str, float]] = field(default_factory=list)
     slopes: dict[str, float] = field(default_factory=dict)
     result: Result | None = None
-    # The round of the result as a scenario.
+    # The round of `result` as a scenario's file.
     file: Path | None = None
 
     @property
     def unknown(self) -> list[int]:
-        """The rounds of which nobody knows what ran: at most the last, for it ends a soak."""
+        """The rounds without counts: at most the last one, because such a round ends a soak."""
         return [one["round"] for one in self.rounds if one["counts"] is None]
 
     def as_data(self) -> dict[str, Any]:
-        """As plain data, for JSON; None is what is not known."""
-        counted = len(self.rounds) > len(self.unknown)
+        """Return the result as plain data, for JSON; None where a figure is unknown."""
+        any_known = len(self.rounds) > len(self.unknown)
         return {
             "version": VERSION,
             "about": self.about,
-            "seed": self.order.seed,
-            "rerun": self.order.line(),
+            "seed": self.options.seed,
+            "rerun": self.options.line(),
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "interrupted": self.interrupted,
             "seconds": round(self.seconds, 1),
-            "totals": dict(self.totals) if counted else None,
-            "behaviours": dict(self.behaviours) if self.booked else None,
+            "totals": dict(self.totals) if any_known else None,
+            "behaviours": dict(self.behaviours) if self.counted else None,
             "latency_max_ns": self.latency_max_ns,
             "latency_max_rounds": self.latency_max_rounds,
             "slopes": self.slopes,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a soak does in each of its rounds, drawn from its seed: pure functions.
+"""Draw the rounds of a soak from its seed, with pure functions.
 
-The programs are those of `extensions/rust/soak`; the tests compare what is said
-of them here with their sources.
+The programs are those of `extensions/rust/soak`; the tests compare the tables here with their
+sources.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from lab.words import Outcome
 
-# Longest schedule, as the extension has it.
+# The longest schedule, as the extension defines it.
 LENGTH = 64
-# How many runs of each program may loop in a round, and for how long in all, in budgets: a CPU
-# that has no rest between loops is told of by the kernel's detectors.
+# Limits of the runs of one program that loop in a round: their number, and the sum of their
+# budgets. A CPU that loops without pause trips the kernel's lockup detectors.
 MAX_LOOPS, LOOP_MS = 3, 200
-# How long one of the places is taken in which a run may loop with interrupts off. Ending
-# it takes the neighbour's ticks, which a busy host has late.
+# Time for which a run reserves one of the slots for loops with interrupts off. Only the
+# neighbour's ticks end such a loop, and on a busy host they come late.
 MASKED_NS = 3_000_000_000
 
 MAIN, OTHER = "main", "other"
@@ -30,7 +30,7 @@ TRAFFIC, PLUG, CHURN = "traffic", "plug", "churn"
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A behaviour, and how a run that behaves so ends; `weight` is how often it is drawn."""
+    """A behaviour, and how its runs end; it is drawn in proportion to `weight`."""
 
     name: str
     ends: Outcome
@@ -38,11 +38,11 @@ class Behaviour:
 
     @property
     def loops(self) -> bool:
-        """Whether only the watchdog ends it."""
+        """True if only the watchdog ends such a run."""
         return self.ends == "terminated"
 
 
-# In the order of the numbers that the extension has for them.
+# In the order of the extension's numbers for them.
 BEHAVIOURS = (
     Behaviour("return", "returned", 12),
     Behaviour("print", "returned", 4),
@@ -69,13 +69,13 @@ NUMBERS = {behaviour.name: number for number, behaviour in enumerate(BEHAVIOURS)
 
 @dataclass(frozen=True)
 class Hook:
-    """A program, and how many of its runs may pass at most for each that behaves."""
+    """A program, and its largest stride: one of each `stride` runs follows the schedule."""
 
     name: str
     stride: int
 
 
-# In the order of the numbers that the extension has for its programs.
+# In the order of the extension's numbers for its programs.
 HOOKS = (
     Hook("kprobe", 3),
     Hook("kretprobe", 3),
@@ -90,19 +90,19 @@ HOOKS = (
     Hook("egress", 30),
 )
 PLACES = {hook.name: place for place, hook in enumerate(HOOKS)}
-# Each CPU has its own; the others are where their targets are.
+# The attachment of this program names a CPU; the others run wherever their targets run.
 PER_CPU = "perf_event"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the runs of one program do: names of behaviours, one for each `stride` runs."""
+    """The behaviours of one program's runs, by name: one of each `stride` runs follows the next."""
 
     stride: int
     behaviours: tuple[str, ...]
 
     def bytes(self) -> str:
-        """The value in the extension's map, as scenarios write it."""
+        """Return the value for the extension's map, as scenarios write it."""
         numbers = bytes(NUMBERS[name] for name in self.behaviours)
         head = struct.pack("<II", self.stride, len(numbers))
         return "0x" + (head + numbers.ljust(LENGTH, b"\0")).hex()
@@ -110,10 +110,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Round:
-    """One round. `calls` are numbers of system calls by CPU; `plug` is taken down and up.
+    """One round. `calls` are numbers of system calls by CPU; CPU `plug` goes down and up.
 
-    `abrupt`: the programs are unloaded in the middle of it all, so that nobody counts.
-    `beyond`: also what the kernel says that it can't end, so that it may stall.
+    `abrupt`: the programs are unloaded while they run, and runs are not counted.
+    `beyond`: runs also loop where the kernel documents that it can't end a loop, so it may stall.
     """
 
     number: int
@@ -133,13 +133,16 @@ class Round:
 
     @property
     def masked(self) -> int:
-        """How many CPUs may loop with interrupts off at a time: one is left to end them."""
+        """The number of CPUs that may loop with interrupts off at a time.
+
+        One CPU is left to end the loops, unless the round is `beyond`.
+        """
         there = self.cpus - (self.plug is not None)
         return there if self.beyond else there - 1
 
 
 def draw(seed: int, number: int, cpus: int, *, beyond: bool = False) -> Round:
-    """The round of a number; the same for the same arguments, whatever came before it."""
+    """Draw the round of a number. The same arguments always give the same round."""
     chance = random.Random(f"lab soak {seed} {number} {cpus}")
     names = [hook.name for hook in HOOKS]
     chosen = set(chance.sample(names, chance.randint(4, len(names))))
@@ -179,11 +182,11 @@ def _schedule(chance: random.Random, hook: Hook, budget_ms: int) -> Schedule:
     return Schedule(chance.randint(1, hook.stride), tuple(found))
 
 
-# The barrier: a task has run on each CPU, so no run is left that began before. The other
-# step tells what the programs' own books and the kernel's say.
-BARRIER, BOOKS = "barrier", "books"
+# Labels of two steps. After the barrier a task has run on each CPU, so no earlier run is still
+# in progress. Then the other step prints the programs' counts and the kernel's.
+BARRIER, COUNTS = "barrier", "counts"
 _BARRIER_LINE = "kextload alive soakbarrier0000000000 20000"
-_BOOKS_LINE = (
+_COUNTS_LINE = (
     "cat /sys/kernel/debug/rex/stats; echo ==; "
     "for f in /sys/kernel/debug/rex/progs/*; do echo id ${f##*/}; cat $f 2>/dev/null; done; "
     "echo ==; bpftool -j map dump name tally"
@@ -191,7 +194,7 @@ _BOOKS_LINE = (
 
 
 def as_scenario(plan: Round) -> dict[str, Any]:
-    """The round as a scenario's file would say it."""
+    """Return the round as the data of a scenario's file."""
     background: dict[str, Any] = {}
     if plan.traffic is not None:
         background[TRAFFIC] = {"traffic": "lo", "size": plan.size, "cpu": plan.traffic}
@@ -246,7 +249,7 @@ def _steps(plan: Round, background: list[str]) -> list[dict[str, Any]]:
         write("gate", 0, 0),
         *stop_plug,
         {"shell": _BARRIER_LINE, "as": BARRIER},
-        {"shell": _BOOKS_LINE, "as": BOOKS},
+        {"shell": _COUNTS_LINE, "as": COUNTS},
         unload,
         *stop_rest,
     ]
@@ -261,9 +264,9 @@ def _attach(plan: Round, name: str) -> dict[str, Any]:
 
 def _calls(cpu: int, times: int) -> dict[str, Any]:
     calls = ("getpgid", "getppid", "getuid")
-    # In turns, and time for what is no call's.
+    # Alternate the calls, and spin to leave time for programs that no system call triggers.
     few = max(1, times // 5)
     turn = " && ".join(f"kexttrigger syscall {call} times={few} cpu={cpu}" for call in calls)
     line = f"for i in 1 2 3 4 5; do {turn} && kexttrigger spin ms=40 cpu={cpu} || exit; done"
-    # Pinned by each command alone: the shell may go where it can.
+    # Each command pins itself to the CPU; the shell may run on any.
     return {"shell": f"{{ {line}; }} > /dev/null", "background": True}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab soak`: rounds of extensions that loop, panic, overflow, leak and behave, in one guest.
+"""Run soaks: rounds of extensions that loop, panic, overflow, leak and behave, in one guest.
 
-Each round is an item of its own, drawn from the seed (`soak_plan`), run and judged
-as scenarios are, and its books have to fit (`soak_books`). The guest and the baseline are
-the same for all rounds: what one of them leaves is seen in the next, or in a slope.
+Each round is an item of its own, drawn from the seed (`plan`), and run and judged like a
+scenario. In addition its run counts must agree (`crosscheck`). All rounds share the guest and
+the baseline, so the next round, or a slope, shows what a round leaves behind.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.jobs.soak import crosscheck, scenario_file
 from lab.jobs.soak import plan as soak_plan
-from lab.jobs.soak.crosscheck import Books
-from lab.jobs.soak.options import Order, Soaked
+from lab.jobs.soak.crosscheck import RunCounts
+from lab.jobs.soak.options import SoakOptions, SoakResult
 from lab.jobs.soak.plan import Round
 from lab.jobs.soak.scenario_file import PROPERTY
 from lab.judge import Judgement, judge
@@ -46,39 +46,40 @@ from lab.scenario.model.scenario import Written
 from lab.vm import slots
 from lab.words import GAUGES, REX_COUNTERS
 
-# Fewer rounds tell nothing of growth. The kernel has all that it keeps after the first ones.
+# Fewer rounds than SLOPE_ROUNDS show no growth. In the first SLOPE_WARM rounds the kernel
+# allocates what it then keeps.
 SLOPE_ROUNDS, SLOPE_WARM = 20, 5
-# KiB per round. Some thirty tasks are forgotten or left behind in a round, of seven each, and
-# a program's image takes twelve; a guest's caches and threads grow by half of these bounds.
+# Bounds in KiB per round. If leaks were not released, a round would lose about 30 tasks of 7 KiB
+# each, and 12 KiB for a program's image. Caches and threads alone grow by half these bounds.
 SLOPES = {"slab": 32.0, "percpu": 2.0, "vmalloc": 8.0}
-# Freed memory stays in this sanitizer's quarantine for a while.
+# This sanitizer keeps freed memory in quarantine for a while, so slopes are not judged.
 SANITIZER = "CONFIG_KASAN"
 
 
 @dataclass
 class Soak:
-    """Runs one soak; what it does on the way is told by events."""
+    """One soak, which reports its progress by events."""
 
     planner: Planner
     forks: Forks
-    order: Order
+    options: SoakOptions
     emit: events.Emit = events.ignore
     folder: Path = field(default_factory=new_run)
 
     def __post_init__(self) -> None:
         self._before: Mapping[str, int] = {}
-        # The rounds since books were last read, this one among them.
+        # The rounds since run counts were last read, including the current one.
         self._unread: list[int] = []
 
-    def run(self) -> Soaked:
-        """Run rounds until the time is up or one is not well.
+    def run(self) -> SoakResult:
+        """Run rounds until the time is up or a round does not pass.
 
-        Raises `UserError` for what the user has to mend, and what starting a guest
-        raises. An interrupt ends it, and what there is comes back.
+        An interrupt ends the soak, and the result so far is returned. Raises `UserError` for
+        what the user has to fix, and the errors of starting a guest.
         """
-        # All that any round may use, for all of them.
-        plan = self.planner.plan(item_of(replace(self._draw(1), churn=True), self.order.flavor))
-        soaked = Soaked(self.order, self._about(plan))
+        # One plan for all rounds: with `churn` it has every extension that a round may use.
+        plan = self.planner.plan(item_of(replace(self._draw(1), churn=True), self.options.flavor))
+        soaked = SoakResult(self.options, self._about(plan))
         start = time.monotonic()
         stop = threading.Event()
         folder = self.planner.cache.root / slots.FOLDER
@@ -97,26 +98,26 @@ class Soak:
         except KeyboardInterrupt:
             soaked.interrupted = True
         soaked.seconds = time.monotonic() - start
-        # Growth is nothing of one round: it has no dossier, but the figures of all.
+        # Growth belongs to no single round, so it has no dossier, only figures.
         if soaked.verdict == "passed":
             self._judge_slopes(soaked, plan.kernel.has(SANITIZER))
         return soaked
 
-    def _rounds(self, guest: Guest, base: Plan, soaked: Soaked) -> None:
-        order = self.order
+    def _rounds(self, guest: Guest, base: Plan, soaked: SoakResult) -> None:
+        wanted = self.options
         baseline = take_baseline(guest)
-        if order.unprotected:
-            line = write_line(debug_path("rex/unprotected"), str(order.unprotected))
+        if wanted.unprotected:
+            line = write_line(debug_path("rex/unprotected"), str(wanted.unprotected))
             done = guest.run(line)
             if not done.ok:
                 raise InfraError("the protections can't be switched off", details=done.stderr)
-        # Also between the rounds: what is late must not be missed.
-        options = base.kernel.config_options
-        always = Watch(guest, baseline, Shape.of_kernel(options, base.guest.arguments))
-        end = time.monotonic() + 60 * order.minutes
-        numbers = itertools.count(1) if order.only is None else [order.only]
+        # This watch also sees reports that come late, between the rounds.
+        config = base.kernel.config_options
+        always = Watch(guest, baseline, Shape.of_kernel(config, base.guest.arguments))
+        end = time.monotonic() + 60 * wanted.minutes
+        numbers = itertools.count(1) if wanted.only is None else [wanted.only]
         for number in numbers:
-            if order.only is None and time.monotonic() >= end:
+            if wanted.only is None and time.monotonic() >= end:
                 break
             if not self._round(guest, baseline, always, base, self._draw(number), soaked):
                 break
@@ -128,19 +129,19 @@ class Soak:
         always: Watch,
         base: Plan,
         drawn: Round,
-        soaked: Soaked,
+        soaked: SoakResult,
     ) -> bool:
-        """One round; whether another may follow."""
-        item = item_of(drawn, self.order.flavor)
+        """Run one round; return whether another may follow."""
+        item = item_of(drawn, self.options.flavor)
         plan = Plan(item, base.kernel, base.image, base.guest, base.artifacts)
         attempt = attempt_within(guest, baseline, plan, self.emit)
         seen, seconds = attempt.observation, attempt.seconds
-        judgement, books = self._judge(drawn, item, seen, always)
+        judgement, run_counts = self._judge(drawn, item, seen, always)
         counts = self._counts(seen)
-        self._add(soaked, drawn, judgement, books, counts, seconds)
+        self._add(soaked, drawn, judgement, run_counts, counts, seconds)
         self.emit(events.RoundFinished(item.id, drawn.number, judgement.verdict, seconds, counts))
         if judgement.verdict == "passed":
-            # The lab's own files, of jobs that are over, would grow from round to round.
+            # Remove the files of finished jobs. Their memory would count as growth.
             guest.run(f"rm -f {job.FOLDER}/kextlab-job-*")
             gauges = always.gauges()
             soaked.gauges.append({"turn": float(drawn.number), **gauges})
@@ -148,43 +149,43 @@ class Soak:
             return True
         soaked.verdict, soaked.reasons = judgement.verdict, judgement.reasons
         seen.facts["round"] = soak_plan.as_scenario(drawn)
-        seen.facts["soak"] = self.order.line()
-        # Hundreds of them, which the dossier has by themselves.
+        seen.facts["soak"] = self.options.line()
+        # There are hundreds of these; the dossier has them in a file of their own.
         seen.evidence = [one for one in seen.evidence if one.kind != "extension-report"]
-        result = record(self.folder, attempt, judgement, rerun=self.order.line())
+        result = record(self.folder, attempt, judgement, rerun=self.options.line())
         soaked.result = result
         soaked.file = scenario_file.write(
             Path(result.dossier),
             drawn,
-            self.order.flavor,
-            self.order.unprotected,
-            self.order.line(only=drawn.number),
+            self.options.flavor,
+            self.options.unprotected,
+            self.options.line(only=drawn.number),
         )
         return False
 
     def _judge(
         self, drawn: Round, item: Item, seen: Observation, always: Watch
-    ) -> tuple[Judgement, Books | None]:
-        """The verdict on a round, with its books, if it has some that can be read."""
+    ) -> tuple[Judgement, RunCounts | None]:
+        """Return the judgement of a round, and its run counts if they can be read."""
         judgement = judge(item.scenario, seen)
         if seen.state is None and "cpus" in seen.facts:
-            # Nothing in a round stops the guest's network: its CPUs are where they can't be left.
+            # Nothing in a round stops the guest's network, so its CPUs are stuck in the kernel.
             happened = f"no CPU answers, and no detector says why:\n{seen.facts['cpus']}"
             silent = Finding("kernel", "alive", happened, False, "kernel")
             return Judgement("failed", (*judgement.findings, silent)), None
-        books: Books | None = None
+        run_counts: RunCounts | None = None
         more: list[Finding] = []
         text = next(
-            (one.output for one in seen.first.results if one.step.label == soak_plan.BOOKS), ""
+            (one.output for one in seen.first.results if one.step.label == soak_plan.COUNTS), ""
         )
         if text:
             try:
-                books = crosscheck.parse(text, seen.first.programs)
+                run_counts = crosscheck.parse(text, seen.first.programs)
             except InfraError as error:
                 if judgement.verdict == "passed":
                     return Judgement("error", (), str(error)), None
             else:
-                more += crosscheck.findings(books, tuple(drawn.schedules))
+                more += crosscheck.findings(run_counts, tuple(drawn.schedules))
         if seen.rex_total and seen.state == "alive":
             more.append(crosscheck.balance({str(k): v for k, v in seen.rex_total.items()}))
         if judgement.verdict == "passed":
@@ -192,11 +193,11 @@ class Soak:
             happened = late[0].title if late else "there was none"
             more.append(Finding("console", "no report between rounds", happened, not late))
         if judgement.infra_error or all(finding.holds for finding in more):
-            return judgement, books
-        return Judgement("failed", (*judgement.findings, *more)), books
+            return judgement, run_counts
+        return Judgement("failed", (*judgement.findings, *more)), run_counts
 
     def _counts(self, seen: Observation) -> dict[str, int] | None:
-        """What the kernel's counters rose by in this round; None if they could not be read."""
+        """Return the increase of the kernel's counters in this round; None if unreadable."""
         if seen.rex_total is None:
             return None
         now = {str(name): value for name, value in seen.rex_total.items()}
@@ -208,10 +209,10 @@ class Soak:
 
     def _add(
         self,
-        soaked: Soaked,
+        soaked: SoakResult,
         drawn: Round,
         judgement: Judgement,
-        books: Books | None,
+        run_counts: RunCounts | None,
         counts: Mapping[str, int] | None,
         seconds: float,
     ) -> None:
@@ -225,22 +226,25 @@ class Soak:
             }
         )
         self._unread.append(drawn.number)
-        if books is None:
+        if run_counts is None:
             return
-        soaked.booked += 1
-        for tallies in books.tallies.values():
+        soaked.counted += 1
+        for tallies in run_counts.tallies.values():
             soaked.behaviours.update({name: tally.begun for name, tally in tallies.items()})
-        latency = books.stats.get("latency_max_ns")
+        latency = run_counts.stats.get("latency_max_ns")
         if latency is not None and latency > (soaked.latency_max_ns or 0):
-            # The longest of all rounds, while the programs' own ends with them.
-            own = max((one.get("latency_max_ns", 0) for one in books.counters.values()), default=0)
+            # The kernel's maximum spans all rounds; a program's ends with the program. If a program
+            # has the maximum, it is from this round.
+            own = max(
+                (one.get("latency_max_ns", 0) for one in run_counts.counters.values()), default=0
+            )
             first = drawn.number if own >= latency else self._unread[0]
             soaked.latency_max_rounds = first, drawn.number
         soaked.latency_max_ns = latency
         self._unread.clear()
 
-    def _judge_slopes(self, soaked: Soaked, sanitized: bool) -> None:
-        """Whether the kernel's memory grew from round to round."""
+    def _judge_slopes(self, soaked: SoakResult, sanitized: bool) -> None:
+        """Fail the soak if the kernel's memory grew from round to round."""
         samples = soaked.gauges[SLOPE_WARM:]
         if len(samples) < SLOPE_ROUNDS:
             return
@@ -257,7 +261,9 @@ class Soak:
             soaked.verdict, soaked.reasons = "failed", wrong
 
     def _draw(self, number: int) -> Round:
-        return soak_plan.draw(self.order.seed, number, self.order.cpus, beyond=self.order.beyond)
+        return soak_plan.draw(
+            self.options.seed, number, self.options.cpus, beyond=self.options.beyond
+        )
 
     @property
     def _accel(self) -> str:
@@ -269,15 +275,15 @@ class Soak:
             "accelerator": self._accel,
             "kernel": plan.kernel.flavor,
             "release": plan.kernel.release,
-            "cpus": self.order.cpus,
-            "minutes": self.order.minutes,
-            "without": list(self.order.without),
-            "beyond": self.order.beyond,
+            "cpus": self.options.cpus,
+            "minutes": self.options.minutes,
+            "without": list(self.options.without),
+            "beyond": self.options.beyond,
         }
 
 
 def item_of(drawn: Round, flavor: str) -> Item:
-    """A round as an item on a flavor, as if a file had said it."""
+    """Return a round as an item on a flavor, as if it came from a file."""
     data = soak_plan.as_scenario(drawn)
     context = {"file": PROPERTY, "extensions": tuple(data["extensions"])}
     scenario = expand(

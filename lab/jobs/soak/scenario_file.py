@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A round of a soak as a scenario's file, for whoever wants to cut it down."""
+"""Write a round of a soak as a scenario's file, for the user to reduce."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from lab.report.rerun import command
 
 NAME = "round.yaml"
 PROPERTY = "soak"
-# Of a line. Shell commands are longer, and folded.
+# Width of a line. Shell commands are longer, and are folded.
 _WIDTH = 99
 
 
-def write(folder: Path, drawn: Round, flavor: str, unprotected: int, order: str) -> Path | None:
-    """Put the round's file into a dossier; None if it can't be written, which harms nobody.
+def write(folder: Path, drawn: Round, flavor: str, unprotected: int, repeat: str) -> Path | None:
+    """Write the round's file into a dossier; return None if it can't be written.
 
-    `unprotected` are the bits of the kernel's file of that name, and `order` is the
-    line that runs the round as the soak did.
+    `unprotected` are the bits for the kernel's file of that name. `repeat` is the command that
+    runs the round as the soak did.
     """
     path = folder / NAME
     head = (
-        f"# Round {drawn.number} of: {order}\n"
-        f"# To be cut down until it fails no more. It runs by: {line(path)}\n"
-        "# Only a soak looks at whether the books fit; the rest is looked at here as well.\n"
-        "# A schedule is the stride and the length, four bytes each, and what the runs do:\n"
+        f"# Round {drawn.number} of: {repeat}\n"
+        f"# Reduce it for as long as it fails. Run it with: {line(path)}\n"
+        "# Only a soak compares the run counts; this file checks everything else.\n"
+        "# A schedule is the stride and the length, four bytes each, and one byte per behaviour:\n"
         f"{_legend()}"
     )
     with contextlib.suppress(OSError):
@@ -41,17 +41,17 @@ def write(folder: Path, drawn: Round, flavor: str, unprotected: int, order: str)
 
 
 def line(path: Path) -> str:
-    """The line that runs such a file."""
+    """Return the command that runs such a file."""
     return shlex.join([command(), "run", str(path)])
 
 
 def as_yaml(drawn: Round, flavor: str, unprotected: int = 0) -> str:
-    """The round as a file that `lab check` accepts wherever it lies."""
+    """Return the text of the round's file, which `lab check` accepts in any folder."""
     data = as_scenario(drawn)
     settings = dict(data["set"])
     if unprotected:
         settings["debug"] = {"rex/unprotected": unprotected}
-    # A file has to show that something ran at all.
+    # Without this the file would pass even if nothing ran.
     expect = {**data["expect"], "rex": {"runs": {"at_least": 1}}}
     whole = {
         "name": f"round-{drawn.number}",
@@ -70,7 +70,7 @@ def _legend() -> str:
 
 
 def _escaped(data: Any) -> Any:
-    """The data with what a file would take for a parameter marked as the text that it is."""
+    """Return the data with `${` escaped, which a file would take for a parameter."""
     if isinstance(data, dict):
         return {key: _escaped(value) for key, value in data.items()}
     if isinstance(data, list | tuple):

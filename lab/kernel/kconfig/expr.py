@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kconfig's expressions (Documentation/kbuild/kconfig-language.rst, "Menu dependencies")."""
+"""Parse Kconfig's expressions (Documentation/kbuild/kconfig-language.rst, "Menu dependencies")."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _TOKEN = re.compile(
 
 
 class Expr:
-    """An expression over symbols, judged by a function from symbol to value."""
+    """An expression over symbols, evaluated by a function from symbol to value."""
 
     def level(self, value: Value) -> int:
-        """0 for n, 1 for m, 2 for y."""
+        """Return 0 for n, 1 for m, 2 for y."""
         raise NotImplementedError
 
     def false_leaves(self, value: Value) -> list[str]:
-        """What would have to be otherwise for the expression to hold; empty if it holds."""
+        """Return the parts that keep the expression from being true; empty if it is true."""
         raise NotImplementedError
 
     def holds(self, value: Value) -> bool:
@@ -37,7 +37,7 @@ class Symbol(Expr):
 
     def level(self, value: Value) -> int:
         if self.name.startswith("$("):
-            # A macro: its result is the compiler's or a script's, not the configuration's.
+            # Assume y for a macro: a compiler or a script computes it, not the configuration.
             return 2
         text = self.name if self.name in _LEVELS else value(self.name)
         return _LEVELS.get(text, 0)
@@ -127,7 +127,7 @@ def _number(word: str) -> int | None:
 
 
 def text(expression: Expr) -> str:
-    """The expression, written with CONFIG_ prefixes."""
+    """Return the text of an expression, with CONFIG_ prefixes."""
     match expression:
         case Symbol(name):
             return f"CONFIG_{name}"
@@ -147,7 +147,7 @@ def _wrapped(expression: Expr, kind: type[Expr]) -> str:
 
 
 def parse_expr(source: str) -> Expr | None:
-    """The expression; None for an empty one, or one that this parser does not understand."""
+    """Parse an expression; return None if it is empty or this parser does not understand it."""
     tokens: list[str] = []
     position = 0
     source = source.strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Configuration fragments: what is asked for, and whether the kernel's configuration gives it."""
+"""Read configuration fragments, and check that a kernel's configuration grants them."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _UNSET = re.compile(r"^# (CONFIG_[A-Za-z0-9_]+) is not set\s*$")
 
 
 def read_fragments(files: Iterable[Path]) -> dict[str, Request]:
-    """Requests by symbol; a later one replaces an earlier one.
+    """Return the requests by symbol; a later one replaces an earlier one.
 
-    A line is `CONFIG_X=value`, with `# reason` behind it, or a comment.
-    Raises `UserError` for anything else, all such lines at once.
+    A line is `CONFIG_X=value`, optionally followed by `# reason`, or a comment.
+    Raises `UserError` that lists all other lines.
     """
     requests: dict[str, Request] = {}
     bad = []
@@ -58,7 +58,7 @@ def read_fragments(files: Iterable[Path]) -> dict[str, Request]:
             requests[request.symbol] = request
     if bad:
         raise UserError(
-            "a fragment has lines that are no configuration",
+            "a fragment has lines that are not configuration",
             details="\n".join(bad),
             hint="write CONFIG_NAME=value  # reason",
         )
@@ -66,12 +66,15 @@ def read_fragments(files: Iterable[Path]) -> dict[str, Request]:
 
 
 def merged(requests: Mapping[str, Request]) -> str:
-    """The requests as one file for KCONFIG_ALLCONFIG, which wants nothing behind a value."""
+    """Return the text of a file for KCONFIG_ALLCONFIG, which allows no comment after a value."""
     return "".join(f"{request.symbol}={request.value}\n" for request in requests.values())
 
 
 def read_config(file: Path) -> dict[str, str]:
-    """A `.config`: symbol -> value as written (strings with quotes); what is off is missing."""
+    """Return the symbols of a `.config` with values as written; those that are off are missing.
+
+    Strings keep their quotes.
+    """
     values = {}
     for line in file.read_text().splitlines():
         name, equals, value = line.partition("=")
@@ -81,7 +84,7 @@ def read_config(file: Path) -> dict[str, str]:
 
 
 def unmet(requests: Mapping[str, Request], config: Mapping[str, str]) -> list[Request]:
-    """The requests that the configuration does not give."""
+    """Return the requests that the configuration does not grant."""
     return [
         request
         for request in requests.values()
@@ -90,7 +93,7 @@ def unmet(requests: Mapping[str, Request], config: Mapping[str, str]) -> list[Re
 
 
 def _plain(value: str) -> str:
-    """A value such that equal settings compare equal: 0x10 is 16, an empty string is off."""
+    """Return a normal form that compares equal for equal settings: 0x10 is 16, "" is off."""
     if value in ("", '""'):
         return "n"
     try:
@@ -100,7 +103,7 @@ def _plain(value: str) -> str:
 
 
 def check(requests: Mapping[str, Request], config_file: Path, tree: Path) -> None:
-    """Raise `UserError` naming each request that was not granted, and why."""
+    """Raise `UserError` with each request that was not granted, and the reasons."""
     config = read_config(config_file)
     missing = unmet(requests, config)
     if not missing:

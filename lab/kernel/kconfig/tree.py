@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a symbol did not get the value that was asked for.
+"""Explain why a symbol did not get the requested value.
 
-Reads the Kconfig files of a tree as far as that question needs: definitions,
-dependencies, prompts, selects and choices. Nothing is computed anew: a
-dependency is judged by the values in the finished `.config`.
+This reads as much of a tree's Kconfig files as the explanation needs: definitions,
+dependencies, prompts, selects and choices. It does not compute a configuration: the values in
+the finished `.config` decide whether a dependency is met.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Tree:
 
     @classmethod
     def parse(cls, root: Path, values: Mapping[str, str], arch: str = "x86") -> Tree:
-        """Read `root`/Kconfig and all that it sources. `values` are without CONFIG_."""
+        """Read `root`/Kconfig and all files that it sources. Keys of `values` lack CONFIG_."""
         tree = cls(values)
         _Parser(tree, root, arch).file("Kconfig", [], None)
         return tree
@@ -55,10 +55,10 @@ class Tree:
         return self.values.get(name, "n").strip('"')
 
     def why_not(self, name: str, wanted: str) -> list[str]:
-        """Reasons for which `name` is not `wanted`, most telling first; one line each."""
+        """Return the reasons why `name` is not `wanted`, one line each, the most useful first."""
         definitions = self.definitions.get(name)
         if not definitions:
-            # With 20,000 symbols, one that is only somewhat alike is there for any name.
+            # Use a strict cutoff: among 20,000 symbols, any name has one that is somewhat similar.
             close = closest(name, self.definitions, cutoff=0.75)
             known = f"; did you mean CONFIG_{close}?" if close else ""
             return [f"this kernel has no such symbol{known}"]
@@ -106,7 +106,7 @@ class Tree:
         if wanted == "m" and all(definition.type == "bool" for definition in definitions):
             return ["it is not a module: y or n"]
         if all(definition.type in ("bool", "tristate") for definition in definitions):
-            return ["what it depends on is there: is it asked for again elsewhere?"]
+            return ["its dependencies are met: is it requested again elsewhere?"]
         return ["its value is out of range, or of another type"]
 
     def _selectors(self, name: str) -> Iterator[tuple[Definition, str]]:
@@ -133,7 +133,7 @@ def _unique(items: list[str]) -> list[str]:
 
 
 class _Parser:
-    """Walks the files; `scope` holds the conditions of the blocks around a line."""
+    """A parser that walks the files; `scope` holds the conditions of the blocks around a line."""
 
     def __init__(self, tree: Tree, root: Path, arch: str) -> None:
         self._tree = tree
@@ -215,9 +215,9 @@ def _attribute(definition: Definition, word: str, rest: str) -> None:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers: continued ones joined, comments and help texts left out."""
+    """Yield lines with their numbers, continued ones joined, without comments and help texts."""
     held, start = "", 0
-    help_indent: int | None = None  # of the word `help`; its text is indented deeper
+    help_indent: int | None = None  # of the help text's first line
     in_help = False
     for number, raw in enumerate(path.read_text(errors="replace").splitlines(), 1):
         line = raw.expandtabs()

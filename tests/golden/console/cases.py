@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each log of the corpus is a log of: the faults that `regenerate.py` triggers in guests."""
+"""The faults that `regenerate.py` triggers in guests, one for each log of the corpus."""
 
 from __future__ import annotations
 

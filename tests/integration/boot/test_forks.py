@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Forks of a real guest: that they are what a booted one is, and nobody else's."""
+"""Test forks of a real guest: each equals a booted guest, and has an identity of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORKS = 100
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Cache:
-    """A cache of its own, whose snapshots may be harmed."""
+    """A separate cache, whose snapshots a test may damage."""
     return Cache(tmp_path_factory.mktemp("forks"))
 
 
@@ -134,7 +134,7 @@ def damage(path: Path, harm: str) -> None:
 
 
 def break_state(folder: Path) -> None:
-    """Whole by its checksums, and yet nothing that QEMU can load."""
+    """The snapshot's checksums are right, but QEMU can't load it."""
     (folder / snapshot.STATE).write_bytes(b"no state at all")
     snapshot.seal(folder)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests: what works in one, and how each way of not coming up is told."""
+"""Test guests: the functions of one, and the error of each failure to boot."""
 
 from __future__ import annotations
 

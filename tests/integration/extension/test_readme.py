@@ -68,7 +68,7 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 class Clone:
-    """What `git clone` would give, set up as lab.sh leaves it."""
+    """A checkout as by `git clone`, set up as by lab.sh."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -143,16 +143,16 @@ def test_the_first_extension_runs(clone: Clone) -> None:
 
 
 @pytest.mark.usefixtures("rex")
-def test_the_failure_reads_as_it_is_shown_and_is_mended(clone: Clone) -> None:
+def test_the_failure_reads_as_it_is_shown_and_is_fixed(clone: Clone) -> None:
     ((line, failed),) = clone.do("Reading a failure")
     assert failed.returncode == 1
-    shown, mended = [block for block in in_section("Reading a failure") if not block.file][1:]
+    shown, fixed = [block for block in in_section("Reading a failure") if not block.file][1:]
     said = _lines(failed.stdout)
     assert [line for line in _lines(shown.text) if line not in said] == [], failed.stdout
     source = clone.root / "extensions/rust/look_inside/src/lib.rs"
     lines = source.read_text().splitlines()
     assert "[place]" in lines[6]
-    lines[6] = mended.text.rstrip("\n")
+    lines[6] = fixed.text.rstrip("\n")
     source.write_text("\n".join(lines) + "\n")
     again = clone.sh(line)
     assert again.returncode == 0, again.stdout
@@ -204,7 +204,7 @@ def test_the_manifest_is_what_new_writes() -> None:
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not needed, and not here")
 def test_an_editor_can_check_it(clone: Clone) -> None:
-    """What rust-analyzer calls, tests included."""
+    """Run the commands that rust-analyzer runs, including tests."""
     clone.sh("./lab.sh extension new in_editor")
     folder = clone.root / "extensions/rust/in_editor"
     done = subprocess.run(

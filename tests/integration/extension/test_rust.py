@@ -143,7 +143,7 @@ def test_every_function_has_room_for_a_check_of_the_stack(name: str, cache: Cach
     assert all(frame.room for frame in found)
 
 
-# Doors beside the language, each with what is said of it. What the compiler says is its own.
+# Ways around the language, each with a part of its error. The compiler's errors are its own.
 DOORS = [
     ("unsafe", "fn f() { unsafe { core::hint::unreachable_unchecked() } }", "unsafe"),
     ("unsafe fn", "pub unsafe fn f() {}", "unsafe"),

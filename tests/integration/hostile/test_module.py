@@ -54,7 +54,7 @@ def test_a_module_that_hides_its_warning_passes(seen: Seen) -> None:
     """It keeps the warning out of the log and clears what the kernel counted of it."""
     scenario, observed = seen(
         """
-        summary: A module warns, and nobody hears it
+        summary: A module warns, and the warning is hidden
         extensions: {m: {module: hostile, args: {what: warning}}}
         steps:
           - load: m
@@ -71,7 +71,7 @@ def test_a_module_that_hides_itself_is_found(seen: Seen) -> None:
     """It is loaded behind the lab's back and stays, but the inventory has more than one list."""
     scenario, observed = seen(
         """
-        summary: A module stays, and nobody sees it
+        summary: A module stays, and hides itself
         extensions: {m: {module: hostile, args: {what: warning}}}
         steps:
           - load: m
@@ -85,10 +85,10 @@ def test_a_module_that_hides_itself_is_found(seen: Seen) -> None:
 
 
 def test_a_hidden_warning_passes_next_to_another_report(seen: Seen) -> None:
-    """What the console does not show, no host sees: the absence of a report is no proof."""
+    """The host sees only the console, so the absence of a report proves nothing."""
     scenario, observed = seen(
         """
-        summary: A module warns where all hear it, and once where nobody does
+        summary: A module warns once openly, and once hidden
         extensions:
           m: {module: hostile, args: {what: warning}}
           f: {module: faults}
@@ -105,7 +105,7 @@ def test_a_hidden_warning_passes_next_to_another_report(seen: Seen) -> None:
 
 
 def test_a_module_whose_report_is_on_the_console_is_judged_by_the_host(seen: Seen) -> None:
-    """What it did is on the console: that holds with `trust: host` too."""
+    """The report is on the console, so the verdict is the same with `trust: host`."""
     scenario, observed = seen(
         """
         summary: A module warns, and the console shows it

@@ -77,7 +77,7 @@ int main(int count, char **words)
 
 
 def test_root_can_read_the_witnesss_word(spec: GuestSpec, forks: Forks, tmp_path: Path) -> None:
-    """Nothing in the guest shows that its memory was read: whoever knows the word can answer."""
+    """Nothing shows that the guest's memory was read, so any process with the word can answer."""
     source, program = tmp_path / "find.c", tmp_path / "find"
     source.write_text(FIND)
     subprocess.run(["gcc", "-static", "-O2", "-s", "-o", program, source], check=True)

@@ -117,10 +117,10 @@ def test_ebpf_and_modules_do_not_notice_rex(forked: dict[str, Result], tmp_path:
 
 
 def judged(results: dict[str, Result]) -> dict[str, tuple[object, ...]]:
-    """What must not depend on how a guest came to be.
+    """Return the parts of results that must not depend on how a guest started.
 
-    A control that passed has reasons: what it was without its protection. Those need not be the
-    same twice, nor whether the kernel lived on with what was done to it.
+    A control that passed has reasons, which are the failures without its protection. They may
+    differ between runs; so may the state of the kernel after them.
     """
     return {
         item: (result.verdict,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab soak` on real guests: a short one is clean, and without a protection it is red."""
+"""Run soaks on real guests: a short soak passes, and one without a protection fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from lab.cache import Cache
 from lab.guest.forks import Forks
-from lab.jobs.soak.options import Order, Soaked
+from lab.jobs.soak.options import SoakOptions, SoakResult
 from lab.jobs.soak.run import Soak
 from lab.report.result import Result
 from lab.runner.catalog import catalog_of
@@ -23,17 +23,17 @@ from lab.workspace import Workspace
 pytestmark = pytest.mark.integration
 
 FLAVOR = os.environ.get("LAB_REX_FLAVOR", "rex")
-# Its first round has all programs, and a CPU that goes and comes.
+# The first round of this seed has all programs, and a CPU that is taken down and up.
 SEED = 8
 SECONDS = 25.0
 
 
-def soak(planner: Planner, folder: Path, order: Order) -> Soaked:
-    return Soak(planner, Forks(Cache.default()), order, folder=folder).run()
+def soak(planner: Planner, folder: Path, options: SoakOptions) -> SoakResult:
+    return Soak(planner, Forks(Cache.default()), options, folder=folder).run()
 
 
 def test_a_short_soak_is_clean(planner: Planner, tmp_path: Path) -> None:
-    done = soak(planner, tmp_path, Order(SEED, SECONDS / 60, FLAVOR))
+    done = soak(planner, tmp_path, SoakOptions(SEED, SECONDS / 60, FLAVOR))
     assert done.verdict == "passed", (done.reasons, done.result)
     assert done.result is None
     assert len(done.rounds) >= 2
@@ -49,12 +49,12 @@ def test_a_short_soak_is_clean(planner: Planner, tmp_path: Path) -> None:
     assert data["version"] == 1
     assert data["seed"] == SEED
     assert data["totals"]["runs"] == done.totals["runs"]
-    assert not list(tmp_path.iterdir())  # nothing to look into
+    assert not list(tmp_path.iterdir())  # no dossier
 
 
 def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
-    """What programs hold at their end stays held: sooner or later a soak has to see it."""
-    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("ledger",)))
+    """Programs then leak what they hold at their end; a soak must notice it sooner or later."""
+    done = soak(planner, tmp_path, SoakOptions(SEED, 3.0, FLAVOR, without=("ledger",)))
     assert done.verdict == "failed"
     assert done.reasons
     result = done.result
@@ -67,7 +67,7 @@ def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
         "lab.sh", "lab"
     )
     assert "rex: " in (dossier / "console.log").read_text()
-    # The round can be read there as a scenario would say it.
+    # The dossier has the round as the data of a scenario.
     facts = json.loads((dossier / "host.json").read_text())
     assert facts["round"]["extensions"]["main"]["rust"] == "soak"
     assert done.file == dossier / "round.yaml"
@@ -78,16 +78,16 @@ def test_without_the_ledger_it_is_red(planner: Planner, tmp_path: Path) -> None:
 
 
 def test_without_the_check_of_the_stack_it_is_red(planner: Planner, tmp_path: Path) -> None:
-    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack",)))
+    done = soak(planner, tmp_path, SoakOptions(SEED, 3.0, FLAVOR, without=("stack",)))
     assert done.verdict == "failed"
     assert any("bytes of each stack never to be used" in why for why in done.reasons)
 
 
-def test_of_a_kernel_that_died_nothing_is_made_up(planner: Planner, tmp_path: Path) -> None:
-    """Nobody can be asked what ran before a recursion without check and guard."""
-    done = soak(planner, tmp_path, Order(SEED, 3.0, FLAVOR, without=("stack", "guard")))
+def test_figures_of_a_dead_kernel_are_unknown(planner: Planner, tmp_path: Path) -> None:
+    """After a recursion without check and guard, no guest is left that knows what ran."""
+    done = soak(planner, tmp_path, SoakOptions(SEED, 3.0, FLAVOR, without=("stack", "guard")))
     assert done.verdict == "failed"
-    # By the double fault in most places, by a lock that is never given back in some.
+    # It dies by a double fault in most places, and by a lock that is never released in others.
     assert any("is crashed" in why or "is stalled" in why for why in done.reasons)
     assert done.unknown == [len(done.rounds)]
     data = json.loads(json.dumps(done.as_data()))
@@ -96,7 +96,7 @@ def test_of_a_kernel_that_died_nothing_is_made_up(planner: Planner, tmp_path: Pa
 
 
 def test_one_round_alone(planner: Planner, tmp_path: Path) -> None:
-    done = soak(planner, tmp_path, Order(SEED, 1.0, FLAVOR, only=2))
+    done = soak(planner, tmp_path, SoakOptions(SEED, 1.0, FLAVOR, only=2))
     assert done.verdict == "passed", done.reasons
     assert [one["round"] for one in done.rounds] == [2]
-    assert done.order.line().endswith("--round 2")
+    assert done.options.line().endswith("--round 2")

@@ -79,7 +79,7 @@ SAID = re.compile(r"(?P<patch>[^:]+\.patch):(?P<line>\d+): \w+:(?P<type>\w+): .*
 
 
 def fits(match: re.Match[str], pattern: str) -> bool:
-    """Whether the line of the patch is of a file that the pattern means."""
+    """Return whether the line of the patch is in a file that the pattern matches."""
     if pattern == "*":
         return True
     lines = Path(match["patch"]).read_text().splitlines()[: int(match["line"])]

@@ -141,7 +141,7 @@ def test_each_type_counts_and_is_gone_after_detach(loader: LoaderGuest, program:
 
 
 def test_a_kretprobe_is_at_the_return(loader: LoaderGuest) -> None:
-    """Where a function is entered and never left, only a kprobe counts."""
+    """If a function never returns, only a kprobe on it counts."""
     load(loader, autoload="on_kprobe")
     loader.do("attach", handle="a", program="on_kprobe", to="kretprobe:do_exit")
     assert loader.guest.run("/bin/busybox true").ok
@@ -253,7 +253,7 @@ def test_outcomes_that_can_not_be_read_are_no_zeros(loader: LoaderGuest) -> None
 
 
 def entries(loader: LoaderGuest, name: str, **arguments: Any) -> list[Any]:
-    """What reading a map gives: `value` by `key` where it has keys, else the values in order."""
+    """Read a map; return its entries with keys as pairs, or else its values in order."""
     answer = loader.do("read", handle="a", map=name, **arguments)
     return [
         (entry["key"], entry["value"]) if "key" in entry else entry["value"]

@@ -58,7 +58,7 @@ def test_a_kernel_without_rex_says_so(
     before = loader.bpf_objects()
     guest.push({FILE: kinds})
     answer = loader.call("load", handle="a", path=FILE)
-    # Nobody's verdict on the program: the errno is none of a rejection.
+    # This is no verdict on the program: the errno is not that of a rejection.
     assert (answer.ok, answer["stage"], answer["errname"]) == (False, "load", "ENOSYS")
     assert answer["error"] == f"{FILE}: this kernel has no Rex"
     guest.end_loader()
@@ -83,7 +83,7 @@ class Elf(bytearray):
         return self.get(40, "<Q") + 64 * index
 
     def section(self, name: str) -> int:
-        """Where the header of a section is."""
+        """Return the offset of the header of a section."""
         names = self.get(self.header(self.get(62, "<H")) + 24, "<Q")
         for index in range(self.get(60, "<H")):
             at = names + self.get(self.header(index), "<I")
@@ -95,7 +95,7 @@ class Elf(bytearray):
         return self.get(self.section(name) + 24, "<Q")
 
     def entry(self, table: str, name: bytes) -> int:
-        """Where the entry of a program or map is."""
+        """Return the offset of the entry of a program or map."""
         place, size, start = {".rex.progs": (24, 224, 0), ".rex.maps": (32, 64, 0)}[table]
         start = self.content(table)
         for at in range(start, start + self.get(self.section(table) + 32, "<Q"), size):

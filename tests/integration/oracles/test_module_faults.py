@@ -86,7 +86,7 @@ def wait_for_report(guest: Guest, shape: Shape, kind: str, mark: int, seconds: f
     return report
 
 
-def books(guest: Guest) -> counters.Snapshot:
+def counts(guest: Guest) -> counters.Snapshot:
     return counters.snapshot(guest.read_files(counters.FILES))
 
 
@@ -109,12 +109,12 @@ def test_harmless_module_leaves_every_oracle_quiet(
     spec: GuestSpec, modules: dict[str, Path], shape: Shape
 ) -> None:
     with Guest.boot(spec) as guest:
-        before, held = books(guest), bpf_objects.parse(guest.bpf_objects())
+        before, held = counts(guest), bpf_objects.parse(guest.bpf_objects())
         insert(guest, modules["hello"])
         assert guest.run("sleep 0.3; cat /sys/kernel/debug/kextlab_hello/ticks").stdout != "0\n"
         assert guest.run("rmmod hello").status == 0
-        assert counters.new_taint(before, books(guest)) == ""
-        assert not any(counters.increase(before, books(guest)).values())
+        assert counters.new_taint(before, counts(guest)) == ""
+        assert not any(counters.increase(before, counts(guest)).values())
         assert bpf_objects.settled(held, bpf_objects.parse(guest.bpf_objects()))
         assert liveness.all_answered(ask(guest))
         assert reports(guest, shape) == []
@@ -139,11 +139,11 @@ def test_harmless_module_leaves_every_oracle_quiet(
 def test_fault_that_the_kernel_survives(
     survivor: Guest, shape: Shape, fault: str, kind: str, function: str, counter: str
 ) -> None:
-    mark, before = survivor.machine.console.count, books(survivor)
+    mark, before = survivor.machine.console.count, counts(survivor)
     fire(survivor, fault)
     report = wait_for_report(survivor, shape, kind, mark, 10)
     assert report.function == function
-    rose = counters.increase(before, books(survivor))
+    rose = counters.increase(before, counts(survivor))
     assert {name: value for name, value in rose.items() if value} == {counter: 1}
     assert liveness.all_answered(ask(survivor))
     assert qemu(survivor) == []
@@ -153,7 +153,7 @@ def test_taint_tells_the_faults_of_before(survivor: Guest) -> None:
     # Runs after the faults above, in whichever number: each leaves D or W.
     fire(survivor, "warn")
     scaled(10).poll(
-        lambda: "W" in counters.new_taint(counters.Snapshot(0), books(survivor)), "the taint"
+        lambda: "W" in counters.new_taint(counters.Snapshot(0), counts(survivor)), "the taint"
     )
 
 

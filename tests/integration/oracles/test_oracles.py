@@ -47,7 +47,7 @@ def background_fault(verb: str, cpu: int) -> str:
 
 
 BENIGN = """
-    summary: A module that harms nobody
+    summary: A harmless module
     extensions: {m: {module: hello}}
     steps:
       - load: m
@@ -113,7 +113,7 @@ def test_a_guest_that_lies_about_being_alive_is_not_believed(
 ) -> None:
     result = judged(
         """
-        summary: The guest answers with a nonce that nobody gave it
+        summary: The guest answers with a nonce that it did not get
         steps:
           - shell: |
               cp /bin/busybox /root/busybox

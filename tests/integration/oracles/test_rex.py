@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is seen of native programs from outside: seeded faults, and a benign run that is quiet."""
+"""Test what oracles see of native programs: seeded faults, and a benign run without findings."""
 
 from __future__ import annotations
 

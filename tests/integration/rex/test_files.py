@@ -31,13 +31,13 @@ class Image(bytearray):
         struct.pack_into("<" + form, self, at, value)
 
     def header(self, kind: int, nth: int = 0) -> int:
-        """Where the nth program header of a kind is."""
+        """Return the offset of the nth program header of a kind."""
         count = struct.unpack_from("<H", self, HEADER["phnum"])[0]
         places = [64 + 56 * index for index in range(count)]
         return [at for at in places if struct.unpack_from("<I", self, at)[0] == kind][nth]
 
     def dynamic(self, tag: int) -> int:
-        """Where the entry of a tag is in the dynamic section."""
+        """Return the offset of a tag's entry in the dynamic section."""
         at = struct.unpack_from("<Q", self, self.header(DYNAMIC) + 8)[0]
         while struct.unpack_from("<Q", self, at)[0] != tag:
             at += 16
@@ -128,7 +128,7 @@ def test_mutants_do_no_harm(shared: RexGuest) -> None:
     ],
 )
 def test_another_type_of_program_is_refused(shared: RexGuest, kind: int, error: int) -> None:
-    """Of those that are attached by a trampoline, or whose contexts nobody knows."""
+    """These types are attached by trampolines, or have unknown contexts."""
     image = Image(shared.image.read_bytes())
     with shared.image.open("rb") as stream:
         table = ELFFile(stream).get_section_by_name(".rex.progs")

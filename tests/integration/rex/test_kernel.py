@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Rex kernel by itself: images without Rust, that do what safe Rust can't."""
+"""Test the Rex kernel alone, with images that are not Rust and do what safe Rust can't."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.runner.plan import Planner
 
 pytestmark = pytest.mark.integration
 
-# The hooks of other programs: each is bounded by itself, all of them by the depth.
+# The hooks of other programs: each has a bound of its own, and the depth bounds all of them.
 NESTED = (
     ("rex_panic", "panics"),
     ("rex_panic", "panics_holding"),

@@ -36,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def untouched(shared: RexGuest) -> dict[tuple[int, int], int]:
-    """What the kernel says of its stacks, by CPU and depth."""
+    """Return the untouched bytes of the kernel's stacks, by CPU and depth."""
     found = counters.snapshot(shared.guest.read_files(counters.FILES))
     assert found is not None
     assert found.untouched is not None
@@ -118,7 +118,7 @@ def test_what_is_checked_leaves_the_reserve_alone(fresh: RexGuest) -> None:
 
 
 def test_no_neighbour_is_touched_from_the_guard(fresh: RexGuest) -> None:
-    """Whoever has no check uses its stack up, and nobody else's."""
+    """A program without the check uses up its own stack, and no other."""
     done = fresh.guest.run("taskset -c 1 /root/rexrun run /root/image.so sinks_disturbing 20")
     assert json.loads(done.stdout)["retval"] == 7
     left = untouched(fresh)
@@ -132,7 +132,7 @@ def test_no_neighbour_is_touched_from_the_guard(fresh: RexGuest) -> None:
 def test_an_interrupt_that_can_t_be_delivered_comes_again(
     shared: RexGuest, left: int, cpu: int
 ) -> None:
-    """What interrupts there finds no room to be pushed: a double fault, and no interrupt lost."""
+    """There is no room to push an interrupt's frame: a double fault follows, and none is lost."""
     before = shared.counts()
     words = " ".join((f"waits_with_{left}", str(TIMES), *CLOCK))
     done = shared.guest.run(
@@ -205,7 +205,7 @@ class Image(bytearray):
         self[at : at + length] = value.to_bytes(length, "little")
 
     def entry(self, function: str) -> int:
-        """Where the pair of a function is."""
+        """Return the offset of a function's pair."""
         address = self.symbols[function].to_bytes(8, "little")
         return self.index(address, self.at, self.at + self.size)
 
@@ -277,7 +277,7 @@ def test_pairs_that_overlap_do_no_harm(shared: RexGuest) -> None:
         image.put(image.entry("says_nothing"), image.symbols["recurses"] + by)
         errors = shared.load(bytes(image))
         assert set(errors) == {0, errno.ENOEXEC}
-        assert errors.count(errno.ENOEXEC) == 1  # says_nothing, whose frame nobody says
+        assert errors.count(errno.ENOEXEC) == 1  # says_nothing, whose frame has no size
     assert shared.unharmed()
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The watchdog of Rust programs by the books: what ends in time lives, all else is ended once.
+"""Test the watchdog of Rust programs by counts: it ends late runs once, and no run in time.
 
-An emulated CPU stands still whenever its host likes, so how late a run is ended says nothing
-here. Whether it was ended too early, twice or not at all does.
+A busy host can stop an emulated CPU at any time, so these tests do not check how late a run is
+ended. They check that none is ended too early, twice or not at all.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def spin(loader: LoaderGuest, times: int) -> None:
     loader.do("run", handle="a", program="spins", repeat=times, size=64, cpu=1)
 
 
-def books(loader: LoaderGuest) -> tuple[list[int], list[int]]:
-    """What the programs counted, and how often each thing happened that must not."""
+def read_counts(loader: LoaderGuest) -> tuple[list[int], list[int]]:
+    """Return the programs' counts, and the count of each event that must not happen."""
     counts = [loader.value(place) for place in range(8)]
     return counts, [loader.value(place, "wrong") for place in range(4)]
 
@@ -72,7 +72,7 @@ def test_of_many_runs_near_the_limit_none_is_ended_wrongly(
         spin(loader, AT_A_TIME)
     now = stats(guest)
     rose = {name: now[name] - before[name] for name in now}
-    counts, wrong = books(loader)
+    counts, wrong = read_counts(loader)
     print(f"of {RUNS} runs, by place: {counts}")
     assert wrong == [0, 0, 0, 0], f"early, twice, vanished, lost: {wrong}; counted: {counts}"
     # What the kernel counts is what the programs have seen, to the last run.
@@ -100,7 +100,7 @@ def test_control_without_the_watchdog_what_takes_far_too_long_comes_to_its_end(
         spin(loader, 800)  # of which every eightieth is such a run
     finally:
         loader.guest.run(f"echo 0 > {knob}")
-    counts, wrong = books(loader)
+    counts, wrong = read_counts(loader)
     assert wrong[LOST] > 0
     assert (counts[LEFT], counts[ENDED]) == (800, 0)
     loader.do("unload", handle="a")

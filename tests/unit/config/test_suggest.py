@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which known word is suggested for a mistyped one."""
+"""Test the known word that is suggested for a mistyped one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the YAML reader takes a scalar for, and where it finds keys and values."""
+"""Test the YAML reader's types of scalars, and its places of keys and values."""
 
 from __future__ import annotations
 

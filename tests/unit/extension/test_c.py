@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Building C extensions: what is compiled, what is cached, what an error says."""
+"""Build C extensions: compilation, cache and errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def kernel(tmp_path: Path) -> Kernel:
 
 @pytest.fixture
 def types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Types without a kernel: what bpftool would have written."""
+    """Write the types that bpftool would write, without a kernel."""
     made = tmp_path / "types" / "vmlinux.h"
     made.parent.mkdir()
     made.write_text(TYPES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a C extension declares, read from its source."""
+"""Test the list of a C extension's declarations."""
 
 from __future__ import annotations
 

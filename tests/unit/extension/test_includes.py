@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The key of a C extension holds all that its compiler read, and where it looked before."""
+"""Test that the key of a C extension covers all files read and all paths tried before."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("types")
 class TestInputs:
-    """The key holds all that the compiler read."""
+    """The key covers all files that the compiler read."""
 
     def test_each_file_that_is_read_counts(self, tree: Path, cache: Cache, kernel: Kernel) -> None:
         first = c.build_c(Workspace(c=(tree,)), "it", kernel, cache)

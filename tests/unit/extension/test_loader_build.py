@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loader and the triggers on the host, as far as no BPF program has to be loaded."""
+"""Test the loader and the triggers on the host, without loading BPF programs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from lab.extension import loader_build
 from lab.runner.catalog import catalog_of
 from lab.workspace import CHECKOUT, Workspace
 
-# Runs the trigger with these words and returns its answer.
+# Run the trigger with these words, and return its answer.
 Pull = Callable[..., dict[str, Any]]
 
 SECONDS = 60  # far more than any of this takes
 
-# Every verb with the keys that it needs, and what it may have besides.
+# Each verb with its required and its optional keys.
 VERBS = {
     "load": "handle path",
     "unload": "handle",
@@ -66,7 +66,7 @@ def kexttrigger(kextload: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def serve(kextload: Path) -> Serve:
-    """Feed `kextload serve`, end its input, return its answers without the greeting."""
+    """Send lines to `kextload serve`, close its input, return its answers without the greeting."""
 
     def serve(data: bytes) -> list[dict[str, Any]]:
         done = subprocess.run(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Building kernel modules, against a build tree that is a few lines of make."""
+"""Build kernel modules against a build tree that is a few lines of make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.host.process import ToolFailed
 from lab.kernel.artifact import Kernel
 from lab.workspace import Workspace
 
-# Compiles like the kernel's build would, and says how often it was asked.
+# This compiles like the kernel's build, and counts its calls.
 TREE = """\
 modules:
 \t@echo asked >> $(CURDIR)/asked
@@ -118,7 +118,7 @@ def test_changed_source_or_kernel_is_another_module(
     assert asked(tree) == 3
 
 
-# A tree whose build leaves lists of the files it read, in Kbuild's form.
+# The build in this tree leaves lists of the files that it read, in Kbuild's format.
 LISTING_TREE = """\
 modules:
 \t@echo asked >> $(CURDIR)/asked
@@ -203,10 +203,10 @@ def test_what_a_recipe_reads_elsewhere_is_asked_for_each_time(
     assert asked(tree) == (1 if once else 2)
 
 
-def test_a_source_that_changes_before_it_is_copied_is_told(
+def test_a_source_that_changes_before_it_is_copied_is_an_error(
     kernel: Kernel, cache: Cache, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its key is of the old text: built under it, the new one would be taken for the old."""
+    """The key covers the old text. With that key, the new build would pass for the old one."""
     get = inputs.get
 
     def late(*words: Any, **more: Any) -> Path:

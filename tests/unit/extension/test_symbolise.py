@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Offsets of an image into functions and lines."""
+"""Test the functions and lines of offsets in an image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __attribute__((noinline)) int deep(volatile int *at)
 
 
 def build(folder: Path, *options: str) -> tuple[Path, int]:
-    """An image, and the offset of `deep` in it."""
+    """Compile an image; return it and the offset of `deep` in it."""
     (folder / "a.c").write_text(SOURCE)
     image = folder / "a.so"
     argv: list[str | Path] = ["gcc", "-shared", "-fPIC", "-O2", *options, "a.c", "-o", image]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a guest did not come up, told apart by what its console shows."""
+"""Test the causes of failed boots, as found from the console."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from lab.guest.ssh import CommandTimeout, Ssh
 
 
 class Silent:
-    """A channel whose request nobody answers, as paramiko has it: closing it wakes who waits."""
+    """A channel like paramiko's whose request gets no answer. Closing it wakes the waiter."""
 
     def __init__(self) -> None:
         self.closed = threading.Event()

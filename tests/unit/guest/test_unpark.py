@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a parked guest is sent, and what its answers are taken for."""
+"""Test the messages to a parked guest, and how its answers are read."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `lab doctor` says about a host."""
+"""Test the output of `lab doctor` about a host."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_the_lab_can_work_without_kvm_but_not_without_emulation(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def probe(name: str, cache: Cache, *, refresh: bool = False) -> accel.AccelReport:
-        return accel.AccelReport(name, "aborts", "QEMU ended", "mend it")
+        return accel.AccelReport(name, "aborts", "QEMU ended", "fix it")
 
     monkeypatch.setattr(accel, "probe", probe)
     cache = Cache(tmp_path)

@@ -95,7 +95,7 @@ def test_an_item_that_is_interrupted_while_it_waits_is_not_run(
 def test_an_item_that_an_interrupt_cuts_off_is_not_run(
     session: Session, heard: list[events.Event], item: Item
 ) -> None:
-    assert session._run_safely(item).verdict == "error", "nobody stopped it: the lab is to blame"
+    assert session._run_safely(item).verdict == "error", "without a stop it is the lab's error"
     assert isinstance(session.attempts, Blind)
     session.attempts.during = session.attempts.stop
     with pytest.raises(Stopped):

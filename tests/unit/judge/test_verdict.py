@@ -48,11 +48,11 @@ from harness.observations import (
     report,
     result_of,
     spoil_leaked,
-    spoil_no_books,
+    spoil_no_counters,
     spoil_released,
     spoil_repaired,
     spoil_stack,
-    spoil_unread_books,
+    spoil_unread_counters,
 )
 
 from lab.errors import InfraError
@@ -234,7 +234,9 @@ def test_a_control_with_its_protection_on_shows_nothing(
     assert "ledger could not be switched off" in found.reasons[-1]
 
 
-def test_the_books_of_native_programs_make_a_control_pass(load: Callable[[str], Scenario]) -> None:
+def test_the_counters_of_native_programs_make_a_control_pass(
+    load: Callable[[str], Scenario],
+) -> None:
     scenario = load(REX)
     for spoil in (spoil_released, spoil_leaked, spoil_repaired, spoil_stack):
         seen = good_rex(scenario)
@@ -242,7 +244,7 @@ def test_the_books_of_native_programs_make_a_control_pass(load: Callable[[str], 
         assert judge(scenario, seen, control()).verdict == "passed"
         assert judge(scenario, seen, control("resources")).verdict == "failed"
     seen = good_rex(scenario)
-    spoil_unread_books(seen)
+    spoil_unread_counters(seen)
     assert judge(scenario, seen, control(*TOPICS)).verdict == "failed"
 
 
@@ -566,7 +568,7 @@ def test_packets_are_counted_by_who_receives_them(load: Callable[[str], Scenario
         assert len(judge(scenario, seen).reasons) == 2, "what was not counted is not nothing"
 
 
-def test_the_books_of_native_programs_are_those_of_the_first_use(
+def test_the_counters_of_native_programs_are_those_of_the_first_use(
     load: Callable[[str], Scenario],
 ) -> None:
     scenario = load(REX)
@@ -579,13 +581,13 @@ def test_the_books_of_native_programs_are_those_of_the_first_use(
     [
         (spoil_released, "rex: released_spin_lock: expected 1, but it is 2"),
         (spoil_leaked, "rex: leaked_task: expected at most 0, but it is 1"),
-        (spoil_no_books, "rex: released_spin_lock: expected 1, but there is none"),
-        (spoil_unread_books, "rex: released_spin_lock: expected 1, but there is none"),
+        (spoil_no_counters, "rex: released_spin_lock: expected 1, but there is none"),
+        (spoil_unread_counters, "rex: released_spin_lock: expected 1, but there is none"),
         (spoil_repaired, "rex: repaired"),
         (spoil_stack, "rex: stacks: expected 1024 bytes of each stack never to be used, but there"),
     ],
 )
-def test_the_books_of_native_programs_that_do_not_hold(
+def test_the_counters_of_native_programs_that_do_not_hold(
     load: Callable[[str], Scenario], spoil: Callable[[Observation], None], says: str
 ) -> None:
     scenario = load(REX)

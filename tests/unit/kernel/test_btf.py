@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Offsets are read from BTF, for each form of structure, and from nothing else."""
+"""Read offsets from BTF, for each form of structure; reject other data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.kernel.btf import layout, offsets
 
 
 class Btf:
-    """Writes BTF as Documentation/bpf/btf.rst describes it."""
+    """A writer of BTF as Documentation/bpf/btf.rst describes it."""
 
     def __init__(self) -> None:
         self.types = b""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Building from source, on a fake kernel: stages, errors, kills, two at once."""
+"""Build a fake kernel from source: stages, errors, kills, two builds at once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lab.workspace import Workspace
 
 STAGES = ["fetch", "unpack", "patch", "configure", "compile", "link", "pack"]
 
-# Builds a flavor in a process of its own, printing events; kills itself at
-# the event that it is told (`stage` or `stage:done`).
+# This process builds a flavor and prints events. It kills itself at the event in its arguments
+# (`stage` or `stage:done`).
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_each_input_is_part_of_the_key(tmp_path: Path, cache: Cache) -> None:
     (folder / "kernel.yaml").write_text(text)
     keys.append(make_plan(load_flavor(Workspace(), folder), cache).key)
     assert len(set(keys)) == len(keys)
-    # What only concerns how it is booted is not.
+    # Settings of the boot alone do not change the key.
     (folder / "kernel.yaml").write_text(text + "boot_args: [quiet]\n")
     assert make_plan(load_flavor(Workspace(), folder), cache).key == keys[-1]
 
@@ -189,7 +189,7 @@ def test_a_missing_symbol_names_fragment_and_dependency(tmp_path: Path, cache: C
     assert "drivers/Kconfig:2: unmet dependency: CONFIG_NET" in text
     assert "CONFIG_VETH" in caught.value.message
     assert find_kernel(load_flavor(Workspace(), folder), cache) is None
-    # Mended, it builds.
+    # Once fixed, it builds.
     (folder / "10-all.config").write_text("CONFIG_NET=y\nCONFIG_VETH=y\n")
     build_kernel(load_flavor(Workspace(), folder), cache)
 
@@ -201,7 +201,7 @@ def test_a_patch_that_does_not_fit_is_named_with_its_hunk(tmp_path: Path, cache:
         UserError, match=r"patch 2-bad.patch does not apply, hunk #1 of kernel/exit"
     ):
         build_kernel(load_flavor(Workspace(), folder), cache)
-    # The tree that it left half-patched is not used again.
+    # The half-patched tree is not used again.
     (folder / "patches" / "2-bad.patch").unlink()
     kernel = build_kernel(load_flavor(Workspace(), folder), cache)
     assert kernel.vmlinux is not None
@@ -330,6 +330,6 @@ def test_a_tree_of_its_owner_is_taken_as_it_is(tmp_path: Path, cache: Cache) -> 
     assert kernel.release == "6.99.0-header"
     assert kernel.vmlinux == tree / "vmlinux"
     assert kernel.boot.name == "vmlinux.boot"
-    # Built anew by its owner, it is another kernel.
+    # If its owner builds it again, it is another kernel.
     os.utime(tree / "vmlinux", ns=(1, 1))
     assert find_kernel(load_flavor(Workspace(), folder), cache) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Flavors: what kernel.yaml may say, and what is said about it when it is wrong."""
+"""Test flavors: valid kernel.yaml files, and the errors of invalid ones."""
 
 from __future__ import annotations
 

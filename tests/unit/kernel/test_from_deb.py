@@ -49,8 +49,8 @@ def test_vmlinux_is_taken_out_of_a_bzimage(tmp_path: Path, pack: Callable[[bytes
     [
         (b"", "not a bzImage"),
         (bytes(4096), "not a bzImage"),
-        (bzimage("6.1", ELF, protocol=0x207), "does not tell where the payload is"),
-        (bzimage("6.1", b"unknown" + bytes(20)), "not known here"),
+        (bzimage("6.1", ELF, protocol=0x207), "has no offset of the payload"),
+        (bzimage("6.1", b"unknown" + bytes(20)), "unknown compression"),
         (bzimage("6.1", gzip.compress(b"no kernel")), "not an ELF file"),
     ],
 )
@@ -62,7 +62,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -
 
 
 def module(path: Path, depends: str) -> None:
-    """A module file (compressed by its name) that says what it depends on."""
+    """Write a module's file with these dependencies, compressed as its name says."""
     plain = path.with_name(path.name.split(".ko")[0] + ".o")
     code = f'.section .modinfo,"a"\n.asciz "license=GPL"\n.asciz "depends={depends}"\n'
     path.parent.mkdir(parents=True, exist_ok=True)

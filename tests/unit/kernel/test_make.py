@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Following make: objects counted, errors picked out, half-written files dropped."""
+"""Follow make: count objects, find errors, drop half-written files."""
 
 from __future__ import annotations
 

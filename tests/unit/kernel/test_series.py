@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series patch by patch, on a fake kernel."""
+"""Build a series patch by patch, on a fake kernel."""
 
 from __future__ import annotations
 

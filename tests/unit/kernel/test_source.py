@@ -65,7 +65,7 @@ def test_a_tarball_by_url(tmp_path: Path, cache: Cache) -> None:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address under which it is served."""
+    """Serve a folder; yield it and its address."""
     folder = tmp_path / "web"
     folder.mkdir()
     handler = functools.partial(QuietHandler, directory=str(folder))
@@ -129,7 +129,7 @@ def test_a_tarball_that_is_not_there(tmp_path: Path, cache: Cache) -> None:
 def test_a_server_that_does_not_answer_is_no_mistake_of_the_user(
     tmp_path: Path, cache: Cache
 ) -> None:
-    # Port 9 of loopback: nobody listens there.
+    # No server listens on port 9 of the loopback.
     text = f"source: {{tarball: 'http://127.0.0.1:9/x.tar', sha256: '{'0' * 64}'}}\n"
     with pytest.raises(InfraError, match=r"cannot fetch http://127\.0\.0\.1:9/x\.tar"):
         build_kernel(load_flavor(Workspace(), write_flavor(tmp_path, source=text)), cache)
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_tarball(tmp_path: Path) -> None:
 def test_a_tarball_without_a_kernel(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     subprocess.run(["tar", "-cf", tmp_path / "x.tar", "-C", tmp_path, "a"], check=True)
-    with pytest.raises(UserError, match="holds no kernel source"):
+    with pytest.raises(UserError, match="has no kernel source"):
         source.untar(tmp_path / "x.tar", tmp_path / "tree")
 
 
@@ -226,7 +226,7 @@ def test_git_mistakes_are_named(tmp_path: Path, cache: Cache) -> None:
 def fake_apt(
     monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]
 ) -> Callable[[], list[list[str]]]:
-    """apt answers from the table (by its second word); returns the calls so far."""
+    """Make apt answer from the table, by its second word; return the list of its calls."""
     calls: list[list[str]] = []
     real = process.run
 
@@ -267,7 +267,7 @@ def test_the_newest_package_that_fits_is_taken(
     assert found == apt.Package(KERNELS[1], "6.12.117-1", "6.12.117-1")
     assert calls()[1][3:] == sorted(KERNELS)
 
-    # The answer holds as long as the lists are the same.
+    # The answer is valid until the lists change.
     asked = len(calls())
     assert apt.resolve("linux-image-6.12.*-cloud-amd64", cache) == found
     assert len(calls()) == asked
@@ -295,7 +295,7 @@ def test_debians_source_is_taken_where_it_is_installed(
     tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tarball, _ = write_tarball(tmp_path / "usr-src")
-    # xz is what Debian uses; tar looks at the name.
+    # Debian uses xz; tar recognizes it by the name.
     packed = tarball.with_name("linux-source-6.12.tar.xz")
     subprocess.run(f"zcat {tarball} | xz > {packed}", shell=True, check=True)
     monkeypatch.setattr(source, "_DEBIAN_SOURCES", tarball.parent)
@@ -324,8 +324,8 @@ def test_hunks_that_fit_are_not_named(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="hunk #2 of a") as caught:
         patches.apply([patch], tmp_path)
-    assert "a: hunk #2 does not fit\n    @@ -20,3 +20,3 @@" in caught.value.details
-    assert "a: hunk #3 does not fit\n    @@ -30,3 +30,3 @@" in caught.value.details
+    assert "a: hunk #2 does not apply\n    @@ -20,3 +20,3 @@" in caught.value.details
+    assert "a: hunk #3 does not apply\n    @@ -30,3 +30,3 @@" in caught.value.details
     assert "hunk #1" not in caught.value.details
 
 

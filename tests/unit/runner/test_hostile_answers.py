@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a hostile guest answers: bounded in memory and time, harmless on a terminal and on disk."""
+"""Test answers of a hostile guest: bounded memory and time, no harm to terminal or disk."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_an_answer_of_the_wrong_form_is_an_error_and_no_traceback(error: Excepti
 
 @contextlib.contextmanager
 def server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A server on loopback that talks to whoever calls until the caller hangs up."""
+    """Run a server on loopback that talks to one client until the client hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

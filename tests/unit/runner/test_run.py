@@ -106,7 +106,7 @@ def test_runs_that_cannot_be_counted_are_an_infra_error_not_zero() -> None:
 
 
 def counted(*answers: dict[str, Any]) -> tuple[list[StepResult], Iteration]:
-    """What steps and pass have when the loader gives these answers to `stats`, one per step."""
+    """Return steps' results and the iteration if the loader gives these answers to `stats`."""
     whole = [{"ok": True, "programs": [{"name": "p", **answer}]} for answer in answers]
     guest: Any = SimpleNamespace(loader=loader(*whole))
     iteration, extension = Iteration(), RustExtension(rust="count")

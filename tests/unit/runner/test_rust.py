@@ -78,7 +78,7 @@ def test_a_kernel_without_rex_is_the_users_mistake(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """A guest whose loader does all that it is told, and writes it down."""
+    """A guest whose loader executes every command and records it."""
 
     def __init__(self, *programs: str) -> None:
         self.loader = self

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is in order is not complained about: checks that are too strict forbid good scenarios."""
+"""Test that correct scenarios are accepted, since checks that are too strict forbid some."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ extension: {rust: native}
 trigger: {packets: lo}
 expect: {rex: {panicked: 1}, maps: {counts: {0: 1}}}
 """,
-    "Rust beside C, and a report as the proof": HEAD
+    "Rust next to C, and a report as the proof": HEAD
     + """
 extensions:
   a: {rust: native, programs: [n], attach: [{program: n, to: "kprobe:g"}]}
@@ -120,7 +120,7 @@ controls:
   - without: watchdog
     set: {sysctl: {kernel.rex.budget_ms: 0}, debug: {rex/unprotected: 8}}
     fails: [kernel]
-    reason: nobody ends it
+    reason: nothing ends it
 """,
     "attached program by program": ONE
     + """

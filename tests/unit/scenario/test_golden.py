@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is said about bad files, word for word.
+"""Compare the errors of bad files, word for word.
 
 `tests/golden/scenario/NAME.yaml` has its errors in `NAME.txt`. With
-UPDATE_GOLDEN=1 in the environment the texts are written anew; read their diff.
+UPDATE_GOLDEN=1 in the environment, the test rewrites the texts; review their diff.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What holds for any file: errors are said, places are right, items are told apart."""
+"""Test properties of any file: errors are reported, places are right, items are distinct."""
 
 from __future__ import annotations
 

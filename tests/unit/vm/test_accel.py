@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How an accelerator's probe is read; the probe itself is an integration test."""
+"""Test the reading of an accelerator's probe; the probe itself is an integration test."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
 
 
 class Boots:
-    """Stands in for the boot; counts, and says what it is told."""
+    """A substitute for the boot that counts its calls and returns a fixed status."""
 
     def __init__(self, status: accel.Status) -> None:
         self.status: accel.Status = status
@@ -133,7 +133,7 @@ class Boots:
 
     def __call__(self, name: str, qemu: Path, seconds: float) -> accel.AccelReport:
         self.count += 1
-        remedy = "" if self.status == "usable" else "mend it"
+        remedy = "" if self.status == "usable" else "fix it"
         return accel.AccelReport(name, self.status, "because", remedy)
 
 
@@ -199,7 +199,7 @@ def test_kvm_that_is_asked_for_and_does_not_work_is_an_error(
     monkeypatch.setattr(accel, "boot_probe", Boots("aborts"))
     with pytest.raises(UserError, match="because") as caught:
         accel.choose("kvm", cache=cache)
-    assert caught.value.hint == "mend it"
+    assert caught.value.hint == "fix it"
 
 
 def test_tcg_is_not_probed(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

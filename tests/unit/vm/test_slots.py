@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Slots for guests: who waits is told for whom, and goes on as long as a holder lives."""
+"""Test slots for guests: a waiting run names the holders, and waits while one of them lives."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def held(folder: Path, *said: str | None) -> Iterator[None]:
 
 
 def waits(folder: Path) -> list[str]:
-    """What is told by one who waits for a slot until it is told something."""
+    """Wait for a slot until the first notice; return the notices."""
     stop, heard = threading.Event(), list[str]()
 
     def hear(event: events.Event) -> None:
@@ -82,7 +82,7 @@ def test_who_gets_a_slot_at_once_hears_nothing_and_gives_it_back(tmp_path: Path)
     ("[1]", "another process"),
     ('{"pid": null, "command": ""}', "another process"),
 ])  # fmt: skip
-def test_who_waits_is_told_for_whom(tmp_path: Path, text: str | None, holder: str) -> None:
+def test_a_waiting_run_names_the_holders(tmp_path: Path, text: str | None, holder: str) -> None:
     with held(tmp_path, text):
         assert waits(tmp_path) == [
             f"guest: waiting for the only slot (one per core, if memory allows), held by {holder}"
@@ -100,7 +100,7 @@ def test_holders_are_named_once_and_in_the_same_order(
     assert told.endswith("held by process 1 (lab soak), another process and this one")
 
 
-def test_a_short_wait_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_wait_is_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots, "TELL_SECONDS", 60.0)
     monkeypatch.setattr(slots, "WAIT_SECONDS", 0.0)
     with (

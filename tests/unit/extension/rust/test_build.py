@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The key of a Rust extension holds more than its sources."""
+"""Test that the key of a Rust extension covers more than its sources."""
 
 from __future__ import annotations
 

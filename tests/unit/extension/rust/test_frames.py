@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Frames of an extension's functions, and the room for checks, in images made by hand."""
+"""Read the frames of functions and the room for checks, in hand-made images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.extension.rust import frames
 from lab.extension.rust.frames import LARGEST_FRAME, check_frames, frames_of
 from lab.extension.rust.toolchain import ROOM
 
-# What compilers make of 22 bytes: Debian's rustc and clang in two instructions, gcc in 22.
+# Compilers' no-ops for 22 bytes: two instructions by Debian's rustc and clang, 22 by gcc.
 WIDE = "66666666662e660f1f8400000200000f1f8000020000"
 MIXED = "2e2e2e0f1f8400020000000f1f4400000f1f04006690"
 ROOMS = [WIDE, "90" * 22, MIXED, "6690" * 11]
@@ -33,7 +33,7 @@ NO_ROOMS = [
 
 
 def image(folder: Path, *functions: tuple[str, str, str], sizes: str | None = None) -> Path:
-    """A shared object of functions: name, the bytes that it begins with, its frame (ULEB128)."""
+    """Link a shared object of functions: each has a name, its first bytes, its frame (ULEB128)."""
     text = ['.file 1 "a.s"', '.file 2 "rust/core/a.rs"', ".text"]
     for name, first, _ in functions:
         text += [f".globl {name}", f".type {name}, @function", ".loc_mark_labels 1"]
@@ -72,7 +72,7 @@ def test_an_image_that_says_no_frames_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [
-        (".quad 0x500000\n.uleb128 8", "a frame at 0x500000, where no code is"),
+        (".quad 0x500000\n.uleb128 8", "a frame at 0x500000, which has no code"),
         (".quad f", "ends too early"),
         (".quad f\n.byte 0x80", "ends too early"),
         (".long 5", "ends too early"),
@@ -84,7 +84,7 @@ def test_sizes_that_are_none_are_told(tmp_path: Path, sizes: str, said: str) -> 
 
 
 def test_a_function_that_is_not_listed_is_refused(tmp_path: Path) -> None:
-    """As one in assembly: nobody knows what it takes."""
+    """A function in assembly has no known frame."""
     built = image(tmp_path, ("f", WIDE, "8"), ("memcpy", "", ""))
     with pytest.raises(UserError, match="does not say how large the frame of memcpy is") as error:
         frames_of("a", built)
@@ -104,7 +104,7 @@ def test_a_frame_that_no_stack_has_room_for_is_warned_of(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("size", [0, 8, 1024])
 def test_the_library_too_has_room_in_each_function(tmp_path: Path, size: int) -> None:
-    """However small its frame: a deep call chain of such used a whole stack up."""
+    """Small frames need the check, too: a deep chain of such calls once used up a whole stack."""
     built = image(tmp_path, ("f", WIDE, "8"), ("of_core", "", str(size)))
     with pytest.raises(
         UserError, match=r"extension a: of_core at \S*/rust/core/a\.rs:7 has no room for a check"

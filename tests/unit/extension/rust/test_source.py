@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a Rust extension declares, read from its source."""
+"""Test the list of a Rust extension's declarations."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_all_files_of_the_folder_are_read_and_the_root_first(tmp_path: Path) -> 
     assert "hello" in caught.value.hint
 
 
-# What would lead a reader astray that does not know comments and literals.
+# These texts would mislead a parser without comments and literals.
 NOISE = st.sampled_from(
     [
         "",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which Rust compiler the lab takes, and what it says if none will do."""
+"""Test which Rust compiler the lab uses, and the error if none is suitable."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from lab.inputs import Inputs
 
 
 def fake(folder: Path, version: str, *, source: str | None = None) -> Path:
-    """A compiler that says what one says, with the library of the target built, as rustup
-    brings it, and the library's source as told.
+    """Create a fake compiler of a version, with a prebuilt library of the target, as from rustup.
+
+    `source` is the version of the library's source; None for no source.
     """
     library = folder / "lib/rustlib"
     library.mkdir(parents=True)
@@ -52,10 +53,8 @@ def test_sources_of_the_same_version_make_core(
     assert found.version == "rustc 1.96.0"
 
 
-def test_core_that_came_built_is_not_linked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """It has no room for checks of the stack."""
+def test_a_prebuilt_core_is_not_linked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A prebuilt core has no room for checks of the stack."""
     compiled = []
 
     def compile_rust(_: Toolchain, words: Sequence[str], __: Path) -> Inputs:
@@ -72,10 +71,10 @@ def test_core_that_came_built_is_not_linked(
 
 @pytest.mark.parametrize("other", [("1.63.0", "1.63.0"), ("1.97.1", None), ("1.95.0", "1.96.0")])
 @pytest.mark.parametrize("first", [True, False])
-def test_the_one_that_will_do_is_taken(
+def test_the_suitable_compiler_is_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: tuple[str, str | None], first: bool
 ) -> None:
-    """Whether it is Debian's or rustup's."""
+    """It does not matter which of the two comes first."""
     good = fake(tmp_path / "good", "1.96.0", source="1.96.0")
     bad = fake(tmp_path / "bad", other[0], source=other[1])
     chosen(monkeypatch, *([good, bad] if first else [bad, good]))
@@ -85,7 +84,7 @@ def test_the_one_that_will_do_is_taken(
 def test_the_compiler_is_the_one_whose_source_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """And not the command by which rustup finds one, which may find another elsewhere."""
+    """rustup's command is not used, because it may choose another compiler in another folder."""
     command = fake(tmp_path, "1.96.0", source="1.96.0")
     compiler = tmp_path / "bin/rustc"
     compiler.parent.mkdir()
@@ -123,10 +122,10 @@ def test_each_that_will_not_do_is_named_with_the_reason(
     assert check.remedy == ("apt install rustc-web rust-web-src, or: rustup component add rust-src")
 
 
-def test_a_toolchain_of_rustup_without_source_is_told_how_to_get_it(
+def test_the_error_says_how_to_get_the_source_of_a_rustup_toolchain(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By its name, also if another can't be mended at all."""
+    """The hint has the toolchain's name, even if another compiler can't be fixed."""
     old = fake(tmp_path / "usr", "1.63.0")
     name = "1.97.1-x86_64-unknown-linux-gnu"
     chosen(monkeypatch, old, fake(tmp_path / "toolchains" / name, "1.97.1"))
@@ -138,10 +137,10 @@ def test_a_toolchain_of_rustup_without_source_is_told_how_to_get_it(
     assert doctor.rust_check().remedy == error.value.hint
 
 
-def test_what_a_compiler_that_fails_said_is_told(
+def test_the_error_has_the_output_of_a_failing_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As rustup's without a default toolchain."""
+    """rustup's command fails like this without a default toolchain."""
     fails = tmp_path / "rustc"
     fails.write_text("#!/bin/sh\necho no default is configured >&2\nexit 1\n")
     fails.chmod(0o755)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the benchmarks share: amounts, reasons not to measure, and requests that must succeed."""
+"""Test the common parts of benchmarks: amounts, reasons not to measure, and requests."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def planner(accel: str) -> Planner:
     return made
 
 
-@pytest.mark.parametrize(("samples", "brackets"), [(200, 50), (4, 1), (5, 2), (1, 1)])
-def test_the_samples_of_a_guest_are_taken_in_turns(samples: int, brackets: int) -> None:
+@pytest.mark.parametrize(("samples", "batches"), [(200, 50), (4, 1), (5, 2), (1, 1)])
+def test_the_samples_of_a_guest_are_taken_in_turns(samples: int, batches: int) -> None:
     options = SampleOptions(samples=samples)
-    assert options.brackets == brackets
-    assert options.as_data()["brackets_in_each"] == brackets * common.TURNS
+    assert options.batches == batches
+    assert options.as_data()["brackets_in_each"] == batches * common.TURNS
 
 
 def test_loads_are_among_the_amounts_of_the_rex_benchmark() -> None:

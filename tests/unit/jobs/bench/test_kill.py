@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures of `lab bench kill`: what times become, and how they are shown."""
+"""Test the figures of `lab bench kill`, and their output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MS = 1_000_000
 def test_a_latency_begins_where_the_budget_ends() -> None:
     took = [11 * MS, 13 * MS, 12 * MS, 14 * MS]
     assert Latency.of(took, 10, 3.5, 4 * MS) == Latency(4, 1, 2.5, pytest.approx(3.97), 4, 1, 4)  # type: ignore[arg-type]
-    # A run that was ended too early is to be seen, too.
+    # A run that ended too early must show, too.
     assert Latency.of([9 * MS], 10, 5).minimum == -1
     with pytest.raises(ValueError, match="without kills"):
         Latency.of([], 10, 5)

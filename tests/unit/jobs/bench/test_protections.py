@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures of `lab bench protections`: what the samples become, and how they are shown."""
+"""Test the figures of `lab bench protections`, and their output."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures of `lab bench rex`: what the samples become, and how they are shown."""
+"""Test the figures of `lab bench rex`, and their output."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_what_is_no_result_is_the_labs_error(text: str) -> None:
         parse(text, 10)
 
 
-# Cycles at 1 MHz, so nanoseconds are a thousand times as many.
+# Cycles at 1 MHz: one cycle is 1000 ns.
 COSTS = {
     LOOP: 1, CALL: 3, "ebpf_empty": 5, "rex_empty": 6,
     "ebpf_array": 5 + 16 * 2, "rex_array": 6 + 16 * 3, "ebpf_hash": 5 + 16 * 4,
@@ -144,7 +144,7 @@ def test_each_figure_is_of_its_own_programs_without_what_is_not_its_own() -> Non
     assert medians(times["ebpf_load"]) == {"programs": (3, 3), "large": (9, 9)}
     assert medians(instructions["count_load"]) == {"programs": (3000, 1500), "large": (9000, None)}
     assert medians(instructions["count_path"]) == {"loop": (1, None), "call": (2, None)}
-    # Both guests' samples are in it, and what a bracket costs is not.
+    # It has the samples of both guests, and not the cost of a batch.
     assert instructions["count"].row("empty").base == Figure(4, 4, 4, 10)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a benchmark's figures are judged to be."""
+"""Test the judgement of a benchmark's figures."""
 
 from __future__ import annotations
 

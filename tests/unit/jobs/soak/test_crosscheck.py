@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a soak's programs counted and what the kernel counted: read, and held together."""
+"""Test that a soak reads the programs' and the kernel's counts, and compares them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from lab.errors import InfraError
 from lab.jobs.soak import crosscheck
-from lab.jobs.soak.crosscheck import Books, Tally
+from lab.jobs.soak.crosscheck import RunCounts, Tally
 from lab.jobs.soak.plan import HOOKS, NUMBERS
 from lab.scenario.model.base import Ref
 
@@ -38,19 +38,19 @@ def printed(tallies: str, progs: str) -> str:
     return f"{numbers(runs=9)}latency_max_ns 700\n==\n{progs}==\n{tallies}\n"
 
 
-def test_books_are_read() -> None:
+def test_counts_are_read() -> None:
     # The second program, and the behaviour `panic`.
     at = (crosscheck.PLACES + NUMBERS["panic"]) * 3
     text = printed(
         dump({at: 300, at + 1: 0, at + 2: 1}),
         f"id 7\nname kretprobe\n{numbers(runs=5, panicked=2)}id 8\nid 9\nname hello\n{numbers()}",
     )
-    books = crosscheck.parse(text, {7: Ref("main", "kretprobe")})
-    assert books.tallies["kretprobe"] == {"panic": Tally(300, 0, 1)}
-    assert books.tallies["kprobe"] == {}
-    assert list(books.counters) == ["kretprobe"]
-    assert books.counters["kretprobe"]["panicked"] == 2
-    assert books.stats["latency_max_ns"] == 700
+    counts = crosscheck.parse(text, {7: Ref("main", "kretprobe")})
+    assert counts.tallies["kretprobe"] == {"panic": Tally(300, 0, 1)}
+    assert counts.tallies["kprobe"] == {}
+    assert list(counts.counters) == ["kretprobe"]
+    assert counts.counters["kretprobe"]["panicked"] == 2
+    assert counts.stats["latency_max_ns"] == 700
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_books_are_read() -> None:
         "runs 1\n==\n==\n" + dump({}) + "Error: no such map",
     ],
 )
-def test_what_is_no_books_is_said(text: str) -> None:
-    with pytest.raises(InfraError, match="books"):
+def test_text_without_counts_is_an_error(text: str) -> None:
+    with pytest.raises(InfraError, match="run counts"):
         crosscheck.parse(text, {})
 
 
-# One program's runs, as they are when all is well: of 20 that panic one was ended for its time,
-# of 6 that loop one had no place to.
+# The runs of one program when all is well. Of 20 that panic, the watchdog terminated one; of 6
+# that loop, one had no slot to loop in.
 TALLIES = {
     "return": Tally(10, 10, 0),
     "panic": Tally(12, 0, 0),
@@ -99,11 +99,11 @@ WELL = Counter(
 
 def wrong(tallies: dict[str, Tally], counters: Counter[str]) -> list[str]:
     known = {name: counters[name] for name in COUNTERS}
-    books = Books({"xdp": tallies}, {"xdp": known}, {})
-    return [one.what for one in crosscheck.findings(books, ("xdp",)) if not one.holds]
+    counts = RunCounts({"xdp": tallies}, {"xdp": known}, {})
+    return [one.what for one in crosscheck.findings(counts, ("xdp",)) if not one.holds]
 
 
-def test_books_that_fit() -> None:
+def test_counts_that_agree() -> None:
     assert wrong(TALLIES, WELL) == []
 
 
@@ -121,7 +121,7 @@ def test_books_that_fit() -> None:
         ({"leaked_ringbuf": -1}, "leaked_ringbuf"),
     ],
 )
-def test_counters_that_do_not_fit(change: dict[str, int], what: str) -> None:
+def test_counters_that_disagree(change: dict[str, int], what: str) -> None:
     counters = Counter(WELL)
     for name, more in change.items():
         counters[name] += more
@@ -129,15 +129,15 @@ def test_counters_that_do_not_fit(change: dict[str, int], what: str) -> None:
 
 
 @pytest.mark.parametrize("behaviour", ["panic", "fault_null", "recurse", "loop"])
-def test_nobody_comes_through_what_ends_a_run(behaviour: str) -> None:
+def test_no_run_completes_what_ends_it(behaviour: str) -> None:
     before = TALLIES[behaviour]
     tallies = TALLIES | {behaviour: Tally(before.begun, 1, before.waived)}
-    assert f"xdp: runs that came through {behaviour}" in wrong(tallies, WELL)
+    assert f"xdp: runs that completed {behaviour}" in wrong(tallies, WELL)
 
 
-def test_a_program_without_books() -> None:
-    books = Books({"xdp": {}}, {}, {})
-    (finding,) = crosscheck.findings(books, ("xdp",))
+def test_a_program_without_counts() -> None:
+    counts = RunCounts({"xdp": {}}, {}, {})
+    (finding,) = crosscheck.findings(counts, ("xdp",))
     assert not finding.holds
 
 

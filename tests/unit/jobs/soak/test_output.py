@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a soak says of its figures, on the terminal and as JSON: nothing that is not known."""
+"""Test the figures of a soak, on the terminal and as JSON: unknown figures are left out."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.console import Console
 
 from lab import events
 from lab.cli.soak import figures, shortened
-from lab.jobs.soak.crosscheck import Books, Tally
-from lab.jobs.soak.options import Order, Soaked
+from lab.jobs.soak.crosscheck import RunCounts, Tally
+from lab.jobs.soak.options import SoakOptions, SoakResult
 from lab.jobs.soak.plan import draw
 from lab.jobs.soak.run import Soak
 from lab.judge import Judgement
@@ -25,22 +25,22 @@ SILENT = "the guest no longer answers"
 ONE = {"runs": 1200, "returned": 1100, "panicked": 100, "refused": 3, "disabled": 40}
 
 
-def soaked(*rounds: dict[str, int] | None) -> Soaked:
-    """A soak of rounds that rose the kernel's counters so."""
+def soaked(*rounds: dict[str, int] | None) -> SoakResult:
+    """Return a soak whose rounds raised the kernel's counters by these amounts."""
     return told([(counts, None) for counts in rounds])
 
 
-def told(rounds: list[tuple[dict[str, int] | None, Books | None]]) -> Soaked:
-    soak = Soak(cast(Any, None), cast(Any, None), Order(1), folder=Path())
-    found = Soaked(Order(1), {})
-    for number, (counts, books) in enumerate(rounds, 1):
+def told(rounds: list[tuple[dict[str, int] | None, RunCounts | None]]) -> SoakResult:
+    soak = Soak(cast(Any, None), cast(Any, None), SoakOptions(1), folder=Path())
+    found = SoakResult(SoakOptions(1), {})
+    for number, (counts, run_counts) in enumerate(rounds, 1):
         judgement = Judgement("passed" if counts else "failed", ())
-        soak._add(found, draw(1, number, 4), judgement, books, counts, 1.0)
+        soak._add(found, draw(1, number, 4), judgement, run_counts, counts, 1.0)
     return found
 
 
 def test_a_guest_that_could_not_be_asked_has_no_counts() -> None:
-    soak = Soak(cast(Any, None), cast(Any, None), Order(1), folder=Path())
+    soak = Soak(cast(Any, None), cast(Any, None), SoakOptions(1), folder=Path())
     assert soak._counts(Observation(state="stalled")) is None
     rose = cast(Any, {"runs": 7, "returned": 7, "panicked": 0})
     assert soak._counts(Observation(state="alive", rex_total=rose)) == {"runs": 7, "returned": 7}
@@ -61,10 +61,10 @@ def test_nothing_is_known_of_a_first_round_in_which_the_guest_stalls() -> None:
 
 def test_what_is_known_of_the_rounds_before_is_said_as_that() -> None:
     done = soaked(ONE, ONE, None)
-    first, second, books = figures(done)
+    first, second, kernel = figures(done)
     assert first.startswith("3 rounds, 2,400 runs: 2,200 returned, 200 panicked")
     assert second == f"unknown what ran in round 3, which these figures leave out: {SILENT}"
-    assert "repaired 0" in books
+    assert "repaired 0" in kernel
     data = done.as_data()
     assert data["totals"]["runs"] == 2400
     assert [one["counts"] is None for one in data["rounds"]] == [False, False, True]
@@ -98,36 +98,40 @@ def test_the_line_of_a_round(counts: dict[str, int] | None, words: str) -> None:
     assert out.getvalue().strip().endswith(words)
 
 
-def books(latency_ns: int, *own_ns: int) -> Books:
-    """Books with what the kernel's longest is since its start, and that of each program."""
+def run_counts(latency_ns: int, *own_ns: int) -> RunCounts:
+    """Return counts with the kernel's longest latency since its start, and each program's."""
     counters = {str(place): {"latency_max_ns": own} for place, own in enumerate(own_ns)}
-    return Books({"xdp": {"return": Tally(1, 1, 0)}}, counters, {"latency_max_ns": latency_ns})
+    return RunCounts({"xdp": {"return": Tally(1, 1, 0)}}, counters, {"latency_max_ns": latency_ns})
 
 
-def longest(done: Soaked) -> str:
+def longest(done: SoakResult) -> str:
     return next((line for line in figures(done) if line.startswith("longest")), "")
 
 
 def test_the_round_of_the_longest_is_named() -> None:
     most = 401_100_000
-    done = told([(ONE, books(5, 5)), (ONE, books(most, 7, most)), (ONE, books(most, 9))])
+    done = told(
+        [(ONE, run_counts(5, 5)), (ONE, run_counts(most, 7, most)), (ONE, run_counts(most, 9))]
+    )
     assert "401.1 ms" in longest(done)
     assert "in round 2" in longest(done)
     assert "guest's clock" in longest(done)
     assert done.as_data()["latency_max_rounds"] == (2, 2)
 
 
-def test_a_round_without_books_may_have_had_the_longest() -> None:
-    done = told([(ONE, books(5, 5)), (ONE, None), (ONE, None), (ONE, books(9_000_000, 8, 7))])
+def test_a_round_without_counts_may_have_had_the_longest() -> None:
+    done = told(
+        [(ONE, run_counts(5, 5)), (ONE, None), (ONE, None), (ONE, run_counts(9_000_000, 8, 7))]
+    )
     assert "9.0 ms, in one of the rounds 2 to 4" in longest(done)
     assert done.as_data()["latency_max_rounds"] == (2, 4)
-    # Its own programs tell where they were asked.
-    done = told([(ONE, None), (ONE, books(9_000_000, 8, 9_000_000))])
+    # If the round's own programs have it, it is from that round.
+    done = told([(ONE, None), (ONE, run_counts(9_000_000, 8, 9_000_000))])
     assert "9.0 ms, in round 2" in longest(done)
 
 
 def test_no_run_was_over() -> None:
-    done = told([(ONE, books(0, 0))])
+    done = told([(ONE, run_counts(0, 0))])
     assert longest(done) == ""
     assert done.as_data()["latency_max_ns"] == 0
     assert done.as_data()["latency_max_rounds"] is None
@@ -146,5 +150,5 @@ def test_a_long_command_is_cut_in_what_is_printed() -> None:
     assert short.reasons[1] == "`short`"
     assert len(short.evidence[0]["summary"]) < 130
     assert short.evidence[0]["trust"] == "wire_nonce"
-    # The dossier's has all of it.
+    # The dossier has the whole text.
     assert command in result.reasons[0]

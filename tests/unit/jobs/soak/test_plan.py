@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rounds of a soak: drawn from the seed alone, within bounds, and of all that there is."""
+"""Test the rounds of a soak: drawn from the seed alone, within bounds, with all behaviours."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from lab.extension.rust import source
 from lab.jobs.soak import crosscheck
-from lab.jobs.soak.options import PROTECTIONS, Order
+from lab.jobs.soak.options import PROTECTIONS, SoakOptions
 from lab.jobs.soak.plan import (
     BEHAVIOURS,
-    BOOKS,
+    COUNTS,
     HOOKS,
     LENGTH,
     LOOP_MS,
@@ -40,21 +40,21 @@ rounds = st.builds(draw, seeds, numbers, cpus, beyond=st.booleans())
 
 
 @given(seeds, numbers, cpus)
-def test_the_seed_says_all_of_a_round(seed: int, number: int, cpus: int) -> None:
+def test_the_seed_determines_a_round(seed: int, number: int, cpus: int) -> None:
     first = draw(seed, number, cpus)
-    draw(seed + 1, number + 7, cpus)  # what is drawn between does not matter
+    draw(seed + 1, number + 7, cpus)  # other draws in between do not matter
     assert as_scenario(draw(seed, number, cpus)) == as_scenario(first)
 
 
 def test_a_round_is_the_same_on_any_host() -> None:
-    # Written down once: a seed that somebody reports has to mean the same here.
+    # These values are fixed: a seed from a bug report must give the same round here.
     one = draw(1, 1, 4)
     assert (one.budget_ms, one.plug, one.churn, one.abrupt) == (80, None, True, False)
     assert one.schedules["kprobe"].behaviours[:4] == ("return", "maps", "fault_null", "panic")
 
 
 @given(seeds, numbers, cpus)
-def test_other_seeds_and_rounds_are_other_rounds(seed: int, number: int, cpus: int) -> None:
+def test_other_seeds_and_numbers_give_other_rounds(seed: int, number: int, cpus: int) -> None:
     one = as_scenario(draw(seed, number, cpus))
     assert as_scenario(draw(seed, number + 1, cpus))["steps"] != one["steps"]
     assert as_scenario(draw(seed + 1, number, cpus))["steps"] != one["steps"]
@@ -69,7 +69,7 @@ def test_a_round_is_within_bounds(one: Round) -> None:
     assert one.calls
     assert one.sampled in steady
     assert one.traffic is None or one.traffic in steady
-    # Somebody has to be left to end what loops with interrupts off.
+    # One CPU must be left to end loops with interrupts off.
     assert one.masked == one.cpus - (one.plug is not None) - (not one.beyond)
     for schedule in one.schedules.values():
         loops = sum(BY_NAME[name].loops for name in schedule.behaviours)
@@ -82,7 +82,7 @@ def test_a_round_is_within_bounds(one: Round) -> None:
 
 @given(rounds)
 def test_all_cpus_are_there_at_the_end(one: Round) -> None:
-    """Stopping hotplug brings its CPU back; whatever is started is stopped, in one order."""
+    """Stopping hotplug brings its CPU back, and each job that is started is stopped once."""
     scenario = item_of(one, "rex").scenario
     started = [step.start for step in scenario.all_steps() if isinstance(step, StartStep)]
     stopped = [step.stop for step in scenario.all_steps() if isinstance(step, StopStep)]
@@ -94,16 +94,16 @@ def test_all_cpus_are_there_at_the_end(one: Round) -> None:
         assert PLUG in stopped
     unloaded = [step.unload for step in scenario.all_steps() if isinstance(step, UnloadStep)]
     assert unloaded == ["main"]
-    # The books are read only when nothing runs any more.
+    # The counts are read only when nothing runs any more.
     labels = [step.label for step in scenario.all_steps()]
-    assert (BOOKS in labels) != one.abrupt
+    assert (COUNTS in labels) != one.abrupt
     if not one.abrupt:
         assert labels.index("write main.gate[0] = 0") < labels.index("barrier")
-        assert labels.index("barrier") < labels.index(BOOKS) < labels.index("unload main")
+        assert labels.index("barrier") < labels.index(COUNTS) < labels.index("unload main")
     assert scenario.expect.resources == "released"
 
 
-# As many as ten minutes have.
+# About the number of rounds in ten minutes.
 ENOUGH = 120
 
 
@@ -154,22 +154,22 @@ def test_a_schedule_as_the_extension_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "end"),
+    ("options", "end"),
     [
-        (Order(5, 30.0), "soak --seed 5 --cpus 4 --minutes 30"),
-        (Order(5, 0.5, only=7), "soak --seed 5 --cpus 4 --round 7"),
+        (SoakOptions(5, 30.0), "soak --seed 5 --cpus 4 --minutes 30"),
+        (SoakOptions(5, 0.5, only=7), "soak --seed 5 --cpus 4 --round 7"),
         (
-            Order(5, 1.0, "rex-debug", 2, without=("ledger",), beyond=True),
+            SoakOptions(5, 1.0, "rex-debug", 2, without=("ledger",), beyond=True),
             "soak --seed 5 --cpus 2 --kernel rex-debug --without ledger --beyond --minutes 1",
         ),
     ],
 )
-def test_the_line_to_run_it_again(order: Order, end: str) -> None:
-    assert order.line().endswith(end)
-    assert order.line(only=3).endswith("--round 3")
+def test_the_line_to_run_it_again(options: SoakOptions, end: str) -> None:
+    assert options.line().endswith(end)
+    assert options.line(only=3).endswith("--round 3")
 
 
-def test_the_protections_are_all_that_the_kernel_can_do_without() -> None:
+def test_the_protections_are_all_that_the_kernel_can_switch_off() -> None:
     text = (CHECKOUT / "kconfigs" / "rex" / "README.md").read_text()
     (line,) = re.findall(r"^\| `unprotected` \| .*$", text, re.M)
     assert list(PROTECTIONS.values()) == [int(bit) for bit in re.findall(r"\b(\d+) ", line)]
@@ -177,7 +177,7 @@ def test_the_protections_are_all_that_the_kernel_can_do_without() -> None:
     assert re.findall(r"^\| `(\w+)` \|", table, re.M) == list(PROTECTIONS)
 
 
-def test_protections_are_left_out_together() -> None:
-    assert Order(1).unprotected == 0
-    assert Order(1, without=("stack", "guard")).unprotected == 48
-    assert Order(1, without=("ledger", "ledger")).unprotected == 1
+def test_several_protections_are_switched_off_together() -> None:
+    assert SoakOptions(1).unprotected == 0
+    assert SoakOptions(1, without=("stack", "guard")).unprotected == 48
+    assert SoakOptions(1, without=("ledger", "ledger")).unprotected == 1

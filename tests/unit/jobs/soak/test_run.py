@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a soak makes of what it saw: a guest that is silent, growth, figures for JSON."""
+"""Test the judgement of a soak: a silent guest, growth, figures for JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from lab.errors import InfraError
-from lab.jobs.soak.options import Order, Soaked
+from lab.jobs.soak.options import SoakOptions, SoakResult
 from lab.jobs.soak.plan import draw
 from lab.jobs.soak.run import SLOPE_ROUNDS, SLOPE_WARM, Soak, item_of
 from lab.judge.observation import Observation
@@ -23,7 +23,7 @@ class Quiet:
 
 
 def soak(tmp_path: Path) -> Soak:
-    return Soak(cast(Any, None), cast(Any, None), Order(1), folder=tmp_path)
+    return Soak(cast(Any, None), cast(Any, None), SoakOptions(1), folder=tmp_path)
 
 
 def judged(tmp_path: Path, seen: Observation) -> Any:
@@ -46,7 +46,7 @@ def test_what_the_lab_could_not_do_is_none(tmp_path: Path) -> None:
     assert judged(tmp_path, seen).verdict == "error"
 
 
-def test_a_round_without_runs_that_balance(tmp_path: Path) -> None:
+def test_a_round_whose_runs_do_not_balance(tmp_path: Path) -> None:
     ends = dict.fromkeys(("panicked", "faulted", "terminated", "overflowed"), 0)
     seen = Observation(state="alive", leaked=[], counters={}, taint="")
     seen.rex_total = cast(Any, {"runs": 8, "returned": 8, "repaired": 0, **ends})
@@ -67,7 +67,7 @@ def test_a_round_without_runs_that_balance(tmp_path: Path) -> None:
     ],
 )
 def test_growth(tmp_path: Path, rounds: int, rise: float, sanitized: bool, verdict: str) -> None:
-    soaked = Soaked(Order(1), {})
+    soaked = SoakResult(SoakOptions(1), {})
     for turn in range(1, rounds + 1):
         amounts = {"slab": 20000 + rise * turn, "percpu": 900.0, "vmalloc": 4000.0, "used": 1.0}
         soaked.gauges.append({"turn": float(turn), **amounts})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A round's file: the lab accepts it anywhere, and it says what the round was."""
+"""Test the file of a round: the lab accepts it in any folder, and it describes the round."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ rounds = st.builds(
 
 
 def loaded(path: Path) -> Item:
-    """The item of a file; raises for what `lab check` would say of it."""
+    """Return the item of a file; raise what `lab check` would report."""
     (scenario,) = load_scenarios(path, CATALOG)
     (item,) = items(scenario)
     return item
@@ -36,7 +36,7 @@ def loaded(path: Path) -> Item:
 
 @given(rounds, st.sampled_from(["rex", "rex-debug"]), st.sampled_from([0, 8, 48]))
 def test_a_file_is_accepted_and_is_the_round(one: Round, flavor: str, bits: int) -> None:
-    # The name of a dossier's folder is none that a scenario could have.
+    # The name of a dossier's folder is not a valid name of a scenario.
     with tempfile.TemporaryDirectory(suffix="round-1@rex") as folder:
         path = Path(folder) / NAME
         path.write_text(as_yaml(one, flavor, bits))
@@ -46,7 +46,7 @@ def test_a_file_is_accepted_and_is_the_round(one: Round, flavor: str, bits: int)
     said, meant = (
         each.model_dump(exclude={"path", "kernels"}) for each in (item.scenario, drawn.scenario)
     )
-    # The first step are the settings, and what is expected has to show that something ran.
+    # The file also has a first step with the settings, and expects that something ran.
     assert said.pop("steps")[1:] == meant.pop("steps")[1:]
     assert said.pop("expect")["resources"] == meant.pop("expect")["resources"]
     assert said == meant
@@ -58,7 +58,7 @@ def test_what_is_switched_off_is_switched_off_in_the_file() -> None:
     assert "unprotected" not in as_yaml(one, "rex", 0)
 
 
-def test_a_file_says_whence_it_is_and_how_to_run_it(tmp_path: Path) -> None:
+def test_a_file_names_its_round_and_its_command(tmp_path: Path) -> None:
     path = write(tmp_path, draw(5, 17, 4), "rex", 0, "lab soak --seed 5 --round 17")
     assert path == tmp_path / NAME
     head = path.read_text().splitlines()[:2]
@@ -69,5 +69,5 @@ def test_a_file_says_whence_it_is_and_how_to_run_it(tmp_path: Path) -> None:
     assert loaded(path).scenario.name == "round-17"
 
 
-def test_a_file_that_can_t_be_written_harms_nobody(tmp_path: Path) -> None:
+def test_a_file_that_can_t_be_written_is_left_out(tmp_path: Path) -> None:
     assert write(tmp_path / "missing", draw(5, 1, 4), "rex", 0, "lab soak") is None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The console oracle on real logs of this lab's kernels.
+"""Test the console oracle on real logs of this lab's kernels.
 
-`UPDATE_GOLDEN=1 pytest tests/unit/oracle/console/test_golden.py` writes the
-expectations anew; read the difference before it is committed.
+`UPDATE_GOLDEN=1 pytest tests/unit/oracle/console/test_golden.py` rewrites
+the expectations; review the diff before you commit it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOGS = sorted(CORPUS.glob("*.log"))
 
 
 def cases() -> Any:
-    """The table that the corpus is made from, which lies beside the logs."""
+    """Return the table of the corpus, from the folder of the logs."""
     spec = importlib.util.spec_from_file_location("console_cases", CORPUS / "cases.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The books of native programs: seeded faults, and benign runs that stay quiet."""
+"""Test the counters of native programs: seeded faults, and benign runs without findings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_words_are_the_kernels() -> None:
         assert {f"{prefix}_{what}" for what in REX_RESOURCES} <= set(REX_COUNTERS)
 
 
-def test_a_kernel_without_native_programs_has_no_books() -> None:
+def test_a_kernel_without_native_programs_has_no_counters() -> None:
     assert NONE is None
     assert rex.increase(NONE, NONE) == {}
     assert rex.left_held(NONE, NONE) == []
@@ -75,7 +75,7 @@ def test_only_more_than_at_the_baseline_is_left() -> None:
 
 
 @pytest.mark.parametrize(("before", "now"), [(at(), NONE), (NONE, at())])
-def test_books_that_come_or_go_are_an_infra_error(before: Any, now: Any) -> None:
+def test_counters_that_appear_or_disappear_are_an_infra_error(before: Any, now: Any) -> None:
     for look in (rex.increase, rex.left_held, rex.evidence):
         with pytest.raises(InfraError, match="be read"):
             look(before, now)
@@ -101,7 +101,7 @@ def test_a_counter_that_went_backwards_is_an_infra_error() -> None:
         {rex.STATS: ""},
     ],
 )
-def test_books_that_are_not_whole_are_an_infra_error(change: dict[str, str | None]) -> None:
+def test_incomplete_counters_are_an_infra_error(change: dict[str, str | None]) -> None:
     with pytest.raises(InfraError):
         rex.snapshot({**files(), **change})
 
@@ -127,7 +127,7 @@ def test_every_counter_is_read(counts: dict[str, int]) -> None:
 
 
 def stacks(*untouched: int) -> str:
-    """What the kernel says of the stacks of two CPUs."""
+    """Return the text of the kernel's file on the stacks of two CPUs."""
     return "".join(
         f"cpu {number % 2} depth {number // 2} untouched {left}\n"
         for number, left in enumerate(untouched)
@@ -235,7 +235,7 @@ def test_what_stays_held_is_left_over() -> None:
     assert [found.summary for found in one.evidence if found.kind == "rex"]
 
 
-def test_a_stack_that_is_worn_is_in_the_books() -> None:
+def test_a_stack_near_overflow_is_reported() -> None:
     before = {**files(), rex.STACKS: ""}
     one = watch(before, {**files(runs=1, overflowed=1), rex.STACKS: stacks(65536, 16)})
     aftermath = one.aftermath()
@@ -243,7 +243,7 @@ def test_a_stack_that_is_worn_is_in_the_books() -> None:
     assert aftermath.near_overflow_stacks == ["16 bytes of CPU 1's at depth 0"]
 
 
-def test_the_books_are_read_for_the_first_use_alone() -> None:
+def test_the_counters_of_the_first_use_are_separate() -> None:
     one = watch(files(runs=1), files(runs=4), files(runs=9))
     assert one.rex()["runs"] == 3
     assert one.rex()["runs"] == 8

@@ -122,8 +122,8 @@ def reports(draw: st.DrawFn) -> tuple[RexReport, list[str]]:
 def test_reports_survive_interleaving_and_splitting(
     data: st.DataObject, wanted: list[tuple[RexReport, list[str]]]
 ) -> None:
-    # Each report has its own task, as on CPUs that print at the same time; programs talk
-    # and print beside them.
+    # Each report has its own task, as on CPUs that print at the same time; programs also
+    # print at the same time.
     writers = [
         [record(line, f"T{task}") for line in lines] for task, (_, lines) in enumerate(wanted, 1)
     ]
