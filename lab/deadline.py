@@ -38,6 +38,8 @@ class Deadline:
 
     seconds: float
     clock: Callable[[], float] = time.monotonic
+    # A deadline that ends this one, too.
+    outer: Deadline | None = None
     _end: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +48,8 @@ class Deadline:
     @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
-        return max(0.0, self._end - self.clock())
+        own = max(0.0, self._end - self.clock())
+        return own if self.outer is None else min(own, self.outer.remaining)
 
     @property
     def expired(self) -> bool:
@@ -61,7 +64,7 @@ class Deadline:
 
     def at_most(self, seconds: float) -> Deadline:
         """Return a deadline for a part of the work: this one, or `seconds` from now if sooner."""
-        return Deadline(min(self.remaining, seconds), self.clock)
+        return Deadline(min(self.remaining, seconds), self.clock, self.outer)
 
     def check(self, what: str) -> None:
         """Raise `DeadlineExceeded` if the time is over."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.run import EXIT_ERROR, EXIT_FAILED
+from lab.errors import UserError
 from lab.jobs.rejudge import rejudge
 from lab.plain import plain
 from lab.runner.catalog import catalog_of
@@ -28,14 +29,23 @@ def judge_dossiers(
     """
     catalog = catalog_of(Workspace.default())
     verdicts = set()
+    wrong: list[UserError] = []
     for folder in dossiers:
-        found = rejudge(folder, catalog, scenario)
+        try:
+            found = rejudge(folder, catalog, scenario)
+        except UserError as error:
+            wrong.append(error)
+            continue
         verdicts.add(found.now.verdict)
         was, now = found.before.verdict, found.now.verdict
         change = "as before" if was == now else f"it was {was}"
         typer.echo(f"{now:6}  {found.before.item}  ({change})")
         for reason in found.now.reasons:
             typer.echo(plain("\n".join(f"        {line}" for line in reason.splitlines())))
+    for other in wrong[:-1]:
+        typer.echo(f"lab: {plain(str(other))}", err=True)
+    if wrong:
+        raise wrong[-1]
     if "failed" in verdicts:
         raise typer.Exit(EXIT_FAILED)
     if "error" in verdicts:

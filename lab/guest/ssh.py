@@ -140,6 +140,12 @@ class Running:
         )
 
     @property
+    def output(self) -> str:
+        """The standard output that has come so far."""
+        self._collect()
+        return bytes(self._out).decode(errors="replace")
+
+    @property
     def done(self) -> bool:
         """True if the command has ended."""
         return self._channel.exit_status_ready()

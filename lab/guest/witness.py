@@ -65,7 +65,7 @@ class Witness:
         return {path: None if files[path] is None else str(files[path]) for path in paths}
 
     def seal(self, deadline: Deadline) -> dict[str, Any]:
-        """Return the input of `oracle/tools.py`; the answer is certain to be the witness's own.
+        """Return the input of `oracle/tampering.py`; the answer is certain to be the witness's own.
 
         Raises `InfraError` if the witness does not know the word that it was sent last time.
         """

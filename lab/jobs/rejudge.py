@@ -48,7 +48,7 @@ def _result(dossier: Path) -> Result:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return Result.from_json(json.dumps(data))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path} can't be read as a result: {error}", hint="name the folder of a dossier"
         ) from error

@@ -60,7 +60,14 @@ def _source_of_state(seen: Observation) -> Source:
 # The output of reboot(2) and SysRq's `b` (kernel/reboot.c, drivers/tty/sysrq.c); a panic,
 # which may restart the machine as well, prints neither.
 _RESTARTED_IN_ORDER = ("reboot: Restarting system", "sysrq: Resetting")
-_STATE_EVIDENCE = ("guest-panic", "qemu-exit", "interrupts-off", "liveness", "shutdown")
+_STATE_EVIDENCE = (
+    "guest-panic",
+    "qemu-exit",
+    "interrupts-off",
+    "kernel-bound",
+    "liveness",
+    "shutdown",
+)
 
 
 def report_findings(scenario: Scenario, seen: Observation) -> Iterator[Finding]:

@@ -79,6 +79,12 @@ def to_result(attempt: Attempt, judgement: Judgement, rerun: str = "") -> Result
 
 def _write_dossier(folder: Path, result: Result, attempt: Attempt) -> Result:
     seen = attempt.observation
+    facts = {"kernel_release": attempt.kernel_release, **seen.facts}
+    try:
+        observation = stored.to_json(seen, attempt.item)
+    except Exception as error:
+        # A guest may answer what JSON can't hold. That costs this file, and no verdict.
+        observation, facts["observation"] = "", f"not stored: {error!r}"
     dossier = Dossier(
         result,
         console=seen.console,
@@ -91,9 +97,9 @@ def _write_dossier(folder: Path, result: Result, attempt: Attempt) -> Result:
             if done is not None
             for one in done.results
         ],
-        facts={"kernel_release": attempt.kernel_release, **seen.facts},
+        facts=facts,
         events=attempt.events,
-        observation=stored.to_json(seen, attempt.item),
+        observation=observation,
     )
     try:
         path = str(dossier.write(folder))

@@ -16,6 +16,8 @@ from lab.vm.qmp import QmpFailed
 INTERVAL = 0.1
 # With interrupts off, or in the kernel; a CPU that is well is otherwise many times in this.
 ENOUGH_SECONDS = 3.0
+# A QEMU that gets no time from its host shows the same registers again.
+ENOUGH_LOOKS = 10
 
 
 class Looks:
@@ -55,7 +57,7 @@ class Looks:
     @property
     def enough(self) -> bool:
         """True if the looks span enough time to show something about a CPU."""
-        return self.seconds >= ENOUGH_SECONDS * host_factor()
+        return self.count >= ENOUGH_LOOKS and self.seconds >= ENOUGH_SECONDS * host_factor()
 
     def wait(self, deadline: Deadline) -> None:
         """Wait until no CPU is left, until there are enough looks, or until the deadline."""

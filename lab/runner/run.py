@@ -180,7 +180,7 @@ class Run:
         start = time.monotonic()
         interrupted = seen.first.interrupted or (seen.second and seen.second.interrupted)
         lost = seen.first.lost or (seen.second is not None and seen.second.lost)
-        evidence = self._find_state(watch, bool(interrupted), lost or expect.kernel == "crashed")
+        evidence = self._find_state(watch, bool(interrupted), lost or expect.kernel != "alive")
         self._add(evidence)
         if seen.state == "alive":
             self._aftermath(guest, watch)
@@ -207,8 +207,8 @@ class Run:
             watch.wait_for_quiet()
         self.seen.state, evidence = watch.state()
         if interrupted and not news_first and self.seen.state == "alive":
-            # A step ran out of time, and the kernel may be about to report why. One that
-            # has stalled has failed already, and needs no time for another report.
+            # A step ran out of time, and the kernel may be about to report why. A stalled
+            # kernel that should be alive fails the item, whatever it reports later.
             watch.wait_for_late_panic()
             self.seen.state, evidence = watch.state()
         return evidence

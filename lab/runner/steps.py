@@ -168,7 +168,7 @@ class StepDriver:
 
     def _limit(self, seconds: float | None) -> Deadline:
         wanted = (seconds or STEP_SECONDS) * host_factor()
-        return self.guest.machine.by_faster_clock(self.deadline.at_most(wanted))
+        return self.guest.machine.by_faster_clock(wanted, self.deadline)
 
     def _do_unload(self, step: UnloadStep, result: StepResult) -> None:
         self._loaded.account(result)

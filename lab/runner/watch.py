@@ -41,8 +41,8 @@ from lab.words import KernelState, ReportKind, RexCounter
 PATIENCE = 4.0  # of the first nonce; the second gets twice as much
 # Until a guest takes a nonce, for each of the two. The first ends when there can be a proof.
 OPENING = (4.0, 14.0)
-# The guest ends its part of a nonce, by its own clock. One that follows the instructions is
-# this much faster than the host's, or more, and the nonce's time is the host's.
+# The guest ends its part of a nonce by its own clock. If that follows the instructions, it is
+# ahead of the host's: the guest gets this many times the seconds, and the host ends the nonce.
 CLOCK_AHEAD = 8
 LATE_PANIC_SECONDS = 8.0  # a connection that broke may be followed by the oops that broke it
 # The kernel's slowest detector of a stuck CPU (a hard lockup after an RCU stall).
@@ -151,11 +151,12 @@ class Watch:
                 return "alive", [found]
             proof = self._proof(looks, frozenset(found.data["missing"]))
             if proof is not None:
-                return "stalled", [*evidence, proof]
+                return self._unless_dead([*evidence, proof])
         if liveness.was_heard(evidence[-1]):
-            return "stalled", evidence
+            return self._unless_dead(evidence)
         if looks.interrupts_off and looks.enough:
-            return "stalled", [*evidence, looks.interrupts_off_evidence(looks.interrupts_off)]
+            off = looks.interrupts_off_evidence(looks.interrupts_off)
+            return self._unless_dead([*evidence, off])
         # Where no CPU stays in the kernel, no detector is waited for: its report would not
         # explain why nothing answers.
         if looks.bound and self._stall_is_reported():
@@ -163,7 +164,7 @@ class Watch:
             with Looks(vm) as looks:
                 looks.wait(scaled(2 * ENOUGH_SECONDS))
             if looks.bound and looks.enough:
-                return "stalled", [*evidence, looks.kernel_bound(looks.bound)]
+                return self._unless_dead([*evidence, looks.kernel_bound(looks.bound)])
         dead = self._dead()
         # There is no answer, and no known reason: perhaps only SSH is gone.
         return ("crashed", dead) if dead else (None, evidence)
@@ -179,27 +180,45 @@ class Watch:
             return None
         if len(looks.interrupts_off) == self.guest.machine.shape.cpus:
             return looks.interrupts_off_evidence(looks.interrupts_off)
-        if not self._stalls():
-            return None
-        if looks.interrupts_off & missing:
-            return looks.interrupts_off_evidence(looks.interrupts_off & missing)
+        off = self._stalled_now(looks.interrupts_off & missing)
+        if off:
+            return looks.interrupts_off_evidence(off)
         # KVM does not show which CPUs are idle in the kernel.
-        if looks.bound & missing and self.guest.machine.shape.accel == "tcg":
-            return looks.kernel_bound(looks.bound & missing)
+        if self.guest.machine.shape.accel == "tcg":
+            bound = self._stalled_now(looks.bound & missing)
+            if bound:
+                return looks.kernel_bound(bound)
         return None
 
-    def _stalls(self) -> frozenset[ReportKind]:
-        return _STALLS & {kind for report in self.reports() for kind in report.kinds}
+    def _unless_dead(self, evidence: list[Evidence]) -> tuple[KernelState, list[Evidence]]:
+        """Return that the kernel is stalled, unless it dies of what it reports just now."""
+        self.wait_for_quiet()
+        dead = self._dead()
+        return ("crashed", dead) if dead else ("stalled", evidence)
+
+    def _stalled_now(self, cpus: frozenset[int]) -> frozenset[int]:
+        """Return those of the CPUs that a detector reported as stalled a short time ago.
+
+        A report that names no CPU is about all of them. An older report may be about a stall
+        that is over: detectors repeat theirs while a stall lasts.
+        """
+        newest = self.guest.machine.age - scaled(DETECTOR_SECONDS).seconds
+        found: frozenset[int] = frozenset()
+        for report in self.reports():
+            if _STALLS & set(report.kinds) and report.at >= newest:
+                found |= cpus if report.cpu is None else cpus & {report.cpu}
+        return found
 
     def _stall_is_reported(self) -> bool:
         """Return True if a detector reports a stall; wait for the slowest of them.
 
         The detectors go by the guest's clock, and so does the wait where that is the faster.
         """
-        limit = self.guest.machine.by_faster_clock(scaled(DETECTOR_SECONDS))
+        limit = self.guest.machine.by_faster_clock(scaled(DETECTOR_SECONDS).seconds)
 
         def found(_lines: object) -> bool:
-            return bool(self._stalls()) or not self._running()
+            kinds = {kind for report in self.reports() for kind in report.kinds}
+            return bool(kinds & _STALLS) or not self._running()
 
         try:
             self.guest.machine.console.wait_for(found, limit, "a stall report")
@@ -373,7 +392,8 @@ class Watch:
         shape = self.guest.machine.shape
         cpus, inside = shape.cpus, scaled(patience).seconds
         if shape.icount is not None:
-            inside *= CLOCK_AHEAD
+            # Seconds of the guest's time, which no slow host stretches.
+            inside = patience * CLOCK_AHEAD
         try:
             if not self.guest.ssh.alive and self._running():
                 # What broke may be the connection alone: a new one will tell.

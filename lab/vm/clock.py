@@ -44,8 +44,8 @@ class FasterClock:
         with self._lock:
             now = self._host()
             if self._first is not None and now - self._asked_at >= ASK_SECONDS:
-                self._asked_at = now
                 count = self._ask()
+                self._asked_at = self._host()
                 if count is not None:
                     guest = (count - self._first) * (1 << self._shift) / 1e9
                     self._last = max(self._last, guest)

@@ -61,6 +61,8 @@ class Console:
         self._partial = b""
         self._partial_at: float | None = None
         self._changed = threading.Condition()
+        # Counts changes, so that a waiter can look at its clock without the lock.
+        self._changes = 0
         self._taps: list[Callable[[bytes], None]] = []
         self.closed = False
         self._thread = threading.Thread(target=self._read, name="console", daemon=True)
@@ -114,16 +116,21 @@ class Console:
 
         Returns None if the console closes first; raises `DeadlineExceeded`.
         """
-        with self._changed:
-            while True:
+        while True:
+            with self._changed:
                 result = found(self._lines(since))
                 if result:
                     return result
                 if self.closed:
                     return None
-                if deadline.expired:
-                    raise DeadlineExceeded(what, deadline.seconds)
-                self._changed.wait(deadline.nap)
+                changes = self._changes
+            # A guest's clock is read over QMP, whose events need this lock.
+            if deadline.expired:
+                raise DeadlineExceeded(what, deadline.seconds)
+            nap = deadline.nap
+            with self._changed:
+                if self._changes == changes:
+                    self._changed.wait(nap)
 
     def wait_for_quiet(self, seconds: float, deadline: Deadline) -> None:
         """Wait until nothing was printed for `seconds`, or the console closes, or the deadline."""
@@ -160,6 +167,7 @@ class Console:
     def wake(self) -> None:
         """Make waiters check again (something other than the console changed)."""
         with self._changed:
+            self._changes += 1
             self._changed.notify_all()
 
     def join(self, timeout: float) -> None:
@@ -194,6 +202,7 @@ class Console:
                 else:
                     self._flush()
                     self.closed = True
+                self._changes += 1
                 self._changed.notify_all()
             if not data:
                 return

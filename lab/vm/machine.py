@@ -269,14 +269,14 @@ class Machine:
         """Return the registers of all CPUs, read from outside the guest. Raises `QmpFailed`."""
         return registers.parse(self.qmp.monitor("info registers -a"))
 
-    def by_faster_clock(self, deadline: Deadline) -> Deadline:
-        """Return a deadline that also ends when as much of the guest's time has passed.
+    def by_faster_clock(self, seconds: float, outer: Deadline | None = None) -> Deadline:
+        """Return a deadline of seconds of the host's time or the guest's, whichever is faster.
 
-        It is the same deadline where the guest's time is the host's.
+        It ends with `outer` at the latest, which keeps its own clock.
         """
         if self.shape.icount is None:
-            return deadline
-        return Deadline(deadline.remaining, FasterClock(self._executed, self.shape.icount))
+            return Deadline(seconds, outer=outer)
+        return Deadline(seconds, FasterClock(self._executed, self.shape.icount), outer)
 
     def _executed(self) -> int:
         """Return the number of instructions that all CPUs executed. Raises `QmpFailed`."""

@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from lab.deadline import Deadline, scaled
+from lab.deadline import scaled
 from lab.guest.forks import Forks
 from lab.guest.guest import Guest
 from lab.guest.ssh import CommandTimeout
@@ -32,7 +32,7 @@ def test_a_cpu_that_loops_uses_up_the_guests_time(
     spec = planner.guest_spec(stock, planner.image(stock), icount=CLOCK_SHIFT)
     with forks.start(spec) as guest:
         before = uptime(guest)
-        limit = guest.machine.by_faster_clock(Deadline(SECONDS))
+        limit = guest.machine.by_faster_clock(SECONDS)
         with pytest.raises(CommandTimeout):
             guest.run("taskset -c 1 sh -c 'while :; do :; done'", limit)
         # The host's bound is no shorter, so as much of the guest's time has passed by either.

@@ -168,7 +168,7 @@ def test_a_connection_that_breaks_is_an_error(judged: Callable[[str], Result]) -
     assert result.verdict == "error"
     assert result.state == "alive"
     # The witness went with it, and nothing that starts later may answer in its place.
-    assert "from before the first step is gone" in "\n".join(result.reasons)
+    assert "before the first step to read it is gone" in "\n".join(result.reasons)
 
 
 def test_background_work_that_fails_is_noticed(judged: Callable[[str], Result]) -> None:

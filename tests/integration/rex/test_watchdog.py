@@ -82,7 +82,8 @@ def test_what_ends_in_time_is_not_ended(shared: RexGuest) -> None:
 
 def test_the_budget_can_be_set(fresh: RexGuest) -> None:
     fresh.guest.run("sysctl -w kernel.rex.budget_ms=20")
-    assert fresh.run("takes_time", 5)["retval"] == 8
+    # One that takes 70 ms may end first: time in which a busy host leaves the guest is no budget.
+    assert fresh.run("loops", 5)["retval"] == 8
     assert "ran for more than 20 ms" in fresh.log()[0]
     fresh.guest.run("sysctl -w kernel.rex.budget_ms=0")
     assert fresh.run("takes_time", 5)["retval"] == 9

@@ -77,3 +77,13 @@ def test_a_folder_without_an_observation_is_refused(dossier: Path, tmp_path: Pat
     found = CliRunner().invoke(app, ["judge", str(tmp_path)])
     assert isinstance(found.exception, UserError)
     assert "result.json" in found.exception.message
+
+
+@pytest.mark.parametrize("text", ["[]", '"x"', "[" * 100_000, "{}"])
+def test_a_bad_result_does_not_hide_the_other_dossiers(
+    dossier: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "result.json").write_text(text)
+    found = CliRunner().invoke(app, ["judge", str(tmp_path), str(dossier)])
+    assert isinstance(found.exception, UserError)
+    assert "passed  basic/case@stock" in found.output

@@ -102,8 +102,37 @@ def test_other_steps_are_refused(load: Load) -> None:
     item = item_of(load(observations.SHORT))
     text = stored.to_json(observations.good(item.scenario), item)
     changed = item_of(load(observations.SHORT.replace("getpid", "getppid")))
-    with pytest.raises(UserError, match="the steps are not those that ran"):
+    with pytest.raises(UserError, match="the item is not the one that ran"):
         stored.from_json(text, changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("times: 5", "times: 6"), ("extension: {c: count}", "extension: {c: other}"), (
+        "trigger:",
+        "machine: {cpus: 1}\n    trigger:",
+    )],
+)  # fmt: skip
+def test_whatever_decides_what_an_item_does_may_not_change(
+    load: Load, change: tuple[str, str]
+) -> None:
+    item = item_of(load(observations.SHORT))
+    text = stored.to_json(observations.good(item.scenario), item)
+    changed = item_of(load(observations.SHORT.replace(*change)))
+    with pytest.raises(UserError, match="the item is not the one that ran"):
+        stored.from_json(text, changed)
+
+
+def test_what_was_not_observed_is_not_judged(load: Load) -> None:
+    item = item_of(load(observations.SHORT))
+    seen = observations.good(item.scenario)
+    seen.second, seen.first.programs = None, {3: Ref("main", "count")}
+    text = stored.to_json(seen, item)
+    with pytest.raises(UserError, match="was not observed: reusable"):
+        stored.from_json(text, item)
+    changed = load(observations.SHORT.replace("reusable: true", "maps: {counts: {0: 1}}"))
+    with pytest.raises(UserError, match=r"was not observed: maps \(main\.counts\[0\]\)"):
+        stored.from_json(text, item_of(changed))
 
 
 def test_other_expectations_are_judged(load: Load) -> None:
@@ -118,6 +147,7 @@ def _damaged() -> list[tuple[str, Callable[[dict[str, Any]], object]]]:
         ("version", lambda data: data.update(version=99)),
         ("no item", lambda data: data.pop("item")),
         ("no observation", lambda data: data.pop("observation")),
+        ("no digest", lambda data: data.pop("ran")),
         ("a state", lambda data: data["observation"].update(state="well")),
         ("a step", lambda data: data["observation"]["first"]["results"][0].update(step=77)),
         ("a map", lambda data: data["observation"]["first"].update(maps=[["a", "b"]])),

@@ -47,8 +47,8 @@ class Cpus:
         self.console.count = 0
         self.console.wait_for = self.wait_for
 
-    def by_faster_clock(self, limit: Deadline) -> Deadline:
-        return limit
+    def by_faster_clock(self, seconds: float) -> Deadline:
+        return Deadline(seconds)
 
     def wait_for(self, found: Callable[[Any], bool], limit: Deadline, what: str) -> bool:
         self.waits += 1
@@ -71,6 +71,7 @@ class Cpus:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "INTERVAL", 0.001)
     monkeypatch.setattr(looks, "ENOUGH_SECONDS", 0.001)
+    monkeypatch.setattr(looks, "ENOUGH_LOOKS", 2)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +123,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[str]
     monkeypatch.setattr(watch, "LOOKS_AFTER", 0.0)
     monkeypatch.setattr(watch, "DETECTOR_SECONDS", 0.01)
 
-    def state(vm: Any, *answers: Evidence, stalls: tuple[str, ...] = ()) -> Any:
+    def state(vm: Any, *answers: Evidence, stalls: tuple[str, ...] = (), **about: Any) -> Any:
         guest: Any = SimpleNamespace(machine=vm)
         one = watch.Watch(
             guest, create_autospec(watch.Baseline, instance=True), Shape(True, True, True)
         )
-        monkeypatch.setattr(one, "reports", lambda: [SimpleNamespace(kinds=stalls)])
+        said = {"cpu": None, "at": vm.age, **about}
+        monkeypatch.setattr(one, "reports", lambda: [SimpleNamespace(kinds=stalls, **said)])
         left = list(answers)
 
         def ask(_patience: float, _opening: float) -> Evidence:
@@ -180,6 +182,37 @@ def test_one_source_alone_leaves_a_second_nonce(
     asked: Any, vm: Any, stalls: tuple[str, ...], first: Evidence
 ) -> None:
     assert asked(vm, first, answer(0, 1), stalls=stalls) == ("alive", ["liveness"], 2)
+
+
+@pytest.mark.parametrize(
+    "about", [{"cpu": 0}, {"at": 0.9}, {"cpu": 1, "at": 0.9}], ids=["another CPU", "old", "both"]
+)
+def test_a_report_about_another_stall_proves_nothing(asked: Any, about: dict[str, Any]) -> None:
+    """A stall that is over, or that of another CPU, does not explain that CPU 1 is silent."""
+    for seen in (DEAF_1, BOUND_1):
+        found = asked(Cpus(seen), answer(0), answer(0, 1), stalls=(SOFT,), **about)
+        assert found == ("alive", ["liveness"], 2)
+    assert asked(Cpus(BOUND_1), answer(0), stalls=(SOFT,), cpu=1)[0] == "stalled"
+
+
+def test_few_looks_prove_nothing(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that leaves QEMU no time shows the same registers for seconds."""
+    monkeypatch.setattr(looks, "ENOUGH_LOOKS", 10**6)
+    assert asked(Cpus(ALL_DEAF), answer(heard=False), answer(0, 1))[0] == "alive"
+
+
+def test_a_kernel_that_panics_after_its_report_has_crashed(
+    asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm: Any = Cpus(BOUND_1)
+    panic = SimpleNamespace(name="GUEST_PANICKED", data={"action": "pause"}, at=2.0)
+
+    def quiet(_watch: watch.Watch) -> None:
+        vm.panicked, vm.events = True, (panic,)
+
+    monkeypatch.setattr(watch.Watch, "wait_for_quiet", quiet)
+    vm.wait_for_final_output = lambda _limit: None
+    assert asked(vm, answer(0), stalls=(SOFT,))[:2] == ("crashed", ["guest-panic"])
 
 
 def test_a_cpu_that_answers_neither_nonce_has_stalled(asked: Any) -> None:

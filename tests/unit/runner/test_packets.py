@@ -50,7 +50,7 @@ def drive(
         lines.append(line)
         return SimpleNamespace(status=0, stdout=json.dumps(answer), stderr="", seconds=0.1)
 
-    machine = SimpleNamespace(by_faster_clock=lambda limit: limit)
+    machine = SimpleNamespace(by_faster_clock=lambda _seconds, outer: outer)
     guest: Any = SimpleNamespace(run=run, machine=machine)
     driver = StepDriver(guest, {}, {}, {}, Deadline(60), count_received=all_counted)
     return driver.run(steps), lines

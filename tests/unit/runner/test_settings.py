@@ -57,7 +57,7 @@ def drive(tmp_path: Path, knobs: Path) -> Callable[[Item], StepDriver]:
             truncated=False,
         )
 
-    machine = SimpleNamespace(by_faster_clock=lambda limit: limit)
+    machine = SimpleNamespace(by_faster_clock=lambda _seconds, outer: outer)
     guest: Any = SimpleNamespace(run=run, machine=machine, _witness=None, _witness_lost=False)
     guest.read_files = lambda paths, limit=None: Guest.read_files(guest, paths, limit)
 

@@ -102,7 +102,19 @@ def test_a_wait_by_another_clock_looks_at_it_now_and_then() -> None:
 def test_only_a_machine_that_counts_instructions_has_a_clock_of_its_own(icount: int | None) -> None:
     machine: Any = Machine(Shape(icount=icount), None)  # type: ignore[arg-type]
     machine.qmp = SimpleNamespace(execute=lambda _command: {"icount": 1, "mode": "none"})
-    limit = Deadline(6.0)
-    other = machine.by_faster_clock(limit)
+    other = machine.by_faster_clock(6.0)
     assert (other.clock is time.monotonic) == (icount is None)
     assert other.remaining == pytest.approx(6.0, abs=1.0)
+
+
+def test_a_step_ends_with_its_item_by_the_items_own_clock() -> None:
+    counted = [0]
+    machine: Any = Machine(Shape(icount=SHIFT), None)  # type: ignore[arg-type]
+    machine.qmp = SimpleNamespace(execute=lambda _command: {"icount": counted[0]})
+    now = [0.0]
+    item = Deadline(10.0, lambda: now[0])
+    step = machine.by_faster_clock(60.0, item)
+    counted[0] = int(30e9) >> SHIFT  # half a minute of the guest's time
+    assert step.at_most(60.0).remaining > 9.0, "the item's time is the host's"
+    now[0] = 10.0
+    assert step.expired
