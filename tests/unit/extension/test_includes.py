@@ -74,17 +74,6 @@ ELSEWHERE = {
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
-
-
-@pytest.fixture
-def kernel(tmp_path: Path) -> Kernel:
-    nowhere = tmp_path / "none"
-    return Kernel("stock", "key", "6.12", nowhere, nowhere, nowhere, (), btf=tmp_path / "btf")
-
-
-@pytest.fixture
 def types(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Write the types that bpftool would write, without a kernel."""
     made = tmp_path / "types" / "vmlinux.h"

@@ -61,11 +61,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "modules"
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
-
-
 def asked(tree: Path) -> int:
     return len((tree / "asked").read_text().splitlines())
 
