@@ -17,10 +17,10 @@ from lab import events
 from lab.errors import InfraError, LabError
 from lab.guest.guest import Guest, GuestSpec
 from lab.judge.observation import Observation
+from lab.runner.baseline import Baseline
 from lab.runner.plan import Plan, Planner
 from lab.runner.pool import Pool
 from lab.runner.run import Run
-from lab.runner.watch import Baseline
 from lab.scenario.items import Item
 from lab.vm import slots
 

@@ -27,12 +27,13 @@ from lab.oracle.evidence import Evidence
 from lab.oracle.modules.reports import causes
 from lab.oracle.rex import counters as rex_oracle
 from lab.runner import shell_lines
+from lab.runner.baseline import Baseline, take_baseline
 from lab.runner.census import Census, reading_of
 from lab.runner.plan import Plan, pushed_files
 from lab.runner.residue import Residue, not_looked_at
 from lab.runner.steps import StepDriver
 from lab.runner.tool_check import ToolCheck
-from lab.runner.watch import Baseline, Watch, take_baseline
+from lab.runner.watch import Watch
 from lab.scenario.model.extensions import CExtension, ModuleExtension
 from lab.scenario.model.steps import SetStep
 from lab.words import RexCounter

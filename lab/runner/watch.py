@@ -28,11 +28,11 @@ from lab.oracle.console.losses import Loss
 from lab.oracle.console.parser import Report
 from lab.oracle.evidence import Evidence
 from lab.oracle.inventory import bpf_objects
-from lab.oracle.inventory.bpf_objects import BpfObjects
 from lab.oracle.rex import counters as rex_oracle
 from lab.oracle.rex.reports import Collector, RexReport
 from lab.runner.audit import Audit
-from lab.runner.census import Census, Found
+from lab.runner.baseline import COUNTER_FILES, Aftermath, Baseline
+from lab.runner.census import Found
 from lab.runner.looks import ENOUGH_SECONDS, Looks
 from lab.vm.qmp import QmpFailed
 from lab.words import KernelState, ReportKind, RexCounter
@@ -54,48 +54,7 @@ SETTLE_SECONDS = 8.0  # programs and maps are freed after grace periods
 KEPT_SECONDS = 2.0  # some ten times what frees take on an idle guest
 
 
-# The files that the baseline and what is left are read from.
-_COUNTER_FILES = (*counters_oracle.FILES, *rex_oracle.FILES)
-
 _STALLS: frozenset[ReportKind] = frozenset({"soft-lockup", "hard-lockup", "rcu-stall"})
-
-
-@dataclass
-class Baseline:
-    """The objects and counters of the guest before the first step."""
-
-    counters: counters_oracle.Snapshot
-    bpf_objects: BpfObjects
-    rex: rex_oracle.Snapshot | None
-    console_mark: int
-    # None: named objects of the kernel are not compared (a soak's guest lives too long).
-    census: Census | None = None
-
-
-@dataclass
-class Aftermath:
-    """The difference between a guest after the steps and its baseline."""
-
-    left: list[str]  #: leftover objects, by name
-    bpf_objects: dict[str, int]  #: the increase of BPF objects, by kind
-    rex: dict[RexCounter, int]  #: the increase of the counters of native programs
-    near_overflow_stacks: list[str]  #: stacks of native programs that nearly overflowed
-    taint: str  #: letters of new fatal taint flags
-    counters: dict[str, int]  #: the increase of the kernel's counters
-    evidence: list[Evidence]
-    deferred: bool = False  #: the kernel will still free some of the leftovers
-
-
-def take_baseline(guest: Guest, census: Census | None = None) -> Baseline:
-    """Read the baseline. What can't be read is an `InfraError`: no oracle without one."""
-    files = guest.read_files(_COUNTER_FILES)
-    return Baseline(
-        counters_oracle.snapshot(files),
-        census.bpf_objects if census else bpf_objects.parse(guest.bpf_objects()),
-        rex_oracle.snapshot(files),
-        guest.machine.console.count,
-        census,
-    )
 
 
 @dataclass
@@ -319,7 +278,7 @@ class Watch:
 
     def _compare(self) -> Aftermath:
         before = self.baseline
-        files = self.guest.read_files(_COUNTER_FILES)
+        files = self.guest.read_files(COUNTER_FILES)
         counted = counters_oracle.snapshot(files)
         rex = rex_oracle.snapshot(files)
         found = Found([], {})

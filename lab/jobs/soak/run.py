@@ -37,9 +37,10 @@ from lab.oracle.slopes import slope
 from lab.report.dossier import host_facts, new_run
 from lab.report.record import record
 from lab.runner.attempt import attempt_within
+from lab.runner.baseline import Baseline, take_baseline
 from lab.runner.plan import Plan, Planner, pushed_files
 from lab.runner.shell_lines import debug_path, write_line
-from lab.runner.watch import Baseline, Watch, take_baseline
+from lab.runner.watch import Watch
 from lab.scenario.expand import expand
 from lab.scenario.items import Item
 from lab.scenario.model.scenario import Written

@@ -12,7 +12,8 @@ from lab.guest.forks import Forks
 from lab.guest.guest import Guest, GuestSpec
 from lab.kernel.artifact import Kernel
 from lab.oracle.console.lines import Shape
-from lab.runner.watch import Baseline, Watch, take_baseline
+from lab.runner.baseline import Baseline, take_baseline
+from lab.runner.watch import Watch
 
 pytestmark = pytest.mark.integration
 

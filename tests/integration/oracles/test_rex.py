@@ -13,8 +13,9 @@ from harness.rex_programs import build
 from lab.guest.forks import Forks
 from lab.judge.extension_reports import ExtensionReport, with_names
 from lab.oracle.console.lines import Shape
+from lab.runner.baseline import take_baseline
 from lab.runner.plan import Planner
-from lab.runner.watch import Watch, take_baseline
+from lab.runner.watch import Watch
 from lab.scenario.model.base import Ref
 
 pytestmark = pytest.mark.integration

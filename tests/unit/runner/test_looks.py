@@ -16,6 +16,7 @@ from lab.oracle import liveness
 from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Evidence
 from lab.runner import looks, watch
+from lab.runner.baseline import Baseline
 from lab.runner.looks import Looks
 from lab.vm.console import Console
 from lab.vm.qmp import QmpFailed
@@ -125,9 +126,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, list[str]
 
     def state(vm: Any, *answers: Evidence, stalls: tuple[str, ...] = (), **about: Any) -> Any:
         guest: Any = SimpleNamespace(machine=vm)
-        one = watch.Watch(
-            guest, create_autospec(watch.Baseline, instance=True), Shape(True, True, True)
-        )
+        one = watch.Watch(guest, create_autospec(Baseline, instance=True), Shape(True, True, True))
         said = {"cpu": None, "at": vm.age, **about}
         monkeypatch.setattr(one, "reports", lambda: [SimpleNamespace(kinds=stalls, **said)])
         left = list(answers)

@@ -36,6 +36,7 @@ from lab.report.rerun import rerun_line
 from lab.report.result import Result, explain
 from lab.runner import watch
 from lab.runner.attempt import Attempts
+from lab.runner.baseline import Aftermath
 from lab.runner.extensions import Artifact, LoadedExtensions
 from lab.runner.plan import Plan, Planner
 from lab.runner.pool import Pool
@@ -180,7 +181,7 @@ def test_a_second_use_that_hangs_is_the_kernels_failure_not_the_labs() -> None:
     plan.item.scenario.all_steps.return_value, plan.item.scenario.extensions = (), {}
     run = Run(plan, seen=seen)
     watched = create_autospec(watch.Watch, instance=True)
-    watched.aftermath.return_value = watch.Aftermath([], {}, {}, [], "", {}, [])
+    watched.aftermath.return_value = Aftermath([], {}, {}, [], "", {}, [])
     run._aftermath(Busy(), watched)  # type: ignore[arg-type]
     watched.check_console.assert_called_once()
 

@@ -17,7 +17,8 @@ from lab.oracle import counters
 from lab.oracle.console.lines import Shape
 from lab.oracle.evidence import Trust
 from lab.oracle.rex import counters as rex
-from lab.runner.watch import Watch, take_baseline
+from lab.runner.baseline import take_baseline
+from lab.runner.watch import Watch
 from lab.words import BPF_OBJECT_KINDS, REX_COUNTERS, REX_RESOURCES
 
 
